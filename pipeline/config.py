@@ -1,0 +1,129 @@
+"""A study's config: read, completed with the schema's defaults, refused with key, value and cure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; the message names the key, the value and the cure."""
+
+    def __init__(self, key: str, value: Any, fault: str, cure: str):
+        super().__init__(f"{key}: {value!r} {fault}; {cure}")
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a config."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _filling(validator: Any) -> Any:
+    """A validator class that also writes defaults into what it validates."""
+    validate_properties = validator.VALIDATORS["properties"]
+
+    def fill(checker: Any, properties: Any, instance: Any, parent: Any) -> Iterator[Any]:
+        if checker.is_type(instance, "object"):
+            for key, rule in properties.items():
+                target = rule
+                if "default" not in rule and rule.get("$ref", "").startswith("#/$defs/"):
+                    target = schema()["$defs"][rule["$ref"].rsplit("/", 1)[1]]
+                # An optional choice (one of several keys) is filled only when it is made.
+                if "default" in target and key not in parent.get("x-optional", ()):
+                    instance.setdefault(key, deepcopy(target["default"]))
+        yield from validate_properties(checker, properties, instance, parent)
+
+    return jsonschema.validators.extend(validator, {"properties": fill})
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of ``config`` with every default filled in.
+
+    Raises ConfigError on an unknown key, a wrong type or a value out of range.
+    """
+    full = deepcopy(dict(config))
+    checker = _filling(jsonschema.Draft202012Validator)(schema())
+    errors = sorted(checker.iter_errors(full), key=lambda e: (len(e.absolute_path), e.message))
+    if errors:
+        # Of an anyOf's branches, the one meant is the one that the value's type fits.
+        error = errors[0]
+        while meant := [c for c in error.context or () if c.validator != "type" or c.path]:
+            error = max(meant, key=lambda c: len(c.absolute_path))
+        raise _explained(error)
+    return full
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """Read and complete a config file; the message of a ConfigError names the file."""
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError("config", str(path), "cannot be read", str(error.strerror)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("config", str(path), "is not valid YAML", str(error)) from error
+    if not isinstance(raw, dict):
+        raise ConfigError("config", str(path), "holds no mapping of keys", "start from config.yaml")
+    return complete(raw)
+
+
+def _path(error: Any) -> str:
+    text = ""
+    for part in error.absolute_path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or "config"
+
+
+def _explained(error: Any) -> ConfigError:
+    """A jsonschema error as key, value, fault and cure."""
+    key, value = _path(error), error.instance
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = next(k for k in value if k not in known)
+        near = difflib.get_close_matches(unknown, known, 1, 0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        prefix = "" if key == "config" else f"{key}."
+        return ConfigError(f"{prefix}{unknown}", value[unknown], "is an unknown key", hint)
+    if error.validator == "required":
+        missing = next(k for k in error.validator_value if k not in value)
+        about = error.schema["properties"].get(missing, {}).get("description", "see docs/config.md")
+        return ConfigError(
+            f"{key}", sorted(value), f"lacks the key {missing!r}", f"add it: {about}"
+        )
+    about = error.schema.get("description", "see docs/config.md")
+    if error.validator == "type":
+        return ConfigError(key, value, f"is not of type {error.validator_value}", about)
+    if error.validator == "enum":
+        near = difflib.get_close_matches(
+            str(value), [str(v) for v in error.validator_value], 1, 0.5
+        )
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        choices = ", ".join(str(v) for v in error.validator_value)
+        return ConfigError(key, value, "is not a known choice", f"{hint}choose from {choices}")
+    if error.validator == "anyOf":
+        return ConfigError(key, value, "has the wrong form", about)
+    if error.validator == "pattern":
+        return ConfigError(key, value, "is not written in the expected form", about)
+    limit = f"{error.validator} {error.validator_value!r}"
+    return ConfigError(key, value, f"breaks the limit {limit}", about)
+
+
+def number(key: str, value: Any) -> float:
+    """A config number, given as a number or as text such as 1e18."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(key, value, "is not a number", "write it like 1000000 or 1e6") from None
+    if result != result or result in (float("inf"), float("-inf")):
+        raise ConfigError(key, value, "is not finite", "write it like 1000000 or 1e6")
+    return result

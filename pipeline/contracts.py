@@ -1,0 +1,252 @@
+"""The typed Parquet tables through which the stages meet, and the only way to read or write them.
+
+Each schema carries its name and version in the file's metadata, and each column its unit. A file
+that was cut short, belongs to another contract, or lacks a column is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.files import atomic
+
+VERSION = 1
+
+
+class ContractError(ValueError):
+    """A table breaks its contract; the message names the file, the column and the cure."""
+
+
+def _field(name: str, type_: pa.DataType, unit: str, nullable: bool = False) -> pa.Field:
+    return pa.field(name, type_, nullable=nullable, metadata={"unit": unit})
+
+
+def _schema(name: str, *fields: pa.Field) -> pa.Schema:
+    return pa.schema(fields, metadata={"contract": name, "version": str(VERSION)})
+
+
+_text, _i64, _f64, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+# One row for each token file of a corpus.
+MANIFEST = _schema(
+    "manifest",
+    _field("corpus", _text, "corpus key"),
+    _field("shard", _text, "file name, relative to the manifest"),
+    _field("split", _text, "train | validation | test"),
+    _field("documents", _i64, "documents or blocks"),
+    _field("tokens", _i64, "tokens"),
+    _field("bytes", _i64, "bytes of UTF-8 text"),
+    _field("bytes_per_token", _f64, "bytes/token"),
+    _field("dtype", _text, "numpy dtype of the memory-mapped shard"),
+    _field("sha256", _text, "hex digest of the shard"),
+    _field("tokenizer", _text, "hex digest of tokenizer.json"),
+    _field("vocab_size", _i64, "tokens in the vocabulary"),
+)
+
+_CURVE_FIELDS = (
+    _field("step", _i64, "optimizer steps"),
+    _field("tokens", _i64, "tokens seen"),
+    _field("flops", _f64, "FLOP, exact convention"),
+    _field("train_loss", _f64, "nats/token, mean since the row before", nullable=True),
+    _field("val_loss", _f64, "nats/token, whole validation split", nullable=True),
+    _field("val_loss_se", _f64, "nats/token, standard error", nullable=True),
+    _field(
+        "loss_by_position", pa.list_(_f64), "nats/token in position bins 1, 2, 3-4, 5-8, ...", True
+    ),
+    _field("lr", _f64, "learning rate of the hidden matrices"),
+    _field("grad_norm", _f64, "global gradient norm before clipping", nullable=True),
+    _field("noise_scale", _f64, "tokens, gradient noise scale", nullable=True),
+    _field("seconds", _f64, "s of training since step 0, all turns"),
+)
+
+# One row for each evaluation along the training of a cell (its trunk's rows included).
+CURVE = _schema("curve", *_CURVE_FIELDS)
+CURVES = _schema("curves", _field("cell", _text, "cell key"), *_CURVE_FIELDS)
+
+_RUN_FIELDS = (
+    _field("cell", _text, "cell key"),
+    _field("trunk", _text, "key of the shared stable phase", nullable=True),
+    _field("corpus", _text, "corpus key"),
+    _field("family", _text, "architecture"),
+    _field("n_layer", _i64, "layers"),
+    _field("d_model", _i64, "residual width"),
+    _field("d_ff", _i64, "feed-forward width"),
+    _field("n_head", _i64, "attention heads"),
+    _field("context", _i64, "tokens"),
+    _field("vocab_size", _i64, "tokens"),
+    _field("params", _i64, "non-embedding parameters N"),
+    _field("params_total", _i64, "all parameters"),
+    _field("tokens", _i64, "tokens seen D"),
+    _field("unique_tokens", _i64, "distinct training tokens available to the run"),
+    _field("batch_tokens", _i64, "tokens per optimizer step"),
+    _field("steps", _i64, "optimizer steps"),
+    _field("lr", _f64, "peak learning rate of the hidden matrices"),
+    _field("lr_embedding", _f64, "peak learning rate of embeddings and gains"),
+    _field("schedule", _text, "wsd | cosine | linear | constant"),
+    _field("warmup_steps", _i64, "optimizer steps"),
+    _field("cooldown_steps", _i64, "optimizer steps"),
+    _field("seed", _i64, "seed"),
+    _field("recipe", _i64, "version of the meaning of training"),
+    _field("flops_6nd", _f64, "FLOP, 6 N D"),
+    _field("flops_exact", _f64, "FLOP with attention and head"),
+    _field("loss", _f64, "nats/token, final, whole validation split", nullable=True),
+    _field("loss_se", _f64, "nats/token, standard error", nullable=True),
+    _field("bits_per_byte", _f64, "bits/byte of validation text", nullable=True),
+    _field("status", _text, "finished | diverged"),
+    _field("seconds", _f64, "s of training that led to this cell, its trunk included"),
+    _field("own_seconds", _f64, "s of training spent for this cell alone (its branch)"),
+    _field("tokens_per_second", _f64, "tokens/s of training"),
+    _field("peak_memory", _i64, "bytes, peak resident or device memory"),
+    _field("restarts", _i64, "times training was resumed"),
+    _field("device", _text, "device name"),
+    _field("precision", _text, "fp32 | bf16"),
+    _field("threads", _i64, "CPU threads"),
+    _field("host", _text, "host name"),
+    _field("finished_at", _text, "UTC, ISO 8601"),
+    _field("git_commit", _text, "hex, or unknown"),
+    _field("git_dirty", _bool, "true when the tree had uncommitted changes"),
+    _field("packages", _text, "JSON object: package -> version"),
+    _field("data_sha256", _text, "hex digest over the corpus shards"),
+)
+
+# One row for each trained cell.
+RUN = _schema("run", *_RUN_FIELDS)
+RUNS = _schema(
+    "runs",
+    _field("study", _text, "study name"),
+    *_RUN_FIELDS,
+    _field("included", _bool, "used in fits"),
+    _field("exclusion", _text, "why not, one of the enumerated reasons", nullable=True),
+)
+
+# One row for each text a finished cell was evaluated on.
+EVALUATION = _schema(
+    "evaluation",
+    _field("cell", _text, "cell key"),
+    _field("corpus", _text, "name of the evaluation corpus"),
+    _field("loss", _f64, "nats/token"),
+    _field("loss_se", _f64, "nats/token, standard error"),
+    _field("bits_per_byte", _f64, "bits/byte"),
+    _field("tokens", _i64, "tokens evaluated"),
+)
+EVALUATIONS = _schema("evaluations", *(EVALUATION.field(i) for i in range(len(EVALUATION))))
+
+# The four tables of one fitted law, in fits/<law>/.
+PARAMETERS = _schema(
+    "parameters",
+    _field("law", _text, "law name"),
+    _field("parameter", _text, "parameter name"),
+    _field("value", _f64, "best estimate"),
+    _field("low", _f64, "lower end of the interval", nullable=True),
+    _field("high", _f64, "upper end of the interval", nullable=True),
+    _field("level", _f64, "coverage of the interval, in (0, 1)"),
+    _field("status", _text, "status of this parameter"),
+    _field("reason", _text, "the status as a sentence"),
+    _field("objective", _f64, "objective at the optimum"),
+    _field("starts", _i64, "starting points tried"),
+    _field("points", _i64, "runs behind the fit"),
+)
+BOOTSTRAP = _schema(
+    "bootstrap",
+    _field("replicate", _i64, "bootstrap replicate"),
+    _field("parameter", _text, "parameter name"),
+    _field("value", _f64, "estimate on that replicate"),
+)
+POINTS = _schema(
+    "points",
+    _field("cell", _text, "cell key"),
+    _field("params", _f64, "non-embedding parameters N, in the fit's convention"),
+    _field("tokens", _f64, "tokens seen D"),
+    _field("flops", _f64, "FLOP, in the fit's convention"),
+    _field("observed", _f64, "nats/token"),
+    _field("predicted", _f64, "nats/token, law fitted on all included runs"),
+    _field("residual", _f64, "log observed - log predicted"),
+    _field("held_out", _bool, "left out of the backtest fit"),
+    _field("backtest", _f64, "nats/token, law fitted without the held-out runs", nullable=True),
+)
+PREDICTIONS = _schema(
+    "predictions",
+    _field("law", _text, "law name"),
+    _field("flops", _f64, "FLOP budget, in the fit's convention"),
+    _field("quantity", _text, "params | tokens | loss at the compute optimum"),
+    _field("value", _f64, "parameters, tokens or nats/token"),
+    _field("low", _f64, "lower end of the interval", nullable=True),
+    _field("high", _f64, "upper end of the interval", nullable=True),
+    _field("level", _f64, "coverage of the interval"),
+    _field("extrapolation", _f64, "budget over the largest fitted budget"),
+    _field("points", _i64, "runs behind the fit"),
+)
+
+SCHEMAS = {
+    schema.metadata[b"contract"].decode(): schema
+    for schema in (
+        MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS,
+        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS,
+    )
+}  # fmt: skip
+
+
+def table(schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Rows as a table of ``schema``; a missing, foreign or ill-typed column raises ContractError."""
+    rows = list(rows)
+    name = schema.metadata[b"contract"].decode()
+    known = set(schema.names)
+    for row in rows:
+        if foreign := set(row) - known:
+            raise ContractError(f"{name}: unknown column {sorted(foreign)[0]!r}")
+        for field in schema:
+            if row.get(field.name) is None and not field.nullable:
+                raise ContractError(f"{name}: column {field.name!r} is missing from a row")
+    try:
+        return pa.Table.from_pylist(rows, schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ContractError(f"{name}: {error}") from error
+
+
+def write(path: str | Path, data: pa.Table | Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write a table atomically: a reader sees the whole file or none.
+
+    Raises ContractError when the data break the schema, OSError (naming the file) when the disk
+    refuses; neither leaves a half-written file behind.
+    """
+    path = Path(path)
+    if not isinstance(data, pa.Table):
+        data = table(schema, data)
+    elif not data.schema.equals(schema):
+        raise ContractError(f"{path}: the table's columns differ from its contract's")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        pq.write_table(data.replace_schema_metadata(schema.metadata), temporary)
+
+
+def read(path: str | Path, schema: pa.Schema) -> pa.Table:
+    """Read a table and hold it to its contract; raise ContractError naming file and fault."""
+    path = Path(path)
+    name = schema.metadata[b"contract"].decode()
+    cure = "delete it and run snakemake again to make it anew"
+    if not path.exists():
+        raise ContractError(f"{path}: there is no such file (expected a {name} table)")
+    try:
+        found = pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ContractError(f"{path}: not a readable Parquet file ({error}); {cure}") from error
+    stamp = (found.schema.metadata or {}).get(b"contract", b"none").decode()
+    if stamp != name:
+        raise ContractError(f"{path}: holds the contract {stamp!r}, expected {name!r}; {cure}")
+    version = found.schema.metadata.get(b"version", b"?").decode()
+    if version != str(VERSION):
+        raise ContractError(f"{path}: {name} version {version}, expected {VERSION}; {cure}")
+    for field in schema:
+        if field.name not in found.schema.names:
+            raise ContractError(f"{path}: the column {field.name!r} is missing; {cure}")
+        if found.schema.field(field.name).type != field.type:
+            raise ContractError(
+                f"{path}: the column {field.name!r} is {found.schema.field(field.name).type}, "
+                f"expected {field.type}; {cure}"
+            )
+    return found.select(schema.names)
