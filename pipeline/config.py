@@ -1,9 +1,9 @@
-"""A study's config: read, completed with the schema's defaults, refused with key, value and cure."""
+"""A study's config: read, completed with the schema's defaults, or refused with a cure."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -116,6 +116,18 @@ def _explained(error: Any) -> ConfigError:
         return ConfigError(key, value, "is not written in the expected form", about)
     limit = f"{error.validator} {error.validator_value!r}"
     return ConfigError(key, value, f"breaks the limit {limit}", about)
+
+
+def choose(key: str, asked: Sequence[str] | None, known: Iterable[str]) -> list[str]:
+    """The names asked for, or all known ones; raises ConfigError on one that is not known."""
+    known = list(known)
+    for index, name in enumerate(asked or ()):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            choices = f"{hint}choose from {', '.join(known)}"
+            raise ConfigError(f"{key}[{index}]", name, "is not known here", choices)
+    return list(asked) if asked is not None else known
 
 
 def number(key: str, value: Any) -> float:

@@ -192,7 +192,7 @@ SCHEMAS = {
 
 
 def table(schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> pa.Table:
-    """Rows as a table of ``schema``; a missing, foreign or ill-typed column raises ContractError."""
+    """Rows as a table of ``schema``; ContractError on a missing, foreign or ill-typed column."""
     rows = list(rows)
     name = schema.metadata[b"contract"].decode()
     known = set(schema.names)

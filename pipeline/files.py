@@ -20,14 +20,12 @@ class atomic:  # noqa: N801 - a context manager, used like a function
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return self.temporary
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
-    ) -> None:
+    def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
         try:
             if error is None:
                 with self.temporary.open("rb") as written:
                     os.fsync(written.fileno())
-                os.replace(self.temporary, self.path)
+                self.temporary.replace(self.path)
                 return
         except OSError as failure:
             error = failure

@@ -24,7 +24,8 @@ def _widths(limit: int) -> list[int]:
 def solve(target: float, aspect: float, head_width: int, max_layers: int) -> Shape | None:
     """The shape nearest to ``aspect`` = d_model / n_layer and d_ff = 4 d_model with N within 1 %.
 
-    The residual width moves in hardware-friendly steps and d_ff takes up the rest. Returns None where no shape of at most ``max_layers`` layers meets the target.
+    The residual width moves in hardware-friendly steps and d_ff takes up the rest. Returns None
+    where no shape of at most ``max_layers`` layers meets the target.
     """
     best: tuple[float, Shape] | None = None
     for d_model in _widths(32768):

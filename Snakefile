@@ -1,0 +1,31 @@
+# Table of contents: what the targets are; the rules of each stage stand in workflow/rules.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# A study is one whole file: the default one is not mixed into one given by --configfile.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/fit.smk"
+include: "workflow/rules/figures.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        f"figures/{STUDY.name}/index.html",

@@ -1,0 +1,59 @@
+"""Which source files a module is made of: itself and all of the project that it imports.
+
+Standard library only. Rules of cheap stages take these files as inputs, so that an edit reruns
+what used the edited module and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "pipeline"
+
+
+def _file(root: Path, module: str) -> Path | None:
+    path = root / Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__main__.py"):
+        if candidate.is_file():
+            return candidate
+    return None  # a package's __init__ is a registry or empty: it changes no result
+
+
+@cache
+def _imported(path: Path) -> tuple[str, ...]:
+    """Every module of the project that a file may import, at its top or within a function."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def _reached(root: Path, module: str, seen: set[Path]) -> Iterator[Path]:
+    path = _file(root, module)
+    if path is None or path in seen:
+        return
+    seen.add(path)
+    yield path
+    # What lies beside the code in its folder (a style, a template) is part of it.
+    for name in _imported(path):
+        yield from _reached(root, name, seen)
+
+
+def closure(root: Path, modules: Iterable[str]) -> list[str]:
+    """The files behind ``modules`` under ``root``, sorted; relative to the current folder if in it.
+
+    Raises FileNotFoundError where a module has no file.
+    """
+    seen: set[Path] = set()
+    for module in modules:
+        if _file(root, module) is None:
+            raise FileNotFoundError(f"{module}: there is no such module under {root}")
+        list(_reached(root, module, seen))
+    here = Path.cwd()
+    return sorted(str(p.relative_to(here) if p.is_relative_to(here) else p) for p in seen)

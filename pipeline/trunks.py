@@ -1,0 +1,61 @@
+"""Parts of trunks: which cells one process trains together. Standard library only.
+
+A part is the set of a trunk's cells that were missing when it was planned; its ledger, written
+when it is trained, records them. Reading the ledgers keeps every finished cell with the part that
+made it, so that a new token count is a new part and leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.cells import Cell, digest
+from pipeline.design import Study
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cells of one trunk that one process trains; ``key`` names its ledger."""
+
+    trunk: str
+    cells: tuple[str, ...]
+
+    @cached_property
+    def key(self) -> str:
+        return digest(sorted(self.cells))
+
+
+def _recorded(folder: Path) -> list[Part]:
+    """The parts whose ledgers stand in a trunk's folder; a ledger that is no JSON is no record."""
+    found = []
+    for ledger in sorted(folder.glob("*.json")):
+        try:
+            part = Part(folder.name, tuple(json.loads(ledger.read_text(encoding="utf-8"))["cells"]))
+        except (ValueError, KeyError, OSError):
+            continue
+        if part.key == ledger.stem:
+            found.append(part)
+    return found
+
+
+def planned(trunk: str, cells: list[Cell], results: Path) -> dict[str, Part]:
+    """Cell key -> the part that has trained it, or that will train all cells not yet trained."""
+    wanted = [cell.key for cell in cells]
+    made: dict[str, Part] = {}
+    for part in _recorded(results / "trunks" / trunk):
+        for key in part.cells:
+            made.setdefault(key, part)
+    if missing := tuple(key for key in wanted if key not in made):
+        made |= dict.fromkeys(missing, Part(trunk, missing))
+    return {key: made[key] for key in wanted}
+
+
+def parts(study: Study, results: str | Path) -> dict[str, Part]:
+    """Cell key -> part, for every cell of the study that has a trunk."""
+    found: dict[str, Part] = {}
+    for trunk, cells in study.trunks.items():
+        found |= planned(trunk, cells, Path(results))
+    return found

@@ -1,0 +1,23 @@
+# Stage 3: trained cells -> the tables of the study.
+
+
+localrules:
+    aggregate_runs,
+
+
+rule aggregate_runs:
+    input:
+        [f"results/cells/{cell.key}/run.parquet" for cell in STUDY.cells],
+        code=modules("pipeline.aggregate"),
+    output:
+        "results/{study}/runs.parquet",
+        "results/{study}/curves.parquet",
+        "results/{study}/evaluations.parquet",
+    log:
+        "logs/{study}/aggregate_runs.log",
+    params:
+        # design.json is written before the first job; its digest here makes a change count.
+        design=digest(STUDY.card),
+    shell:
+        "python -m pipeline.aggregate results/{wildcards.study}/design.json "
+        "--cells results/cells --out results/{wildcards.study} > {log} 2>&1"

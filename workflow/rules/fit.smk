@@ -1,0 +1,44 @@
+# Stages 4 and 5: runs -> fitted laws -> predictions.
+
+
+localrules:
+    fit_law,
+    predict_optimum,
+
+
+rule fit_law:
+    input:
+        runs="results/{study}/runs.parquet",
+        code=lambda w: modules("pipeline.fit", LAWS[w.law]),
+    output:
+        "results/{study}/fits/{law}/parameters.parquet",
+        "results/{study}/fits/{law}/bootstrap.parquet",
+        "results/{study}/fits/{law}/points.parquet",
+        "results/{study}/fits/{law}/card.json",
+    log:
+        "logs/{study}/fit_law/{law}.log",
+    params:
+        options=" ".join(
+            f"--{option.replace('_', '-')} {STUDY.config['fit'][option]}"
+            for option in ("params", "flops", "delta", "bootstraps", "level", "held_out", "seed")
+        ),
+    shell:
+        "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} {params.options} "
+        "--out results/{wildcards.study}/fits/{wildcards.law} > {log} 2>&1"
+
+
+rule predict_optimum:
+    input:
+        runs="results/{study}/runs.parquet",
+        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in FITTED],
+        code=modules("pipeline.predict", *(LAWS[law] for law in FITTED)),
+    output:
+        "results/{study}/predictions.parquet",
+    log:
+        "logs/{study}/predict_optimum.log",
+    params:
+        fits=[f"results/{STUDY.name}/fits/{law}" for law in FITTED],
+        budgets=" ".join(["--budgets", *map(repr, STUDY.budgets)]) if STUDY.budgets else "",
+    shell:
+        "python -m pipeline.predict --fits {params.fits} --runs {input.runs} {params.budgets} "
+        "--out {output} > {log} 2>&1"
