@@ -55,12 +55,25 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     checker = _filling(jsonschema.Draft202012Validator)(schema())
     errors = sorted(checker.iter_errors(full), key=lambda e: (len(e.absolute_path), e.message))
     if errors:
-        # Of an anyOf's branches, the one meant is the one that the value's type fits.
-        error = errors[0]
-        while meant := [c for c in error.context or () if c.validator != "type" or c.path]:
-            error = max(meant, key=lambda c: len(c.absolute_path))
-        raise _explained(error)
+        raise _explained(_meant(errors[0]))
     return full
+
+
+def _leaves(error: Any) -> Iterator[Any]:
+    """The failures at the ends of the branches of an anyOf, or the error itself."""
+    if not error.context:
+        yield error
+    for branch in error.context or ():
+        yield from _leaves(branch)
+
+
+def _meant(error: Any) -> Any:
+    """Of an anyOf's failures, one of the branch that the value's type fits; else the error."""
+    place = error.absolute_path
+    fits = [
+        leaf for leaf in _leaves(error) if leaf.validator != "type" or leaf.absolute_path != place
+    ]
+    return max(fits, key=lambda leaf: len(leaf.absolute_path), default=error)
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -139,3 +152,45 @@ def number(key: str, value: Any) -> float:
     if result != result or result in (float("inf"), float("-inf")):
         raise ConfigError(key, value, "is not finite", "write it like 1000000 or 1e6")
     return result
+
+
+def _kind(rule: Mapping[str, Any]) -> str:
+    """The type of a value, its alternatives joined."""
+    if "type" in rule:
+        return str(rule["type"])
+    kinds = [branch.get("type", "number") for branch in rule["anyOf"]]
+    # A number may also be written as text; that is said once, above the table.
+    kinds = [kind for kind in kinds if not (kind == "string" and "number" in kinds)]
+    return " or ".join(kinds)
+
+
+def _rows(rule: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Lines of the key table below one mapping of the schema."""
+    for key, value in rule.get("properties", {}).items():
+        target, path = value, f"{prefix}{key}"
+        if "$ref" in value:
+            target = {**schema()["$defs"][value["$ref"].rsplit("/", 1)[1]], **value}
+        choices = target.get("enum")
+        kind = " \\| ".join(map(str, choices)) if choices else _kind(target)
+        default = target.get("default")
+        shown = "" if default in (None, {}, "") else f"`{default}`"
+        yield f"| `{path}` | {kind} | {shown} | {target.get('description', '')} |"
+        inner = target.get("items", target)
+        inner = schema()["$defs"][inner["$ref"].rsplit("/", 1)[1]] if "$ref" in inner else inner
+        mark = "[]" if "items" in target else ""
+        for branch in (inner, *inner.get("anyOf", ())):
+            yield from _rows(branch, f"{path}{mark}.")
+
+
+def reference() -> str:
+    """Every key of a config as a Markdown page, made from the schema."""
+    head = (
+        "# Config keys\n\nMade from `workflow/schemas/config.schema.yaml` by `make docs`. "
+        "A number may be written 1e6 or 1000000.\n\n"
+        "| key | values | default | meaning |\n|---|---|---|---|\n"
+    )
+    return head + "\n".join(_rows(schema(), "")) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

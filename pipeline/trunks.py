@@ -34,7 +34,7 @@ def _recorded(folder: Path) -> list[Part]:
     for ledger in sorted(folder.glob("*.json")):
         try:
             part = Part(folder.name, tuple(json.loads(ledger.read_text(encoding="utf-8"))["cells"]))
-        except (ValueError, KeyError, OSError):
+        except (ValueError, KeyError, TypeError, OSError):
             continue
         if part.key == ledger.stem:
             found.append(part)

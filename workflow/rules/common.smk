@@ -20,9 +20,7 @@ try:
     STUDY = study(complete(config))
     check_corpus(STUDY, RESULTS)
     FITTED = choose("fit.laws", STUDY.config["fit"]["laws"], LAWS)
-    DRAWN = choose(
-        "figures", STUDY.config.get("figures"), drawable(FITTED, bool(STUDY.evaluation))
-    )
+    DRAWN = choose("figures", STUDY.config.get("figures"), drawable(FITTED, bool(STUDY.evaluation)))
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
 

@@ -34,11 +34,11 @@ rule train_trunk:
         "results/trunks/{trunk}/{part}.json",
     log:
         "logs/train_trunk/{trunk}/{part}.log",
+    priority: by_flops
     params:
         specs=lambda w: [f"results/cells/{cell}/spec.json" for cell in part_cells(w)],
         device=STUDY.config["training"]["device"],
         seconds=STUDY.config["training"]["checkpoint_seconds"],
-    priority: by_flops
     shell:
         "python -m pipeline.train trunk --specs {params.specs} --corpus {input.corpus} "
         "--state results/state --out {output} --threads {threads} --device {params.device} "
@@ -55,10 +55,10 @@ rule train_cell:
         "results/cells/{cell}/evaluation.parquet",
     log:
         "logs/train_cell/{cell}.log",
+    priority: by_flops
     params:
         device=STUDY.config["training"]["device"],
         seconds=STUDY.config["training"]["checkpoint_seconds"],
-    priority: by_flops
     shell:
         "python -m pipeline.train cell --spec results/cells/{wildcards.cell}/spec.json "
         "--corpus {input.corpus} --state results/state --out results/cells/{wildcards.cell} "

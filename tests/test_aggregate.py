@@ -1,0 +1,77 @@
+import json
+
+import pytest
+from rows import RUN, write_cell
+
+from pipeline import aggregate, contracts
+
+RULES = {"min_steps": 5, "min_layers": 2, "min_tokens": 1000, "min_params": 100, "max_epochs": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"status": "diverged", "loss": None, "steps": 1}, "diverged"),
+        ({"steps": 4}, "too_few_steps"),
+        ({"n_layer": 1}, "too_few_layers"),
+        ({"tokens": 999}, "too_few_tokens"),
+        ({"params": 99}, "too_few_params"),
+        ({"unique_tokens": 2000}, "too_many_epochs"),
+        ({"unique_tokens": 2560}, None),
+    ],
+)
+def test_a_run_is_left_out_with_a_reason(change, reason):
+    assert aggregate.exclusion({**RUN, **change}, RULES) == reason
+
+
+def aggregated(tmp_path, keys, exclude=RULES):
+    """Run the command on these cells; its exit status."""
+    card = {"study": "toy", "title": "", "cells": keys, "exclude": exclude}
+    (tmp_path / "design.json").write_text(json.dumps(card))
+    return aggregate.main(
+        [str(tmp_path / "design.json"), "--cells", str(tmp_path), "--out", str(tmp_path / "toy")]
+    )
+
+
+def test_every_cell_stays_in_the_tables(tmp_path):
+    write_cell(tmp_path, "a")
+    write_cell(tmp_path, "b", steps=1)
+    write_cell(tmp_path, "c", status="diverged", loss=None, loss_se=None, bits_per_byte=None)
+    assert aggregated(tmp_path, ["a", "b", "c"]) == 0
+    runs = contracts.read(tmp_path / "toy" / "runs.parquet", contracts.RUNS).to_pylist()
+    assert [run["cell"] for run in runs] == ["a", "b", "c"]
+    assert [run["included"] for run in runs] == [True, False, False]
+    assert [run["exclusion"] for run in runs] == [None, "too_few_steps", "diverged"]
+    assert {key: runs[0][key] for key in RUN} == {**RUN, "cell": "a"}
+    curves = contracts.read(tmp_path / "toy" / "curves.parquet", contracts.CURVES).to_pylist()
+    assert [row["cell"] for row in curves] == ["a", "b", "c"]
+    texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
+    assert texts["cell"].to_pylist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("column", ["recipe", "data_sha256"])
+def test_recipes_and_data_are_not_mixed(tmp_path, capsys, column):
+    write_cell(tmp_path, "a")
+    write_cell(tmp_path, "b", **{column: {"recipe": 2, "data_sha256": "bb"}[column]})
+    assert aggregated(tmp_path, ["a", "b"]) == 2
+    assert f"cells of different {column}" in capsys.readouterr().err
+    assert not (tmp_path / "toy").exists()
+
+
+@pytest.mark.parametrize("name", ["run", "curve", "evaluation"])
+def test_a_truncated_or_missing_file_is_named(tmp_path, capsys, name):
+    write_cell(tmp_path, "a")
+    path = tmp_path / "a" / f"{name}.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert aggregated(tmp_path, ["a"]) == 2
+    assert str(path) in capsys.readouterr().err
+    path.unlink()
+    assert aggregated(tmp_path, ["a"]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
+def test_a_foreign_run_is_named(tmp_path, capsys):
+    write_cell(tmp_path, "a", cell="b")
+    assert aggregated(tmp_path, ["a"]) == 2
+    assert "expected the one cell a" in capsys.readouterr().err

@@ -1,0 +1,71 @@
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rows import CURVE, RUN
+
+from pipeline import contracts
+from pipeline.contracts import ContractError
+
+
+def test_rows_survive_the_round_trip(tmp_path):
+    path = tmp_path / "run.parquet"
+    contracts.write(path, [RUN], contracts.RUN)
+    assert contracts.read(path, contracts.RUN).to_pylist() == [RUN]
+    assert os.listdir(tmp_path) == ["run.parquet"]
+
+
+@pytest.mark.parametrize("name", sorted(contracts.SCHEMAS))
+def test_every_schema_names_itself_and_the_unit_of_each_column(name):
+    schema = contracts.SCHEMAS[name]
+    assert schema.metadata == {b"contract": name.encode(), b"version": b"1"}
+    assert all(field.metadata[b"unit"] for field in schema)
+
+
+def test_flops_of_a_frontier_budget_fit():
+    assert contracts.RUN.field("flops_6nd").type == pa.float64()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": 1}, "unknown column 'colour'"),
+        ({"loss": "five"}, "run: "),
+        ({"params": None}, "column 'params' is missing"),
+    ],
+)
+def test_rows_that_break_the_contract_are_refused(tmp_path, change, message):
+    with pytest.raises(ContractError, match=message):
+        contracts.write(tmp_path / "run.parquet", [{**RUN, **change}], contracts.RUN)
+    assert os.listdir(tmp_path) == []
+
+
+def test_files_that_are_not_the_table_are_named(tmp_path):
+    path = tmp_path / "run.parquet"
+    with pytest.raises(ContractError, match=r"run\.parquet: there is no such file"):
+        contracts.read(path, contracts.RUN)
+    contracts.write(path, [RUN], contracts.RUN)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ContractError, match=r"run\.parquet: not a readable Parquet file"):
+        contracts.read(path, contracts.RUN)
+    contracts.write(path, [CURVE], contracts.CURVE)
+    with pytest.raises(ContractError, match="holds the contract 'curve', expected 'run'"):
+        contracts.read(path, contracts.RUN)
+
+
+def test_another_version_and_a_missing_or_foreign_column_are_named(tmp_path):
+    path = tmp_path / "curve.parquet"
+    table = contracts.table(contracts.CURVE, [CURVE])
+    pq.write_table(table.drop_columns(["lr"]), path)
+    with pytest.raises(ContractError, match="column 'lr' is missing"):
+        contracts.read(path, contracts.CURVE)
+    pq.write_table(table.replace_schema_metadata({b"contract": b"curve", b"version": b"99"}), path)
+    with pytest.raises(ContractError, match="version 99, expected 1"):
+        contracts.read(path, contracts.CURVE)
+    index = table.schema.get_field_index("step")
+    changed = table.set_column(index, "step", table["step"].cast(pa.float64()))
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
+    with pytest.raises(ContractError, match="column 'step' is double, expected int64"):
+        contracts.read(path, contracts.CURVE)

@@ -1,0 +1,177 @@
+import json
+import os
+
+import pytest
+
+from pipeline import config, design
+from pipeline.config import ConfigError
+
+SMALL = {
+    "study": "small",
+    "corpus": {"name": "verse", "sources": [{"package": "poetry"}]},
+    "grid": {"sizes": [{"n_layer": 2, "d_model": 32, "n_head": 2}, 1e5], "tokens": ["1e6", 2e6]},
+}
+
+
+def study(**changes):
+    """SMALL with whole sections merged in, as a Study."""
+    merged = json.loads(json.dumps(SMALL))
+    for section, values in changes.items():
+        merged[section] = {**merged.get(section, {}), **values}
+    return design.study(config.complete(merged))
+
+
+def test_sizes_are_crossed_with_tokens_and_seeds():
+    found = study(grid={"seeds": [0, 1]})
+    assert len(found.cells) == 2 * 2 * 2
+    assert {cell.seed for cell in found.cells} == {0, 1}
+    assert len(found.trunks) == 4
+    assert all(len(cells) == 2 for cells in found.trunks.values())
+    assert [c.tokens for c in next(iter(found.trunks.values()))] == [977 * 1024, 1953 * 1024]
+
+
+def test_tokens_per_parameter_and_budgets():
+    merged = json.loads(json.dumps(SMALL))
+    del merged["grid"]["tokens"]
+    merged["grid"]["tokens_per_param"] = [40]
+    for cell in design.study(config.complete(merged)).cells:
+        assert cell.tokens / cell.params == pytest.approx(40, rel=0.01)
+    del merged["grid"]["tokens_per_param"]
+    merged["grid"]["budgets"] = ["1e12"]
+    for cell in design.study(config.complete(merged)).cells:
+        assert cell.flops_6nd == pytest.approx(1e12, rel=0.01)
+    merged["grid"]["budget_convention"] = "exact"
+    for cell in design.study(config.complete(merged)).cells:
+        assert cell.flops_exact == pytest.approx(1e12, rel=0.01)
+    merged["grid"]["max_tokens"] = 10
+    with pytest.raises(ConfigError, match="holds no cell"):
+        design.study(config.complete(merged))
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"rule": "width", "hidden": 0.32, "embedding": 0.05}, (0.01, 0.05)),
+        ({"rule": "fixed", "value": 0.003}, (0.003, 0.003)),
+        ({"rule": "power", "coefficient": 2.0, "exponent": -0.5}, (2 / 24576**0.5,) * 2),
+        # Kaplan et al. 2020, eq. D.1, at N = 24576.
+        ({"rule": "kaplan"}, (0.00182872, 0.00182872)),
+    ],
+)
+def test_learning_rate_rules(rule, expected):
+    cell = study(training={"learning_rate": rule}).cells[0]
+    assert (cell.lr, cell.lr_embedding) == pytest.approx(expected, rel=1e-4)
+
+
+def test_one_size_can_have_its_own_learning_rate_and_batch():
+    own = {"n_layer": 2, "d_model": 32, "n_head": 2, "lr": 0.5, "batch_tokens": 2048}
+    changed = study(grid={"sizes": [own, 1e5]})
+    before = study()
+    assert {c.key for c in before.cells[2:]} == {c.key for c in changed.cells[2:]}
+    assert changed.cells[0].lr == 0.5
+    assert changed.cells[0].steps == 488
+
+
+def test_batch_by_a_power_of_the_size_is_whole_sequences():
+    cells = study(training={"batch": {"rule": "power", "coefficient": 10, "exponent": 0.5}}).cells
+    assert cells[0].batch_tokens == 12 * 128
+    assert cells[0].tokens == cells[0].steps * cells[0].batch_tokens
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grid": {"sizes": [{"n_layer": 2, "d_model": 32, "n_head": 3}]}},
+         r"sizes\[0\]\.n_head: 3 does not divide d_model = 32"),
+        ({"grid": {"sizes": [{"n_layer": 2}]}}, "lacks d_model"),
+        ({"grid": {"sizes": [{"params": 1e5, "n_layer": 2}]}}, "both params and n_layer"),
+        ({"grid": {"sizes": [3]}}, "met within 1 % by no shape"),
+        ({"grid": {"sizes": [1e5, 1e5]}}, "is defined twice"),
+        ({"grid": {"tokens": [1e6, 1.0001e6]}}, "is defined twice"),
+        ({"grid": {"tokens": [0]}}, r"grid\.tokens\[0\]: 0 is not positive"),
+        ({"grid": {"budgets": [1e15]}}, "give exactly one of"),
+        ({"grid": {"tokens": [3e4]}}, r"warmup_steps: 50 leaves no step after warmup.*29 steps"),
+        ({"training": {"batch": {"tokens": 1000}}}, r"1000 is no multiple of model\.context = 128"),
+        ({"training": {"batch": {"rule": "power"}}}, "lacks coefficient"),
+        ({"training": {"learning_rate": {"rule": "fixed"}}}, "lacks value"),
+        ({"corpus": {"tokenizer": {"vocab_size": 300, "name": "gpt2"}}}, "makes two choices"),
+        ({"corpus": {"tokenizer": {"file": "none.json"}}}, "none.json' is no readable"),
+        ({"corpus": {"sources": [{"package": "poetry", "files": "a.txt"}]}}, "names 2 kinds"),
+        ({"corpus": {"sources": [{"files": "no/such/*.txt"}]}}, r"files: 'no/such/\*\.txt' names no"),
+        ({"corpus": {"sources": [{"synthetic": {}}, {"package": "code"}]}}, "cannot be mixed"),
+        ({"corpus": {"sources": [{"synthetic": {}}], "tokenizer": {"vocab_size": 300}}}, "no use"),
+        ({"evaluation": {"corpora": [{"name": "a", "sources": [{"package": "code"}]}] * 2}},
+         "repeats a name"),
+        ({"evaluation": {"corpora": [{"name": "a", "sources": [{"synthetic": {}}]}]}}, "is not text"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_with_its_key(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        study(**changes)
+
+
+def test_a_study_cannot_take_a_folder_of_the_results():
+    with pytest.raises(ConfigError, match="study: 'cells'"):
+        design.study(config.complete({**SMALL, "study": "cells"}))
+
+
+def test_tokens_beyond_the_corpus_are_refused_as_soon_as_they_are_known(tmp_path):
+    with pytest.raises(ConfigError, match=r"grid\.tokens: .* more than the 121,800,000"):
+        design.check_corpus(study(grid={"tokens": [2e8]}), tmp_path)
+    found = study()
+    design.check_corpus(found, tmp_path)
+    card = tmp_path / "corpora" / found.corpus.key / "corpus.json"
+    card.parent.mkdir(parents=True)
+    card.write_text(json.dumps({"tokens": {"train": 1_500_000}}))
+    with pytest.raises(ConfigError, match="more than the 1,500,000 training tokens"):
+        design.check_corpus(found, tmp_path)
+    with pytest.raises(ConfigError, match=r"grid\.unique_tokens: 1600000"):
+        design.check_corpus(study(grid={"unique_tokens": 1.6e6}), tmp_path)
+    design.check_corpus(study(grid={"unique_tokens": 1e6}), tmp_path)
+
+
+def test_definitions_are_written_once(tmp_path):
+    found = study(evaluation={"corpora": [{"name": "a", "sources": [{"package": "code"}]}]})
+    design.write_definitions(found, tmp_path)
+    files = sorted(p for p in tmp_path.rglob("*.json"))
+    assert len(files) == len(found.cells) + 3
+    before = {path: path.stat().st_mtime_ns for path in files}
+    design.write_definitions(found, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+    spec = json.loads((tmp_path / "cells" / found.cells[0].key / "spec.json").read_text())
+    assert design.Cell.from_spec(spec) == found.cells[0]
+
+
+def test_files_of_a_source_are_found_by_pattern(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts" / "deep").mkdir(parents=True)
+    for name in ("b.txt", "a.txt", "deep/c.txt"):
+        (tmp_path / "texts" / name).write_text("x")
+    found = study(corpus={"sources": [{"files": ["texts/*.txt", "texts/**/c.txt"]}]})
+    assert found.corpus.files == [
+        os.path.join("texts", "a.txt"), os.path.join("texts", "b.txt"),
+        os.path.join("texts", "deep", "c.txt"),
+    ]  # fmt: skip
+
+
+def test_the_vocabulary_of_an_existing_tokenizer(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"model": {"vocab": {"a": 0, "b": 1}}, "added_tokens": [{"id": 2}]}))
+    assert study(corpus={"tokenizer": {"file": str(path)}}).cells[0].vocab_size == 3
+    assert study(corpus={"tokenizer": {"name": "gpt2"}}).cells[0].vocab_size == 50257
+    synthetic = [{"synthetic": {"symbols": 40}}]
+    assert study(corpus={"sources": synthetic}).cells[0].vocab_size == 40
+
+
+def test_the_table_counts_what_trunks_save(capsys):
+    assert design.main(["config.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert "28 cells, 7 trunks" in printed
+    assert "37% saved" in printed
+
+
+def test_the_command_names_file_and_fault(tmp_path, capsys):
+    path = tmp_path / "bad.yaml"
+    path.write_text("study: 3\n")
+    assert design.main([str(path)]) == 2
+    assert "bad.yaml" in capsys.readouterr().err

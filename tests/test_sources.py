@@ -1,0 +1,43 @@
+import os
+
+import pytest
+
+from pipeline import sources
+
+
+def write(root, **modules):
+    for name, text in modules.items():
+        path = root / "pipeline" / (name.replace("__", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_all_that_a_module_imports_is_part_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(
+        tmp_path,
+        fit="import json\nfrom pipeline import contracts\nfrom pipeline.laws import base\n",
+        laws__base="def f():\n    import pipeline.laws.surface\n",
+        laws__surface="from pipeline.laws import base\n",
+        laws__kaplan="",
+        laws__init="",
+        contracts="",
+        other="",
+    )
+    found = [os.path.join("pipeline", n) for n in (
+        "contracts.py", "fit.py", os.path.join("laws", "base.py"), os.path.join("laws", "surface.py"))]  # fmt: skip
+    assert sources.closure(tmp_path, ["pipeline.fit"]) == found
+    both = sources.closure(tmp_path, ["pipeline.fit", "pipeline.laws.kaplan"])
+    assert set(both) - set(found) == {os.path.join("pipeline", "laws", "kaplan.py")}
+
+
+def test_outside_the_current_folder_paths_are_absolute(tmp_path, monkeypatch):
+    write(tmp_path, fit="")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert sources.closure(tmp_path, ["pipeline.fit"]) == [str(tmp_path / "pipeline" / "fit.py")]
+
+
+def test_a_module_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"pipeline\.fit: there is no such module"):
+        sources.closure(tmp_path, ["pipeline.fit"])
