@@ -21,11 +21,8 @@ include: "workflow/rules/figures.smk"
 report: "workflow/report/workflow.rst"
 
 
-localrules:
-    all,
-
-
 rule all:
     default_target: True
     input:
         f"figures/{STUDY.name}/index.html",
+    localrule: True

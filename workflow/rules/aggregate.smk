@@ -1,10 +1,6 @@
 # Stage 3: trained cells -> the tables of the study.
 
 
-localrules:
-    aggregate_runs,
-
-
 rule aggregate_runs:
     input:
         [f"results/cells/{cell.key}/run.parquet" for cell in STUDY.cells],
@@ -15,6 +11,7 @@ rule aggregate_runs:
         "results/{study}/evaluations.parquet",
     log:
         "logs/{study}/aggregate_runs.log",
+    localrule: True
     params:
         # design.json is written before the first job; its digest here makes a change count.
         design=digest(STUDY.card),

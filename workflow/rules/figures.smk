@@ -8,11 +8,20 @@ def fits(laws):
     return [f"results/{STUDY.name}/fits/{law}/{file}" for law in laws for file in FIT_FILES]
 
 
-localrules:
-    *(f"draw_{name}" for name in DRAWN),
-    index_figures,
+def reported(name):
+    """The drawing of a figure, an item of the report with its caption and category."""
+    figure = FIGURES[name]
+    drawing, caption = f"figures/{STUDY.name}/{name}.svg", f"../report/{name}.rst"
+    labels = {"figure": figure.title}
+    return report(drawing, caption=caption, category=figure.category, labels=labels)
 
 
+def table_files(name):
+    """Table -> file, for the tables that a figure is drawn from."""
+    return {table: f"results/{STUDY.name}/{table}.parquet" for table in FIGURES[name].tables}
+
+
+# A figure is a rule of its own name, so that `snakemake -n` says which ones are drawn.
 for name in DRAWN:
     laws = FIGURES[name].laws_among(FITTED)
 
@@ -20,25 +29,19 @@ for name in DRAWN:
         name:
             f"draw_{name}"
         input:
-            **{table: f"results/{STUDY.name}/{table}.parquet" for table in FIGURES[name].tables},
+            **table_files(name),
             fits=fits(laws),
             code=modules(f"pipeline.figures.{name}", *(LAWS[law] for law in laws)),
         output:
-            report(
-                f"figures/{STUDY.name}/{name}.svg",
-                caption=f"../report/{name}.rst",
-                category=FIGURES[name].category,
-                labels={"figure": FIGURES[name].title},
-            ),
+            reported(name),
             f"figures/{STUDY.name}/{name}.png",
         log:
             f"logs/{STUDY.name}/draw_{name}.log",
+        localrule: True
         params:
-            tables=[
-                f"--{table} results/{STUDY.name}/{table}.parquet" for table in FIGURES[name].tables
-            ],
-            fits=f"--fits results/{STUDY.name}/fits" if laws else "",
             module=f"pipeline.figures.{name}",
+            tables=[f"--{table} {path}" for table, path in table_files(name).items()],
+            fits=f"--fits results/{STUDY.name}/fits" if laws else "",
         shell:
             "python -m {params.module} {params.tables} {params.fits} --out {output[0]} > {log} 2>&1"
 
@@ -55,6 +58,7 @@ rule index_figures:
         "figures/{study}/index.html",
     log:
         "logs/{study}/index_figures.log",
+    localrule: True
     params:
         title=STUDY.title,
         laws=FITTED,

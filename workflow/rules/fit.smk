@@ -1,11 +1,6 @@
 # Stages 4 and 5: runs -> fitted laws -> predictions.
 
 
-localrules:
-    fit_law,
-    predict_optimum,
-
-
 rule fit_law:
     input:
         runs="results/{study}/runs.parquet",
@@ -17,6 +12,7 @@ rule fit_law:
         "results/{study}/fits/{law}/card.json",
     log:
         "logs/{study}/fit_law/{law}.log",
+    localrule: True
     params:
         options=" ".join(
             f"--{option.replace('_', '-')} {STUDY.config['fit'][option]}"
@@ -36,6 +32,7 @@ rule predict_optimum:
         "results/{study}/predictions.parquet",
     log:
         "logs/{study}/predict_optimum.log",
+    localrule: True
     params:
         fits=[f"results/{STUDY.name}/fits/{law}" for law in FITTED],
         budgets=" ".join(["--budgets", *map(repr, STUDY.budgets)]) if STUDY.budgets else "",
