@@ -8,13 +8,26 @@ the matrices are all of N.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.accounting import Shape
 from pipeline.training.operations import PLAIN, Operations
 
 SPREAD = 0.5  # standard deviation of a weight times sqrt(fan-in): docs/training.md
+
+
+class Norm(nn.Module):
+    """Layer norm with a gain and no bias, computed in float32 whatever the model computes in."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width))
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """(..., width) -> the same."""
+        wide = functional.layer_norm(stream.float(), self.weight.shape, self.weight.float())
+        return wide.to(stream.dtype)
 
 
 class Block(nn.Module):
@@ -23,10 +36,10 @@ class Block(nn.Module):
     def __init__(self, shape: Shape, dropout: float, operations: Operations):
         super().__init__()
         self.n_head, self.dropout, self.operations = shape.n_head, dropout, operations
-        self.attention_norm = nn.LayerNorm(shape.d_model, bias=False)
+        self.attention_norm = Norm(shape.d_model)
         self.qkv = nn.Linear(shape.d_model, 3 * shape.d_model, bias=False)
         self.attention_out = nn.Linear(shape.d_model, shape.d_model, bias=False)
-        self.feedforward_norm = nn.LayerNorm(shape.d_model, bias=False)
+        self.feedforward_norm = Norm(shape.d_model)
         self.feedforward_in = nn.Linear(shape.d_model, shape.d_ff, bias=False)
         self.feedforward_out = nn.Linear(shape.d_ff, shape.d_model, bias=False)
 
@@ -36,7 +49,7 @@ class Block(nn.Module):
         qkv = self.qkv(self.attention_norm(stream))
         mixed = self.operations.attention(qkv, context, self.n_head, dropout)
         stream = stream + _dropped(self.attention_out(mixed), dropout)
-        inner = F.gelu(self.feedforward_in(self.feedforward_norm(stream)))
+        inner = functional.gelu(self.feedforward_in(self.feedforward_norm(stream)))
         return stream + _dropped(self.feedforward_out(inner), dropout)
 
 
@@ -55,12 +68,10 @@ class Transformer(nn.Module):
         self.shape, self.dropout, self.operations = shape, dropout, operations
         self.tokens = nn.Embedding(vocab_size, shape.d_model)
         self.positions = nn.Embedding(context, shape.d_model)
-        self.blocks = nn.ModuleList(
-            Block(shape, dropout, operations) for _ in range(shape.n_layer)
-        )
-        self.norm = nn.LayerNorm(shape.d_model, bias=False)
+        self.blocks = nn.ModuleList(Block(shape, dropout, operations) for _ in range(shape.n_layer))
+        self.norm = Norm(shape.d_model)
 
-    def matrices(self) -> list[nn.Parameter]:
+    def matrices(self) -> list[Tensor]:
         """The weights that N counts: they take the width-scaled learning rate and the decay."""
         return [m.weight for m in self.modules() if isinstance(m, nn.Linear)]
 
@@ -72,7 +83,7 @@ class Transformer(nn.Module):
         """
         writers = {b.attention_out for b in self.blocks} | {b.feedforward_out for b in self.blocks}
         for module in self.modules():
-            if isinstance(module, nn.LayerNorm):
+            if isinstance(module, Norm):
                 nn.init.ones_(module.weight)
             elif isinstance(module, nn.Linear | nn.Embedding):
                 spread = SPREAD / module.weight.shape[1] ** 0.5
@@ -89,7 +100,9 @@ class Transformer(nn.Module):
     def losses(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Loss in nats of each token, (batch, context) float32."""
         logits = (self.hidden(tokens) @ self.tokens.weight.t()).float()
-        return F.cross_entropy(logits, targets.reshape(-1), reduction="none").view(targets.shape)
+        return functional.cross_entropy(logits, targets.reshape(-1), reduction="none").view(
+            targets.shape
+        )
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """States after the last norm, (batch * context, d_model)."""
@@ -103,7 +116,7 @@ class Transformer(nn.Module):
 
 
 def _dropped(values: Tensor, probability: float) -> Tensor:
-    return F.dropout(values, probability) if probability else values
+    return functional.dropout(values, probability) if probability else values
 
 
 FAMILIES = {

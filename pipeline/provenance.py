@@ -1,0 +1,61 @@
+"""Where a number comes from: the code, the packages and the machine. Standard library only."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("torch", "numpy", "pyarrow")  # those that can move a trained model's numbers
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def git_commit() -> tuple[str, bool]:
+    """The commit of this code and whether files differ from it; ("unknown", False) without git."""
+
+    def output(*command: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *command],
+            capture_output=True, text=True, check=True, timeout=20,
+        ).stdout.strip()  # fmt: skip
+
+    try:
+        return output("rev-parse", "HEAD"), bool(output("status", "--porcelain", "-uno"))
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", False
+
+
+def packages() -> dict[str, str]:
+    """Package -> version of what a trained model's numbers depend on, Python included."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def host() -> str:
+    """Host name."""
+    return socket.gethostname()
+
+
+def processor() -> str:
+    """Name of the CPU, as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""Stage 2, training: the step, data order, schedules, evaluation, checkpoints, finished runs."""

@@ -1,0 +1,144 @@
+"""Finished trainings in the state folder, and their publication as Parquet files.
+
+Standard library only, and pyarrow where tables must be made anew: publishing what a trunk's
+process has already rendered is a copy of three files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.cells import Cell
+from pipeline.files import copy, write_json
+from pipeline.training.inputs import CorpusFacts, InputError, read_json
+
+TABLES = ("run.parquet", "curve.parquet", "evaluation.parquet")
+
+# Columns of contracts.RUN that a cell itself gives, each by its own name.
+CELL_COLUMNS = (
+    "trunk", "corpus", "family", "n_layer", "d_model", "d_ff", "n_head", "context", "vocab_size",
+    "params", "params_total", "tokens", "batch_tokens", "steps", "lr", "lr_embedding", "schedule",
+    "warmup_steps", "cooldown_steps", "seed", "recipe", "flops_6nd", "flops_exact",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One finished training: state/cells/<cell.state>/done."""
+
+    folder: Path
+
+    @property
+    def weights(self) -> Path:
+        """The final parameters; not there where the training diverged."""
+        return self.folder / "weights.ckpt"
+
+    def training(self) -> dict[str, Any]:
+        """{"run": measured columns of contracts.RUN, "curve": rows of contracts.CURVE}."""
+        return read_json(self.folder / "training.json", "a finished training")
+
+    def evaluation(self, text: CorpusFacts) -> dict[str, Any] | None:
+        """The score on a text; None where it was not scored, or on other data of that name."""
+        path = self.folder / "evaluation" / f"{text.key}.json"
+        if not path.exists():
+            return None
+        found = read_json(path, "an evaluation")
+        return found["row"] if found["data_sha256"] == text.data_sha256 else None
+
+    def add_evaluation(self, text: CorpusFacts, row: Mapping[str, Any]) -> None:
+        """Keep the score on a text."""
+        content = {"data_sha256": text.data_sha256, "row": dict(row)}
+        write_json(self.folder / "evaluation" / f"{text.key}.json", content)
+
+
+def place(state: Path, cell: Cell) -> Path:
+    """The folder of a cell's training: its rolling checkpoint, its lock and ``done``."""
+    return state / "cells" / cell.state
+
+
+def find(
+    state: Path, cell: Cell, corpus: CorpusFacts, log: Callable[[str], None]
+) -> Finished | None:
+    """A cell's finished training on this data; discards one that is unreadable or on other data."""
+    finished = Finished(place(state, cell) / "done")
+    if not finished.folder.exists():
+        return None
+    try:
+        data = finished.training()["run"]["data_sha256"]
+        fault = None if data == corpus.data_sha256 else f"it was trained on other data ({data})"
+    except (InputError, KeyError, TypeError) as error:
+        fault = str(error)
+    if fault is None:
+        return finished
+    log(f"discarding the finished training {finished.folder}: {fault}")
+    shutil.rmtree(finished.folder)
+    return None
+
+
+def unscored(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -> list[CorpusFacts]:
+    """The texts that a finished cell has yet to be scored on; none where it diverged."""
+    if not finished.weights.exists():
+        return []
+    return [texts[key] for key in cell.evaluate if finished.evaluation(texts[key]) is None]
+
+
+def keep(
+    state: Path, cell: Cell, run: Mapping[str, Any], curve: Iterable[Mapping[str, Any]],
+    save_weights: Callable[[Path], None] | None,
+) -> Finished:  # fmt: skip
+    """Keep a training as finished: its folder appears whole or not at all."""
+    target = place(state, cell) / "done"
+    building = target.with_name(f".done.{os.getpid()}.tmp")
+    building.mkdir(parents=True)
+    write_json(building / "training.json", {"run": dict(run), "curve": list(curve)})
+    if save_weights:
+        save_weights(building / "weights.ckpt")
+    return Finished(building.replace(target))
+
+
+def run_row(cell: Cell, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of contracts.RUN."""
+    return {"cell": cell.key, **{c: getattr(cell, c) for c in CELL_COLUMNS}, **measured}
+
+
+def render(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -> Path:
+    """Write a cell's three tables into the state folder, with their digests; returns the folder."""
+    from pipeline import contracts  # imports pyarrow, which a mere copy can do without
+
+    folder, training = finished.folder / "published" / cell.key, finished.training()
+    rows = [finished.evaluation(texts[key]) for key in cell.evaluate]
+    scores = [{"cell": cell.key, **row} for row in rows if row is not None]
+    contracts.write(folder / TABLES[0], [run_row(cell, training["run"])], contracts.RUN)
+    contracts.write(folder / TABLES[1], training["curve"], contracts.CURVE)
+    contracts.write(folder / TABLES[2], scores, contracts.EVALUATION)
+    write_json(folder / "digests.json", _digests(folder) | _inputs(cell, texts))
+    return folder
+
+
+def publish(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts], out: Path) -> None:
+    """Copy a finished cell's tables into ``out``, rendering them where they are not in order."""
+    folder = finished.folder / "published" / cell.key
+    try:
+        recorded = json.loads((folder / "digests.json").read_text(encoding="utf-8"))
+        in_order = recorded == _digests(folder) | _inputs(cell, texts)
+    except (OSError, ValueError):
+        in_order = False
+    if not in_order:
+        folder = render(finished, cell, texts)
+    for name in TABLES:
+        copy(folder / name, out / name)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in TABLES}
+
+
+def _inputs(cell: Cell, texts: Mapping[str, CorpusFacts]) -> dict[str, str]:
+    return {key: texts[key].data_sha256 for key in cell.evaluate}

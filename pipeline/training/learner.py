@@ -1,0 +1,171 @@
+"""One model being trained: flat parameters, and the update that changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+from pipeline.cells import Cell
+from pipeline.model import FAMILIES
+from pipeline.training.inputs import InputError
+from pipeline.training.operations import FAST, PLAIN
+
+EPSILON = 1e-8  # AdamW's, added to the root of the second moment
+MICRO_TOKENS = {"cpu": 4096, "cuda": 65536}  # tokens of one forward pass; larger batches add up
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """auto, cpu or cuda as a device; raises InputError where there is no such device."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device: 'cuda' but no GPU is visible; take auto or cpu")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """fp32 or bf16; auto takes bf16 where the hardware multiplies in it."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return "fp32"
+    return "bf16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "fp32"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A stretch of the flat parameters with its own learning rate and decay."""
+
+    lr: float
+    weight_decay: float
+    parameter: Tensor
+    gradient: Tensor
+    first: Tensor
+    second: Tensor
+    step: Tensor
+
+
+class Learner:
+    """Parameters and moments of one cell as flat float32 tensors.
+
+    All weights are views of one tensor, the matrices first, then embeddings and gains: the cast to
+    bfloat16, the clipping and each group's AdamW are one operation each, however many layers there
+    are. In bf16 the model computes on a cast copy; the parameters stay float32.
+    """
+
+    def __init__(self, cell: Cell, device: torch.device, precision: str, fast: bool = True):
+        self.cell, self.device = cell, device
+        operations = FAST[device.type] if fast else PLAIN
+        self.module = FAMILIES[cell.family](
+            cell.shape, cell.vocab_size, cell.context, cell.dropout, operations
+        )
+        self.module.initialise(torch.Generator().manual_seed(cell.seed))
+        matrices = self.module.matrices()
+        known = {id(weight) for weight in matrices}
+        self.weights = matrices + [w for w in self.module.parameters() if id(w) not in known]
+        self.master = torch.cat([w.detach().reshape(-1) for w in self.weights]).to(device)
+        self.gradient = torch.zeros_like(self.master)
+        self.first, self.second = torch.zeros_like(self.master), torch.zeros_like(self.master)
+        self.norm = torch.zeros((), device=device)
+        self.working = self.master
+        if precision == "bf16":
+            self.working = self.master.to(torch.bfloat16)
+        self.module.to(device, self.working.dtype)
+        self._split = [w.shape for w in self.weights]
+        with torch.no_grad():
+            for weight, view in zip(self.weights, self._views(self.working)):
+                weight.data = view
+        self._gradients = self._views(self.gradient)
+        self.groups = self._groups(sum(w.numel() for w in matrices))
+
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        parts = flat.split([shape.numel() for shape in self._split])
+        return [part.view(shape) for part, shape in zip(parts, self._split)]
+
+    def _groups(self, matrices: int) -> tuple[Group, Group]:
+        cell = self.cell
+        hidden, rest = slice(0, matrices), slice(matrices, None)
+        return tuple(  # type: ignore[return-value]
+            Group(lr, decay, self.master[part], self.gradient[part], self.first[part],
+                  self.second[part], torch.zeros((), device=self.device))
+            for part, lr, decay in ((hidden, cell.lr, cell.weight_decay),
+                                    (rest, cell.lr_embedding, 0.0))
+        )  # fmt: skip
+
+    def step(self, tokens: Tensor, targets: Tensor, factor: float, index: int) -> Tensor:
+        """One update at ``factor`` times the peak rates; returns the batch's mean loss (0-d).
+
+        ``index`` is the step's number: dropout draws from (seed, index), so that it is the same
+        after a resume. The gradient norm before clipping is left in ``norm``.
+        """
+        if self.cell.dropout:
+            torch.manual_seed((self.cell.seed << 40) + index)
+        loss = self.backward(tokens, targets)
+        with torch.no_grad():
+            self.norm = torch.linalg.vector_norm(self.gradient)
+            if self.cell.clip:
+                self.gradient *= (self.cell.clip / (self.norm + 1e-6)).clamp(max=1.0)
+            for group in self.groups:
+                adamw(
+                    [group.parameter], [group.gradient], [group.first], [group.second], [],
+                    [group.step], fused=True, amsgrad=False, maximize=False,
+                    beta1=self.cell.betas[0], beta2=self.cell.betas[1], lr=group.lr * factor,
+                    weight_decay=group.weight_decay, eps=EPSILON,
+                )  # fmt: skip
+            self._cast()
+        return loss
+
+    def backward(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Leave the batch's mean gradient in ``gradient``; returns its mean loss (0-d)."""
+        rows = max(1, MICRO_TOKENS[self.device.type] // tokens.shape[1])
+        total = None
+        for first in range(0, len(tokens), rows):
+            part = slice(first, first + rows)
+            share = len(tokens[part]) / len(tokens)
+            loss = self.module(tokens[part], targets[part]) * share
+            found = torch.autograd.grad(loss, self.weights)
+            for view, gradient in zip(self._gradients, found):
+                if total is None:
+                    view.copy_(gradient)
+                else:
+                    view.add_(gradient)
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None
+        return total
+
+    def _cast(self) -> None:
+        if self.working is not self.master:
+            self.working.copy_(self.master)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Without gradients and dropout."""
+        self.module.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.module.train()
+
+    def arrays(self) -> list[Tensor]:
+        """Copies of parameters, first and second moments, float32 on the CPU."""
+        return [
+            flat.detach().to("cpu", copy=True) for flat in (self.master, self.first, self.second)
+        ]
+
+    def load(self, arrays: list[Tensor], step: int) -> None:
+        """Continue from ``arrays`` (parameters, moments; or parameters alone) after ``step``."""
+        with torch.no_grad():
+            for flat, values in zip((self.master, self.first, self.second), arrays):
+                flat.copy_(values)
+            for group in self.groups:
+                group.step.fill_(float(step))
+            self._cast()

@@ -1,0 +1,200 @@
+"""The training loop: updates, rows of the curve, checkpoints, and the ways it can end."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline import accounting
+from pipeline.cells import Cell
+from pipeline.training import checkpoints
+from pipeline.training.data import Batches, TokenStream, open_split
+from pipeline.training.evaluation import Score, evaluate
+from pipeline.training.inputs import CorpusFacts
+from pipeline.training.interruption import Stopped, StopRequest
+from pipeline.training.learner import Learner, resolve_device, resolve_precision
+from pipeline.training.schedules import is_evaluated, lr_factor
+
+CHECK_STEPS = 32  # steps between looks at the loss: each look waits for the device
+DIVERGED = 1.0  # nats/token above a uniform guess, after the warmup, that end a run
+
+
+class Diverged(Exception):  # noqa: N818 - an outcome, recorded as a row
+    """The loss is no number, or worse than a uniform guess by DIVERGED nats after the warmup."""
+
+
+@dataclass
+class Progress:
+    """All of a training but its arrays. ``rows`` are rows of contracts.CURVE."""
+
+    step: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    loss_sum: float = 0.0  # nats/token, over the steps since the last row
+    loss_steps: int = 0
+    seconds: float = 0.0  # of updates, without evaluations and checkpoints
+    trunk_seconds: float = 0.0  # those of the trunk up to the branch point
+    restarts: int = 0
+
+
+@dataclass
+class Snapshot:
+    """A training held in memory, to go on from after a branch."""
+
+    progress: Progress
+    arrays: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What training runs on and how it behaves there; no part of what a cell means."""
+
+    device: str = "auto"
+    threads: int = 1
+    checkpoint_seconds: float = 60.0
+    stop: StopRequest = field(default_factory=StopRequest)
+    log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
+
+
+class Trainer:
+    """One set of parameters and where it stands; goes through a trunk and its branches in turn."""
+
+    def __init__(self, cell: Cell, corpus: CorpusFacts, machine: Machine):
+        torch.set_num_threads(machine.threads)
+        self.machine, self.corpus = machine, corpus
+        self.device = resolve_device(machine.device)
+        self.precision = resolve_precision(cell.precision, self.device)
+        self.cell = cell
+        self.restart()
+        self.batches = Batches(open_split(corpus.manifest, "train"), cell, self.device)
+        self.validation = open_split(corpus.manifest, "validation")
+        self.evaluation_seconds = 0.0
+
+    def restart(self) -> None:
+        """Go back to step 0."""
+        self.learner = Learner(self.cell, self.device, self.precision)
+        self.progress = Progress()
+
+    def identity(self, training: str) -> dict[str, str]:
+        """What a checkpoint must agree in to be continued."""
+        return {
+            "training": training,
+            "data_sha256": self.corpus.data_sha256,
+            "precision": self.precision,
+        }
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(deepcopy(self.progress), self.learner.arrays())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self.progress = deepcopy(snapshot.progress)
+        self.learner.load(snapshot.arrays, self.progress.step)
+
+    def resume(self, path: Path, training: str, restarted: bool) -> bool:
+        """Continue from a checkpoint where a usable one stands; say so where it is not usable."""
+        if not path.exists():
+            return False
+        try:
+            found = checkpoints.load(path, self.identity(training))
+        except checkpoints.CheckpointError as error:
+            self.machine.log(f"discarding a checkpoint: {error}")
+            path.unlink(missing_ok=True)
+            return False
+        self.progress = Progress(**found.progress)
+        self.progress.restarts += restarted
+        self.learner.load(found.arrays, self.progress.step)
+        self.machine.log(f"resuming from {path} at step {self.progress.step}")
+        return True
+
+    def save(self, path: Path, training: str) -> None:
+        checkpoints.save(
+            path, self.identity(training), asdict(self.progress), self.learner.arrays()
+        )
+
+    def advance(self, cell: Cell, until: int, path: Path, training: str) -> None:
+        """Train to step ``until`` under the cell's schedule, with rolling checkpoints at ``path``.
+
+        Raises Stopped (after a checkpoint) at a signal, and Diverged (after a row).
+        """
+        progress, machine = self.progress, self.machine
+        pending = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.device)
+        saved = begun = time.monotonic()
+        with _bar(cell, progress.step, until) as bar:
+            while progress.step < until:
+                step = progress.step
+                factor = lr_factor(cell, step)
+                loss = self.learner.step(*self.batches(step), factor, step)
+                pending += loss
+                progress.step, progress.loss_steps = step + 1, progress.loss_steps + 1
+                looks = progress.step % CHECK_STEPS == 0 or progress.step == until
+                diverged = looks and _is_diverged(cell, progress.step, loss)
+                if not (looks or machine.stop.signal or is_evaluated(cell, step + 1)):
+                    continue
+                progress.loss_sum = float(pending)
+                progress.seconds += time.monotonic() - begun
+                bar.update(progress.step - bar.n)
+                if diverged or is_evaluated(cell, progress.step):
+                    self._add_row(cell, cell.lr * factor, diverged)
+                    pending.zero_()
+                    bar.set_postfix(loss=f"{progress.rows[-1]['val_loss'] or math.nan:.4f}")
+                if machine.stop.signal or time.monotonic() - saved > machine.checkpoint_seconds:
+                    self.save(path, training)
+                    saved = time.monotonic()
+                if machine.stop.signal:
+                    raise Stopped(machine.stop.signal)
+                begun = time.monotonic()
+
+    def _add_row(self, cell: Cell, lr: float, diverged: bool) -> None:
+        """Evaluate, and close the stretch of steps since the last row."""
+        progress, begun = self.progress, time.monotonic()
+        score = None if diverged else self.score(self.validation)
+        train_loss = progress.loss_sum / progress.loss_steps
+        tokens = progress.step * cell.batch_tokens
+        progress.rows.append({
+            "step": progress.step, "tokens": tokens,
+            "flops": accounting.flops_exact(cell.shape, cell.vocab_size, cell.context, tokens),
+            "train_loss": _finite(train_loss), "val_loss": score and _finite(score.loss),
+            "val_loss_se": score and _finite(score.se),
+            "loss_by_position": score and score.by_position,
+            "lr": lr, "grad_norm": _finite(float(self.learner.norm)), "noise_scale": None,
+            "seconds": progress.seconds,
+        })  # fmt: skip
+        progress.loss_sum, progress.loss_steps = 0.0, 0
+        self.evaluation_seconds += time.monotonic() - begun
+        if (
+            diverged
+            or not math.isfinite(train_loss)
+            or not math.isfinite(score.loss if score else 0)
+        ):
+            raise Diverged(f"diverged at step {progress.step}: train loss {train_loss:.4g}")
+
+    def score(self, stream: TokenStream) -> Score:
+        """The present model's loss on a split."""
+        return evaluate(self.learner, stream, self.cell.context)
+
+
+def _is_diverged(cell: Cell, step: int, loss: Tensor) -> bool:
+    value = float(loss)
+    limit = math.log(cell.vocab_size) + DIVERGED
+    return not math.isfinite(value) or (step > cell.warmup_steps and value > limit)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _bar(cell: Cell, step: int, until: int) -> Any:
+    """A progress bar in tokens on a terminal; nothing in a log."""
+    return tqdm(
+        total=until, initial=step, unit="tok", unit_scale=cell.batch_tokens, leave=False,
+        desc=cell.key, disable=not sys.stderr.isatty(),
+    )  # fmt: skip

@@ -1,0 +1,132 @@
+"""The two operations worth writing by hand, each beside the plain one that it must agree with.
+
+Attention: the CPU's scaled_dot_product_attention recomputes the scores in the backward pass and is
+slow in bfloat16; keeping the probabilities costs T x T numbers per head and is several times
+faster at the contexts trained here. The loss: projecting onto the vocabulary and the softmax in
+one operation leaves no logits behind, and takes the gradient while the probabilities are in cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LOGITS = 1 << 24  # logits held at a time by the fused loss: 64 MiB in float32
+
+
+@dataclass(frozen=True)
+class Operations:
+    """attention(qkv, context, n_head, dropout) and cross_entropy(hidden, embedding, targets)."""
+
+    attention: Callable[[Tensor, int, int, float], Tensor]
+    cross_entropy: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def plain_attention(qkv: Tensor, context: int, n_head: int, dropout: float) -> Tensor:
+    """Causal attention of (batch * context, 3 d) rows; returns (batch * context, d)."""
+    q, k, v = _heads(qkv, context, n_head, 3)
+    mixed = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+    return mixed.transpose(1, 2).reshape(len(qkv), -1)
+
+
+def plain_cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss in nats/token of (rows, d) states against (rows,) targets; a float32 scalar."""
+    return functional.cross_entropy((hidden @ embedding.t()).float(), targets)
+
+
+def saved_attention(qkv: Tensor, context: int, n_head: int, dropout: float) -> Tensor:
+    """As plain_attention; keeps the probabilities for the backward pass. No dropout."""
+    if dropout:
+        return plain_attention(qkv, context, n_head, dropout)
+    return _SavedAttention.apply(qkv, context, n_head)
+
+
+def fused_cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
+    """As plain_cross_entropy; the logits of all rows never exist at once."""
+    return _FusedCrossEntropy.apply(hidden, embedding, targets)
+
+
+PLAIN = Operations(plain_attention, plain_cross_entropy)
+FAST = {
+    "cpu": Operations(saved_attention, fused_cross_entropy),
+    "cuda": Operations(plain_attention, fused_cross_entropy),
+}
+
+
+def _heads(rows: Tensor, context: int, n_head: int, parts: int) -> Tensor:
+    """(batch * context, parts * d) -> (parts, batch, heads, context, d / heads), a view."""
+    return rows.view(-1, context, parts, n_head, rows.shape[1] // parts // n_head).permute(
+        2, 0, 3, 1, 4
+    )
+
+
+@cache
+def _mask(context: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(context, context): 0 where a position may look, -inf after it."""
+    full = torch.full((context, context), float("-inf"), dtype=dtype, device=device)
+    return full.triu(1)
+
+
+class _SavedAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, context: int, n_head: int) -> Tensor:
+        split = _heads(qkv, context, n_head, 3)
+        width = split.shape[-1]
+        heads = split.reshape(3, -1, context, width)
+        q, k, v = heads
+        scores = torch.baddbmm(
+            _mask(context, qkv.dtype, qkv.device), q, k.transpose(1, 2), alpha=width**-0.5
+        )
+        p = torch.softmax(scores, -1)
+        ctx.save_for_backward(heads, p)
+        ctx.n_head = n_head
+        mixed = torch.bmm(p, v).view(-1, n_head, context, width)
+        return mixed.transpose(1, 2).reshape(len(qkv), -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        heads, p = ctx.saved_tensors
+        q, k, v = heads
+        context, width = q.shape[1:]
+        d_out = _heads(gradients[0].contiguous(), context, ctx.n_head, 1).reshape(q.shape)
+        d_heads = torch.empty_like(heads)
+        torch.bmm(p.transpose(1, 2), d_out, out=d_heads[2])
+        d_p = torch.bmm(d_out, v.transpose(1, 2))
+        d_scores = torch.ops.aten._softmax_backward_data(d_p, p, -1, p.dtype)
+        torch.bmm(d_scores, k, out=d_heads[0])
+        torch.bmm(d_scores.transpose(1, 2), q, out=d_heads[1])
+        d_heads[:2] *= width**-0.5
+        d_qkv = d_heads.view(3, -1, ctx.n_head, context, width).permute(1, 3, 0, 2, 4)
+        return d_qkv.reshape(-1, 3 * ctx.n_head * width), None, None
+
+
+class _FusedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
+        rows = max(1, LOGITS // len(embedding))
+        d_hidden, d_embedding = torch.empty_like(hidden), None
+        total = hidden.new_zeros((), dtype=torch.float32)
+        for first in range(0, len(hidden), rows):
+            part, wanted = hidden[first : first + rows], targets[first : first + rows, None]
+            p = torch.softmax(part @ embedding.t(), -1, dtype=torch.float32)
+            chosen = p.gather(1, wanted)
+            # A probability that underflows counts as the smallest float32, not as infinite loss.
+            total -= chosen.clamp_min(torch.finfo(torch.float32).tiny).log_().sum()
+            d_logits = p.scatter_(1, wanted, chosen - 1).to(hidden.dtype)
+            torch.mm(d_logits, embedding, out=d_hidden[first : first + rows])
+            share = d_logits.t() @ part
+            d_embedding = share if d_embedding is None else d_embedding.add_(share)
+        ctx.save_for_backward(d_hidden, d_embedding)
+        return total / len(hidden)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        d_hidden, d_embedding = ctx.saved_tensors
+        scale = (gradients[0] / len(d_hidden)).to(d_hidden.dtype)
+        return d_hidden * scale, d_embedding * scale, None

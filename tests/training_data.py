@@ -1,0 +1,86 @@
+"""A small tokenized text and cells on it, for the tests of training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import contracts
+from pipeline.cells import Cell
+from pipeline.files import write_json
+
+VOCAB = 32
+CELL = Cell(
+    corpus="noise-0", family="transformer", n_layer=2, d_model=16, d_ff=64, n_head=2,
+    context=16, vocab_size=VOCAB, dropout=0.0, tokens=40 * 64, unique_tokens=None,
+    batch_tokens=64, steps=40, lr=0.0125, lr_embedding=0.02, schedule="wsd", warmup_steps=4,
+    cooldown_steps=8, final_lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, clip=1.0,
+    precision="fp32", seed=0, recipe=1, evaluations_per_octave=1, evaluate=(),
+)  # fmt: skip
+
+
+def cell(**changes: Any) -> Cell:
+    """The small cell with some fields changed; ``steps`` brings its tokens along."""
+    if "steps" in changes:
+        changes.setdefault("tokens", changes["steps"] * CELL.batch_tokens)
+    return replace(CELL, **changes)
+
+
+def chain(length: int, seed: int) -> np.ndarray:
+    """Symbols of which each follows its predecessor by +1 or +2 (equally likely) nine times in
+    ten, else is uniform: something to learn at any size."""
+    rng = np.random.default_rng(seed)
+    steps = np.where(rng.random(length) < 0.9, rng.integers(1, 3, length),
+                     rng.integers(0, VOCAB, length))  # fmt: skip
+    return np.cumsum(steps) % VOCAB
+
+
+def write_corpus(folder: Path, splits: dict[str, list[np.ndarray]], name: str = "noise",
+                 key: str = "noise-0", vocab: int = VOCAB) -> Path:  # fmt: skip
+    """Write shards, manifest and corpus.json as the corpus stage does; returns the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, tokens, digest = [], {}, hashlib.sha256()
+    for split, shards in splits.items():
+        tokens[split] = sum(map(len, shards))
+        for index, ids in enumerate(shards):
+            file = f"{split}-{index:05d}.bin"
+            (folder / file).write_bytes(ids.astype("<u2").tobytes())
+            sha = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            digest.update(sha.encode())
+            rows.append({
+                "corpus": key, "shard": file, "split": split, "documents": 1, "tokens": len(ids),
+                "bytes": 2 * len(ids), "bytes_per_token": 2.0, "dtype": "uint16", "sha256": sha,
+                "tokenizer": "none", "vocab_size": vocab,
+            })  # fmt: skip
+    contracts.write(folder / "manifest.parquet", rows, contracts.MANIFEST)
+    write_json(folder / "corpus.json", {
+        "key": key, "name": name, "vocab_size": vocab, "dtype": "uint16",
+        "data_sha256": digest.hexdigest(), "tokens": tokens,
+        "bytes": {split: 2 * count for split, count in tokens.items()},
+    })  # fmt: skip
+    return folder / "manifest.parquet"
+
+
+def make_corpus(folder: Path, train: int = 8000, seed: int = 0) -> Path:
+    """A corpus of a chain: two training shards, a validation split and one text to score on."""
+    whole = chain(train, seed)
+    manifest = write_corpus(folder, {
+        "train": [whole[: train // 3], whole[train // 3 :]],
+        "validation": [chain(500, seed + 1)], "test": [chain(300, seed + 2)],
+    })  # fmt: skip
+    write_corpus(folder / "evaluation" / "other-1", {"evaluation": [chain(400, seed + 3) // 2]},
+                 name="other", key="other-1")  # fmt: skip
+    return manifest
+
+
+def write_spec(results: Path, made: Cell) -> Path:
+    """spec.json in the cell's folder."""
+    path = results / "cells" / made.key / "spec.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(made.spec()), encoding="utf-8")
+    return path
