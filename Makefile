@@ -23,7 +23,7 @@ check: $(VENV)/ready
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	mypy
-	python -m workflow.lint
+	python workflow/lint.py
 
 format: $(VENV)/ready
 	ruff check --fix .

@@ -12,6 +12,7 @@ from pipeline.figures import FIGURES, drawable
 from pipeline.laws import LAWS
 
 RESULTS = Path("results")
+FIT_FILES = ("parameters.parquet", "bootstrap.parquet", "points.parquet", "card.json")
 
 # Jobs run the interpreter that snakemake runs in, also where no environment is activated.
 shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
@@ -37,6 +38,49 @@ onstart:
 def modules(*names):
     """Source files of some modules and of all they import: a real edit of one reruns the rule."""
     return sources.closure(Path(workflow.basedir), names)
+
+
+def tokens(wildcards):
+    """The manifests of the training corpus and of the texts that finished cells are scored on."""
+    corpus = f"results/corpora/{STUDY.corpus.key}"
+    texts = [f"{corpus}/evaluation/{text.key}/manifest.parquet" for text in STUDY.evaluation]
+    return {"corpus": f"{corpus}/manifest.parquet", "texts": texts}
+
+
+def ledger(wildcards):
+    """The ledger of the part that trains a cell; nothing for a cell without a trunk."""
+    part = PARTS.get(wildcards.cell)
+    return f"results/trunks/{part.trunk}/{part.key}.json" if part else []
+
+
+def part_cells(wildcards):
+    """The cells of a part."""
+    return PARTS_BY_KEY[wildcards.trunk, wildcards.part].cells
+
+
+def by_flops(wildcards):
+    """The priority of a cell or part, so that the longest start first."""
+    cells = part_cells(wildcards) if "part" in wildcards.keys() else [wildcards.cell]
+    known = [STUDY.by_key[cell] for cell in cells if cell in STUDY.by_key]
+    return int(max((cell.flops_exact for cell in known), default=0) / 1e6)
+
+
+def fits(laws):
+    """The fit files of some laws of the study."""
+    return [f"results/{STUDY.name}/fits/{law}/{file}" for law in laws for file in FIT_FILES]
+
+
+def reported(name):
+    """The drawing of a figure, an item of the report with its caption and category."""
+    figure = FIGURES[name]
+    drawing, caption = f"figures/{STUDY.name}/{name}.svg", f"../report/{name}.rst"
+    labels = {"figure": figure.title}
+    return report(drawing, caption=caption, category=figure.category, labels=labels)
+
+
+def table_files(name):
+    """Table -> file, for the tables that a figure is drawn from."""
+    return {table: f"results/{STUDY.name}/{table}.parquet" for table in FIGURES[name].tables}
 
 
 wildcard_constraints:

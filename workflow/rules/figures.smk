@@ -1,26 +1,5 @@
 # Stage 6: tables and fits -> figures, their page, and the items of `snakemake --report`.
 
-FIT_FILES = ("parameters.parquet", "bootstrap.parquet", "points.parquet", "card.json")
-
-
-def fits(laws):
-    """The fit files of some laws of the study."""
-    return [f"results/{STUDY.name}/fits/{law}/{file}" for law in laws for file in FIT_FILES]
-
-
-def reported(name):
-    """The drawing of a figure, an item of the report with its caption and category."""
-    figure = FIGURES[name]
-    drawing, caption = f"figures/{STUDY.name}/{name}.svg", f"../report/{name}.rst"
-    labels = {"figure": figure.title}
-    return report(drawing, caption=caption, category=figure.category, labels=labels)
-
-
-def table_files(name):
-    """Table -> file, for the tables that a figure is drawn from."""
-    return {table: f"results/{STUDY.name}/{table}.parquet" for table in FIGURES[name].tables}
-
-
 # A figure is a rule of its own name, so that `snakemake -n` says which ones are drawn.
 for name in DRAWN:
     laws = FIGURES[name].laws_among(FITTED)
@@ -33,8 +12,8 @@ for name in DRAWN:
             fits=fits(laws),
             code=modules(f"pipeline.figures.{name}", *(LAWS[law] for law in laws)),
         output:
-            reported(name),
-            f"figures/{STUDY.name}/{name}.png",
+            drawing=reported(name),
+            bitmap=f"figures/{STUDY.name}/{name}.png",
         log:
             f"logs/{STUDY.name}/draw_{name}.log",
         localrule: True
@@ -43,7 +22,7 @@ for name in DRAWN:
             tables=[f"--{table} {path}" for table, path in table_files(name).items()],
             fits=f"--fits results/{STUDY.name}/fits" if laws else "",
         shell:
-            "python -m {params.module} {params.tables} {params.fits} --out {output[0]} > {log} 2>&1"
+            "python -m {params.module} {params.tables} {params.fits} --out {output.drawing} > {log} 2>&1"
 
 
 rule index_figures:
