@@ -9,11 +9,14 @@ CORES ?= 4
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_EXTRA_INDEX_URL
 
-.PHONY: toy test check format docs clean
+.PHONY: toy quick test check format docs clean
 
 toy: $(VENV)/ready
 	snakemake --cores $(CORES)
 	@echo "Open figures/toy/index.html"
+
+quick: $(VENV)/ready
+	snakemake --cores $(CORES) --configfile studies/quick.yaml
 
 test: $(VENV)/ready
 	python -m pytest -n auto
@@ -31,7 +34,7 @@ format: $(VENV)/ready
 	snakefmt Snakefile workflow
 
 docs: $(VENV)/ready
-	python -m docs.generate
+	python -m pipeline.config > docs/config.md
 
 # Made anew when the lock or the package's metadata change.
 $(VENV)/ready: requirements.lock pyproject.toml

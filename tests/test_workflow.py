@@ -1,0 +1,284 @@
+"""The real workflow on tiny cells: what a change reruns, and what a kill leaves."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import pytest
+from project import Project
+
+from pipeline import contracts
+from pipeline.figures import FIGURES
+
+pytestmark = pytest.mark.workflow
+
+# Everything after training, by rule.
+LAWS = 5
+AFTER = {"aggregate_runs": 1, "fit_law": LAWS, "predict_optimum": 1, "index_figures": 1, "all": 1}
+DRAWN = {f"draw_{name}": 1 for name in FIGURES}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    """A project whose tiny study has run once; tests leave it as they found it."""
+    project = Project.make(tmp_path_factory.mktemp("finished"))
+    status, printed = project.snakemake()
+    assert status == 0, printed
+    return project
+
+
+@pytest.fixture
+def unchanged(finished):
+    """The finished project; a test's edits of its sources and config are undone."""
+    before = {
+        path: path.read_bytes()
+        for folder in ("pipeline", "workflow")
+        for path in (finished.folder / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    yield finished
+    for path, content in before.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+    finished.configure({})
+
+
+def curves(project: Project) -> list[dict]:
+    """The rows of all curves, less what depends on the clock."""
+    rows = contracts.read(project.folder / "results/tiny/curves.parquet", contracts.CURVES)
+    return rows.drop_columns(["seconds"]).to_pylist()
+
+
+def losses(project: Project) -> dict[str, float]:
+    rows = contracts.read(project.folder / "results/tiny/runs.parquet", contracts.RUNS).to_pylist()
+    return {row["cell"]: row["loss"] for row in rows}
+
+
+def test_one_command_makes_everything(finished):
+    figures = finished.folder / "figures" / "tiny"
+    for name in FIGURES:
+        assert (figures / f"{name}.svg").stat().st_size > 5000
+        assert (figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<html" in (figures / "index.html").read_text()
+    runs = contracts.read(finished.folder / "results/tiny/runs.parquet", contracts.RUNS).to_pylist()
+    assert len(runs) == 4
+    assert all(run["status"] == "finished" and 0 < run["loss"] < 6 for run in runs)
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert finished.planned() == {}
+
+
+def test_a_touch_reruns_nothing(unchanged):
+    for folder in ("pipeline", "workflow", "results"):
+        for path in (unchanged.folder / folder).rglob("*"):
+            if path.is_file() and path.suffix != ".svg":
+                os.utime(path)
+    assert unchanged.planned() == {}
+
+
+def test_an_edited_figure_is_drawn_anew_and_no_other(unchanged):
+    path = unchanged.folder / "pipeline/figures/iso_loss.py"
+    path.write_text(path.read_text() + "\n# edited\n")
+    assert unchanged.planned() == {"draw_iso_loss": 1, "index_figures": 1, "all": 1}
+
+
+def test_an_edited_law_is_fitted_anew_with_what_uses_it(unchanged):
+    path = unchanged.folder / "pipeline/laws/power_tokens.py"
+    path.write_text(path.read_text() + "\n# edited\n")
+    planned = unchanged.planned()
+    assert planned.pop("fit_law") == 1
+    assert "train_cell" not in planned
+    assert {rule for rule in planned if rule.startswith("draw_")} == {
+        "draw_loss_vs_tokens", "draw_exponents",
+    }  # fmt: skip
+
+
+def test_a_changed_training_module_retrains_nothing(unchanged):
+    for name in ("train.py", "model.py"):
+        path = unchanged.folder / "pipeline" / name
+        path.write_text(path.read_text() + "\n# edited\n")
+    assert unchanged.planned() == {}
+
+
+def test_a_new_token_count_trains_its_cells_only(unchanged):
+    unchanged.configure({"grid": {"tokens": [10240, 15360, 20480]}})
+    assert unchanged.planned() == {"train_trunk": 2, "train_cell": 2, **AFTER, **DRAWN}
+    before = unchanged.digests("results/cells/*/*.parquet")
+    parts = unchanged.digests("results/trunks/*/*.json")
+    kept = unchanged.digests("results/state/trunks/*/step*")
+    old = losses(unchanged)
+    status, printed = unchanged.snakemake()
+    assert status == 0, printed
+    after = unchanged.digests("results/cells/*/*.parquet")
+    assert {path: after[path] for path in before} == before
+    assert len(after) == len(before) + 2 * 3
+    assert unchanged.digests("results/trunks/*/*.json").items() >= parts.items()
+    assert unchanged.digests("results/state/trunks/*/step*").items() >= kept.items()
+    new = losses(unchanged)
+    assert {cell: new[cell] for cell in old} == old
+    assert unchanged.planned() == {}
+    # Taking it back trains nothing either.
+    unchanged.configure({})
+    assert unchanged.planned() == {**AFTER, **DRAWN}
+    assert unchanged.snakemake()[0] == 0
+
+
+def test_a_branch_added_later_equals_one_trained_at_first(finished, tmp_path):
+    """The part of a trunk that was missing gives the same curve as an uninterrupted trunk."""
+    later = finished.folder / "results" / "cells"
+    found = sorted(later.glob("*-D15k-*/run.parquet"))
+    project = Project.make(tmp_path)
+    project.configure({"grid": {"tokens": [10240, 15360, 20480]}})
+    status, printed = project.snakemake("results/tiny/runs.parquet")
+    assert status == 0, printed
+    mine = losses(project)
+    assert len(found) == 2
+    for path in found:
+        run = contracts.read(path, contracts.RUN).to_pylist()[0]
+        assert mine[run["cell"]] == run["loss"]
+
+
+def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
+    sizes = [
+        {"n_layer": 1, "d_model": 8, "n_head": 1, "lr": 0.01},
+        {"n_layer": 1, "d_model": 16, "n_head": 2},
+    ]
+    unchanged.configure({"grid": {"sizes": sizes}})
+    assert unchanged.planned() == {"train_trunk": 1, "train_cell": 2, **AFTER, **DRAWN}
+
+
+def test_a_changed_exclusion_retrains_nothing(unchanged):
+    unchanged.configure({"exclude": {"min_steps": 50}})
+    planned = unchanged.planned()
+    assert "train_cell" not in planned
+    assert planned["aggregate_runs"] == 1
+
+
+def test_the_report_holds_every_figure(finished):
+    status, printed = finished.snakemake("--report", "report.html")
+    assert status == 0, printed
+    report = (finished.folder / "report.html").read_text()
+    assert all(figure.title in report for figure in FIGURES.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grids": {}}, "grids: {} is an unknown key; did you mean 'grid'?"),
+        ({"grid": {"tokens": [1e9]}}, "is more than the"),
+        ({"fit": {"laws": ["kaplam"]}}, "did you mean 'kaplan'?"),
+        ({"figures": ["iso_los"]}, "did you mean 'iso_loss'?"),
+        ({"corpus": {"sources": [{"files": "nothing.txt"}]}}, "'nothing.txt' names no file"),
+    ],
+)
+def test_a_bad_config_is_refused_before_any_job(unchanged, changes, message):
+    unchanged.configure(changes)
+    status, printed = unchanged.snakemake()
+    assert status != 0
+    assert message in printed
+    assert "config.yaml" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_truncated_table_is_named_and_mended_by_deleting_it(unchanged):
+    path = sorted((unchanged.folder / "results/cells").glob("*-D10k-*/run.parquet"))[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    (unchanged.folder / "results/tiny/runs.parquet").unlink()
+    status, printed = unchanged.snakemake("results/tiny/runs.parquet")
+    assert status != 0
+    assert f"{path.relative_to(unchanged.folder)}: not a readable Parquet file" in printed
+    path.unlink()
+    assert unchanged.snakemake()[0] == 0
+    run = contracts.read(path, contracts.RUN).to_pylist()[0]
+    assert run["loss"] == losses(unchanged)[run["cell"]]
+
+
+def wait_for(project: Project, pattern: str, process, seconds: float = 120) -> None:
+    """Until a file appears; fails where the process ends before."""
+    deadline = time.monotonic() + seconds
+    while not list(project.folder.glob(pattern)):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, f"no {pattern}"
+        time.sleep(0.005)
+
+
+def kill_all(process) -> None:
+    """kill -9 of snakemake and of every job it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_after_a_kill_training_goes_on_bit_for_bit(tmp_path):
+    """snakemake and its jobs are killed with -9 in mid-training, several times."""
+    longer = {"grid": {"tokens": [102400, 204800]}}
+    whole, killed = (Project.make(tmp_path / name) for name in ("whole", "killed"))
+    for project in (whole, killed):
+        project.configure(longer)
+    assert whole.snakemake("results/tiny/runs.parquet")[0] == 0
+    for pattern in ("results/state/trunks/*/rolling*", "results/state/*/*/step*"):
+        process = killed.start("snakemake", "--cores", "2", "results/tiny/runs.parquet")
+        wait_for(killed, pattern, process)
+        time.sleep(0.3)
+        kill_all(process)
+        assert killed.snakemake("--unlock")[0] == 0
+    status, printed = killed.snakemake("results/tiny/runs.parquet")
+    assert status == 0, printed
+    assert losses(killed) == losses(whole)
+    assert curves(killed) == curves(whole)
+    table = contracts.read(killed.folder / "results/tiny/runs.parquet", contracts.RUNS)
+    assert max(table["restarts"].to_pylist()) >= 1
+
+
+# Kills its own process, once, just before a file of that name takes its place.
+SABOTAGE = """
+import os, pathlib, signal
+name = os.environ.get("KILL_BEFORE")
+if name:
+    replace = pathlib.Path.replace
+    def sabotaged(self, target):
+        marker = pathlib.Path("killed-" + name)
+        if pathlib.Path(target).name == name and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+    pathlib.Path.replace = sabotaged
+"""
+WRITTEN = [
+    "train-00000.bin", "tokenizer.json", "corpus.json", "manifest.parquet", "run.parquet",
+    "curve.parquet", "evaluation.parquet", "runs.parquet", "curves.parquet", "parameters.parquet",
+    "bootstrap.parquet", "points.parquet", "card.json", "predictions.parquet", "allocation.svg",
+    "allocation.png", "index.html",
+]  # fmt: skip
+
+
+def test_a_kill_while_a_file_is_written_leaves_no_half_file(finished, tmp_path):
+    project = Project.make(tmp_path)
+    (project.folder / "sitecustomize.py").write_text(SABOTAGE)
+    for name in WRITTEN:
+        status, printed = project.snakemake(KILL_BEFORE=name)
+        assert (project.folder / f"killed-{name}").exists(), f"{name} was not written: {printed}"
+        assert status != 0, name
+    status, printed = project.snakemake()
+    assert status == 0, printed
+    assert losses(project) == {
+        c: loss for c, loss in losses(finished).items() if c in losses(project)
+    }
+    assert curves(project) == [r for r in curves(finished) if r["cell"] in losses(project)]
+    assert project.planned() == {}
+
+
+def test_a_second_snakemake_is_refused(tmp_path):
+    project = Project.make(tmp_path)
+    project.configure({"grid": {"tokens": [102400, 204800]}})
+    first = project.start("snakemake", "--cores", "1", "results/tiny/runs.parquet")
+    wait_for(project, "results/state/trunks/*", first)
+    status, printed = project.snakemake("results/tiny/runs.parquet")
+    assert status != 0
+    assert re.search(r"cannot be locked|LockException", printed)
+    printed, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, printed
