@@ -1,11 +1,15 @@
 """Repeated passages: found over a whole corpus on disk, whatever its size.
 
-A window is four consecutive lines of one document, blank lines and outer spaces set aside. A
-window that occurred before, here or in an earlier document, marks its four lines as repeated.
+A window is four consecutive lines of one document. Lines are compared by their letters and digits
+alone (case, spaces and ASCII punctuation set aside), so editions that differ in these repeat one
+another; lines without any are passed over. A window that occurred before, here or in an earlier
+document, marks its four lines as repeated.
 """
 
 from __future__ import annotations
 
+import io
+import string
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +24,21 @@ _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x2
                 dtype=np.uint64)  # fmt: skip
 
 
-def content_lines(text: str) -> list[str]:
-    """The lines of ``text`` that hold more than white space, stripped."""
-    return list(filter(None, map(str.strip, text.split("\n"))))
+_IGNORED = (string.punctuation + " \t\r\v\f").encode()
+_FOLDED = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
 
 
-def window_hashes(lines: list[str]) -> NDArray[np.uint64]:
+def folded_lines(text: bytes) -> list[bytes]:
+    """What each line of a UTF-8 text is compared by; empty where nothing is left to compare."""
+    return text.translate(_FOLDED, _IGNORED).split(b"\n")
+
+
+def content_lines(text: bytes) -> list[bytes]:
+    """The folded lines that are not empty."""
+    return [line for line in folded_lines(text) if line]
+
+
+def window_hashes(lines: list[bytes]) -> NDArray[np.uint64]:
     """A 64-bit hash of each window of ``lines``: len(lines) - 3 of them, or none."""
     if len(lines) < WINDOW:
         return np.empty(0, dtype=np.uint64)
@@ -97,11 +110,11 @@ class Repeats:
         return repeated
 
 
-def without_repeats(text: str, repeated: NDArray[np.bool_]) -> str:
+def without_repeats(text: bytes, repeated: NDArray[np.bool_]) -> bytes:
     """``text`` without the lines of its repeated windows; empty where no content is left.
 
     ``repeated`` has a flag for each content line: whether the window that starts there came
-    before. A blank line goes with the content line above it.
+    before. A line without content goes with the content line above it.
     """
     if not repeated.any():
         return text
@@ -109,15 +122,12 @@ def without_repeats(text: str, repeated: NDArray[np.bool_]) -> str:
     for offset in range(1, WINDOW):
         dropped[offset:] |= repeated[:-offset]
     if dropped.all():
-        return ""
+        return b""
     kept, content, drop = [], 0, False
-    lines = text.split("\n")
-    for line in lines:
-        if line.strip():
+    for line, folded in zip(io.BytesIO(text), folded_lines(text), strict=False):
+        if folded:
             drop = bool(dropped[content])
             content += 1
         if not drop:
             kept.append(line)
-    if drop:  # the text's last line end went with its last lines
-        kept.append("")
-    return "\n".join(kept)
+    return b"".join(kept)

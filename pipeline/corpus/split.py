@@ -98,7 +98,7 @@ class Order:
             self.bytes_read += len(data)
             # Without deduplication the copies of a document are scattered by their numbers.
             place = rank(data if deduplicate else b"%d %b" % (len(whole), data), seed)
-            lines = dedup.content_lines(text) if deduplicate else []
+            lines = dedup.content_lines(data) if deduplicate else []
             self._spool.add(data, place, len(whole), len(windows), len(lines))
             if deduplicate:
                 windows.add(dedup.window_hashes(lines), len(lines))
@@ -114,7 +114,7 @@ class Order:
                 continue
             repeated = self._windows[entry["line"] : entry["line"] + entry["lines"]]
             if repeated.any():
-                data = dedup.without_repeats(data.decode(), repeated).encode()
+                data = dedup.without_repeats(data, repeated)
             if data:
                 yield data
 
