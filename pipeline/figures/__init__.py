@@ -1,0 +1,75 @@
+"""The figures of a study: what each is called and what it is drawn from.
+
+Standard library only: every parse of the Snakefile reads this registry. A figure's module has the
+figure's name, ``pipeline/figures/<name>.py``; its caption is ``workflow/report/<name>.rst``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+TABLES = ("runs", "curves", "evaluations", "predictions")
+SURFACES = ("kaplan", "chinchilla")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: its heading, its category in the report, and the inputs it is drawn from.
+
+    ``laws`` must all be fitted; of ``any_laws`` at least one must, and all that are get drawn. An
+    ``any_laws`` of ``("*",)`` stands for every law of the study.
+    """
+
+    title: str
+    category: str
+    tables: tuple[str, ...]
+    laws: tuple[str, ...] = ()
+    any_laws: tuple[str, ...] = ()
+
+    def laws_among(self, fitted: Collection[str]) -> tuple[str, ...] | None:
+        """The fits this figure is drawn from, in the order of ``fitted``; None if some is missing.
+
+        A figure that needs no law gives an empty tuple.
+        """
+        if any(law not in fitted for law in self.laws):
+            return None
+        chosen = tuple(
+            law
+            for law in fitted
+            if law in self.laws or law in self.any_laws or "*" in self.any_laws
+        )
+        return None if self.any_laws and not chosen else chosen
+
+
+FIGURES: dict[str, Figure] = {
+    "learning_curves": Figure("Learning curves", "Learning", ("runs", "curves")),
+    "loss_by_position": Figure("Loss by position in the context", "Learning", ("runs", "curves")),
+    "transfer": Figure("Transfer to other texts", "Learning", ("runs", "evaluations")),
+    "loss_vs_params": Figure("Loss against model size", "Laws", ("runs",), ("power_params",)),
+    "loss_vs_tokens": Figure("Loss against data", "Laws", ("runs",), ("power_tokens",)),
+    "loss_vs_compute": Figure("Loss against compute", "Laws", ("runs",), ("power_compute",)),
+    "kaplan_surface": Figure("L(N, D), form of Kaplan et al.", "Laws", ("runs",), ("kaplan",)),
+    "chinchilla_surface": Figure(
+        "L(N, D), form of Hoffmann et al.", "Laws", ("runs",), ("chinchilla",)
+    ),
+    "exponents": Figure("Fitted exponents", "Laws", ("runs",), any_laws=("*",)),
+    "residuals": Figure("Observed against predicted", "Checks", ("runs",), any_laws=SURFACES),
+    "iso_loss": Figure("Iso-loss contours", "Plan", ("runs",), any_laws=SURFACES),
+    "allocation": Figure(
+        "Compute-optimal allocation", "Plan", ("runs", "predictions"), any_laws=SURFACES
+    ),
+}
+
+
+def drawable(fitted: Collection[str], evaluated: bool) -> list[str]:
+    """Names of the figures that a study with these fitted laws allows, in the registry's order.
+
+    ``evaluated`` says whether the study scores its models on other texts.
+    """
+    return [
+        name
+        for name, figure in FIGURES.items()
+        if figure.laws_among(fitted) is not None
+        and (evaluated or "evaluations" not in figure.tables)
+    ]

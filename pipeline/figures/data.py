@@ -1,0 +1,215 @@
+"""What figures are drawn from: a study's tables and its stored fits, read once, never refitted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import contracts
+from pipeline.laws.band import Band, SavedFit
+from pipeline.laws.band import read as read_fit
+from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
+
+Row = dict[str, Any]
+Ends = tuple[Floats, Floats]
+# The columns of runs that may stand for N and for C; the fit's own points tell which one did.
+CONVENTIONS = {"params": ("params", "params_total"), "flops": ("flops_6nd", "flops_exact")}
+UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
+
+
+def state(run: Mapping[str, Any]) -> str:
+    """How a run enters the fits: included, excluded (finished, but left out) or diverged."""
+    if run["status"] == "diverged":
+        return "diverged"
+    return "included" if run["included"] else "excluded"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number as mathtext without dollars: 0.076, 123, 8.8 x 10^13."""
+    if not math.isfinite(value):
+        return r"\mathrm{unknown}"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.{max(digits, 3)}g}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return rf"{mantissa}\!\times\!10^{{{int(exponent)}}}"
+
+
+def estimate(value: float, low: float | None, high: float | None) -> str:
+    """A value and its interval as mathtext with dollars, to two digits of the interval's width."""
+    if low is None or high is None:
+        return f"${number(value)}$"
+    width = high - low
+    if all(v == 0 or 1e-3 <= abs(v) < 1e4 for v in (value, low, high)) and 0 < width < math.inf:
+        places = min(max(1 - math.floor(math.log10(width)), 0), 5)
+        return f"${value:.{places}f}$ [{low:.{places}f}, {high:.{places}f}]"
+    return f"${number(value)}$ [${number(low)}$, ${number(high)}$]"
+
+
+@dataclass(frozen=True)
+class FittedLaw:
+    """One stored fit: the law with its replicates, its parameters with intervals, its points.
+
+    ``parameters`` are rows by parameter name, ``points`` rows of the points table, ``columns`` the
+    column of runs behind each input.
+    """
+
+    saved: SavedFit
+    parameters: Mapping[str, Row]
+    points: list[Row]
+    columns: Mapping[str, str]
+
+    @property
+    def law(self) -> Law:
+        return self.saved.law
+
+    @property
+    def estimates(self) -> list[tuple[Parameter, Row]]:
+        """The parameters in the formula's order."""
+        return [(p, self.parameters[p.name]) for p in self.law.parameters]
+
+    @property
+    def drawable(self) -> bool:
+        """Whether the fit has a line to draw."""
+        return all(
+            row["status"] not in UNUSABLE and math.isfinite(row["value"])
+            for row in self.parameters.values()
+        )
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any parameter has an interval, and so the line a band."""
+        return any(row["low"] is not None for row in self.parameters.values())
+
+    @property
+    def runs(self) -> int:
+        """Runs behind the fit."""
+        return self.saved.points
+
+    @property
+    def level(self) -> float:
+        """Coverage of the intervals."""
+        return self.saved.level
+
+    @property
+    def r_squared(self) -> float:
+        """Share of the variance of log loss that the fit explains; NaN without variance."""
+        observed = np.log([row["observed"] for row in self.points])
+        residual = np.array([row["residual"] for row in self.points])
+        total = float(((observed - observed.mean()) ** 2).sum()) if len(observed) > 1 else 0.0
+        return 1.0 - float((residual**2).sum()) / total if total > 0 else math.nan
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why parameters cannot be trusted: one sentence for each distinct reason."""
+        reasons: dict[str, list[str]] = {}
+        for parameter, row in self.estimates:
+            if row["status"] != Status.CONVERGED:
+                reasons.setdefault(row["reason"], []).append(f"${parameter.symbol}$")
+        everything = len(self.law.parameters)
+        return [
+            reason if len(symbols) == everything else f"{', '.join(symbols)}: {reason}"
+            for reason, symbols in reasons.items()
+        ]
+
+    @property
+    def exponents(self) -> list[tuple[Parameter, Row]]:
+        return [pair for pair in self.estimates if pair[0].kind is Kind.EXPONENT]
+
+    def column(self, variable: str) -> str:
+        """The column of the runs table that stands for params, tokens or flops in this fit."""
+        return self.columns[variable]
+
+    def backtest(self) -> tuple[int, float, float] | None:
+        """(runs held out, mean |error|, mean error) of the backtest, as ratios; None without one.
+
+        The error of one run is predicted over observed loss, less one.
+        """
+        errors = [
+            row["backtest"] / row["observed"] - 1.0
+            for row in self.points
+            if row["held_out"] and row["backtest"] is not None and math.isfinite(row["backtest"])
+        ]
+        if not errors:
+            return None
+        return len(errors), float(np.mean(np.abs(errors))), float(np.mean(errors))
+
+    def loss(self, **inputs: Floats) -> Floats:
+        """The fitted line at ``inputs`` (params, tokens or flops, each (n,)), in nats/token."""
+        return self.saved.loss(**inputs)
+
+    def band(self, **inputs: Floats) -> Ends | None:
+        """Pointwise interval of the line, two arrays (n,); None where the fit has none."""
+        return ends(self.saved.band(**inputs))
+
+    def optimum(self, flops: Floats) -> dict[str, Band]:
+        """Bands of params, tokens and loss at budgets (n,); empty without an optimum to draw."""
+        if not self.drawable or not isinstance(self.law, SurfaceLaw):
+            return {}
+        best = self.saved.optimum(flops)
+        return best if np.isfinite(best["params"].mid).all() else {}
+
+
+@dataclass(frozen=True)
+class Data:
+    """A study as rows: curves by cell in the order of training, fits by law."""
+
+    runs: list[Row] = field(default_factory=list)
+    curves: Mapping[str, list[Row]] = field(default_factory=dict)
+    evaluations: list[Row] = field(default_factory=list)
+    predictions: list[Row] = field(default_factory=list)
+    fits: Mapping[str, FittedLaw] = field(default_factory=dict)
+
+
+def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -> Data:
+    """Read the named tables and the fits of ``laws`` from ``fits``/<law>/.
+
+    Raises ContractError, naming the file, where one is missing or broken.
+    """
+    found = {name: contracts.read(path, contracts.SCHEMAS[name]) for name, path in tables.items()}
+    rows = {name: table.to_pylist() for name, table in found.items() if name != "curves"}
+    curves: dict[str, list[Row]] = {}
+    if "curves" in found:
+        wanted = ["cell", "step", "tokens", "flops", "val_loss", "loss_by_position"]
+        for row in found["curves"].select(wanted).to_pylist():
+            if row["val_loss"] is not None and row["tokens"] > 0:
+                curves.setdefault(row["cell"], []).append(row)
+        for of_cell in curves.values():
+            of_cell.sort(key=lambda row: row["step"])
+    runs = sorted(rows.get("runs", []), key=lambda run: (run["params"], run["tokens"], run["cell"]))
+    stored = {name: fitted_law(fits / name, runs) for name in laws} if fits else {}
+    return Data(runs, curves, rows.get("evaluations", []), rows.get("predictions", []), stored)
+
+
+def fitted_law(folder: Path, runs: list[Row]) -> FittedLaw:
+    """The fit stored in ``folder``, its inputs traced to the columns of ``runs``."""
+    parameters, points = (
+        contracts.read(folder / f"{name}.parquet", contracts.SCHEMAS[name]).to_pylist()
+        for name in ("parameters", "points")
+    )
+    by_name = {row["parameter"]: row for row in parameters}
+    return FittedLaw(read_fit(folder), by_name, points, _columns(points, runs))
+
+
+def ends(band: Band) -> Ends | None:
+    """Low and high of a band; None where it has no interval anywhere."""
+    return (band.low, band.high) if np.isfinite(band.low).any() else None
+
+
+def _columns(points: list[Row], runs: list[Row]) -> dict[str, str]:
+    """Which column of runs each input of a fit was read from."""
+    by_cell = {run["cell"]: run for run in runs}
+    columns = {"params": "params", "tokens": "tokens", "flops": "flops_6nd"}
+    shared = [(row, by_cell[row["cell"]]) for row in points if row["cell"] in by_cell]
+    for variable, candidates in CONVENTIONS.items():
+        for column in candidates:
+            if shared and all(
+                math.isclose(p[variable], r[column], rel_tol=1e-6) for p, r in shared
+            ):
+                columns[variable] = column
+                break
+    return columns

@@ -1,0 +1,85 @@
+"""Every fitted exponent with its interval and number of runs, beside the published value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline.figures import frame, marks
+from pipeline.figures.data import UNUSABLE, Data, estimate
+
+# law -> parameter -> (value, source)
+PUBLISHED: dict[str, dict[str, tuple[float, str]]] = {
+    "power_params": {"alpha_N": (0.076, "Kaplan et al. 2020, table 5")},
+    "power_tokens": {"alpha_D": (0.095, "Kaplan et al. 2020, table 5")},
+    "power_compute": {"alpha_C": (0.057, "Kaplan et al. 2020, table 5")},
+    "kaplan": {
+        "alpha_N": (0.076, "Kaplan et al. 2020, table 2"),
+        "alpha_D": (0.103, "Kaplan et al. 2020, table 2"),
+    },
+    "chinchilla": {
+        "alpha": (0.34, "Hoffmann et al. 2022, eq. 10"),
+        "beta": (0.28, "Hoffmann et al. 2022, eq. 10"),
+    },
+}
+COLUMNS = {"value": 0.0, "runs": 0.36, "published": 0.46}  # where the table's columns start
+
+
+def draw(figure: Figure, data: Data) -> None:
+    """A row for each exponent: a filled marker is this study's, a hollow one the paper's."""
+    rows = [(law, p, row) for law, fit in data.fits.items() for p, row in fit.exponents]
+    figure.set_size_inches(frame.WIDE, 1.0 + 0.26 * max(len(rows), 1))
+    axes, table = figure.subplots(1, 2, width_ratios=(3, 4), sharey=True)
+    table.axis("off")
+    for index, (law, parameter, row) in enumerate(rows):
+        known = math.isfinite(row["value"]) and row["status"] not in UNUSABLE
+        if known:
+            colour = marks.law_colour(law, tuple(data.fits))
+            axes.plot(row["value"], index, "o", color=colour, ms=5, gid=f"{law}.{parameter.name}")
+            if row["low"] is not None and row["high"] is not None:
+                axes.plot([row["low"], row["high"]], [index, index], color=colour, lw=2)
+        published = PUBLISHED.get(law, {}).get(parameter.name)
+        if published:
+            axes.plot(published[0], index, "D", mfc="none", mec=marks.INK, mew=0.9, ms=4.4)
+        texts = {
+            "value": estimate(row["value"], row["low"], row["high"]) if known else "no fit",
+            "runs": f"{row['points']}",
+            "published": f"{published[0]:g}, {published[1]}" if published else "",
+        }
+        _write(table, index, texts)
+    level = next(iter(data.fits.values())).level if data.fits else 0.0
+    heads = {"value": f"this study [{100 * level:.3g} % interval]", "runs": "runs"}
+    _write(table, -0.9, {**heads, "published": "published"}, weight="bold")
+    axes.set_yticks(range(len(rows)), [f"{law}  ${p.symbol}$" for law, p, _ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+    axes.set_xlabel("exponent (dimensionless)")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.legend(handles=_handles(), loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2)
+    marks.doubts(figure, data.fits, 130)
+
+
+def _write(table: Axes, y: float, texts: Mapping[str, str], **style: Any) -> None:
+    for column, text in texts.items():
+        table.text(
+            COLUMNS[column], y, text, va="center", transform=table.get_yaxis_transform(), **style
+        )
+
+
+def _handles() -> list[Any]:
+    return [
+        Line2D([], [], marker="o", ms=5, color=marks.GREY, lw=2, label="this study"),
+        Line2D([], [], marker="D", ls="none", mfc="none", mec=marks.INK, mew=0.9, ms=4.4,
+               label="published, other data and sizes"),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    frame.main("exponents", draw)

@@ -1,0 +1,94 @@
+"""Around every figure: the command line, the style, and saving as SVG and PNG."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pipeline.contracts import ContractError
+from pipeline.figures import FIGURES, TABLES
+from pipeline.figures.data import Data, load
+from pipeline.files import atomic
+from pipeline.laws import LAWS
+
+COLUMN, WIDE = 3.5, 7.0  # inches: one and two columns of a printed page
+STYLE = Path(__file__).with_name("isoloss.mplstyle")
+PNG_DPI = 300
+
+Draw = Callable[[Figure, Data], None]
+
+
+def arguments(name: str, given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of one figure: a path for each table it needs, the fits, and --out."""
+    entry = FIGURES[name]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.figures.{name}", description=f"Draw: {entry.title}."
+    )
+    for table in TABLES:
+        if table in entry.tables:
+            parser.add_argument(f"--{table}", type=Path, required=True, metavar="PARQUET")
+    if entry.laws or entry.any_laws:
+        parser.add_argument("--fits", type=Path, required=True, help="folder of fits, one per law")
+        parser.add_argument(
+            "--laws", nargs="+", help="laws of the study; all that --fits holds where not given"
+        )
+    parser.add_argument("--out", type=Path, required=True, help="SVG; a PNG is written beside it")
+    return parser.parse_args(given)
+
+
+def stored_laws(fits: Path) -> list[str]:
+    """The laws that a folder of fits holds, in the registry's order."""
+    return [law for law in LAWS if (fits / law / "parameters.parquet").exists()]
+
+
+def data(name: str, options: argparse.Namespace) -> Data:
+    """What figure ``name`` is drawn from; raises ContractError naming a missing fit or table."""
+    entry = FIGURES[name]
+    tables = {table: getattr(options, table) for table in entry.tables}
+    if not (entry.laws or entry.any_laws):
+        return load(tables, None, ())
+    fitted = options.laws or stored_laws(options.fits)
+    laws = entry.laws_among(fitted)
+    if laws is None:
+        needed = ", ".join(entry.laws or entry.any_laws)
+        raise ContractError(
+            f"{options.fits}: {name} needs a fit of {needed}, found {', '.join(fitted) or 'none'}; "
+            "add the law to fit.laws or leave the figure out of figures"
+        )
+    return load(tables, options.fits, laws)
+
+
+def render(draw: Draw, of: Data) -> Figure:
+    """A figure drawn in the project's style; the caller's matplotlib settings stay as they are."""
+    with matplotlib.rc_context(fname=STYLE):
+        figure = Figure(layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure, of)
+    return figure
+
+
+def save(figure: Figure, out: Path) -> None:
+    """Write ``out`` (SVG) and the PNG beside it, each atomically and the same at every run."""
+    with matplotlib.rc_context(fname=STYLE):
+        # The layout is solved once, for both files.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        with atomic(out) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None})
+        with atomic(out.with_suffix(".png")) as temporary:
+            figure.savefig(temporary, format="png", dpi=PNG_DPI)
+
+
+def main(name: str, draw: Draw, given: Sequence[str] | None = None) -> None:
+    """Run one figure from the command line."""
+    options = arguments(name, given)
+    try:
+        save(render(draw, data(name, options)), options.out)
+    except (ContractError, OSError) as error:
+        sys.exit(f"{name}: {error}")

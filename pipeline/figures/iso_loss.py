@@ -1,0 +1,115 @@
+"""Contours of equal loss over the plane of N and D, with the compute-optimal path."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data, FittedLaw, ends
+
+BEYOND = 8.0  # how far past the largest run the plane is drawn
+LEVELS = 9
+GRID = 80
+
+
+def draw(figure: Figure, data: Data) -> None:
+    """One panel for each law of N and D."""
+    columns = len(data.fits)
+    figure.set_size_inches(frame.COLUMN * min(columns, 2), 3.5)
+    panels = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
+    for axes, (law, fit) in zip(panels, data.fits.items(), strict=True):
+        axes.set_label(law if columns > 1 else "")
+        _panel(axes, data, fit)
+        axes.set_title(f"{law}: {marks.summary(fit)}", pad=13)
+    for axes in panels[1:]:
+        axes.set_ylabel("")
+    marks.doubts(figure, data.fits, 62 * min(columns, 2))
+    figure.legend(handles=_handles(data), loc="outside upper left", ncols=3 if columns > 1 else 2)
+
+
+def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
+    column = fit.column("params")
+    sizes = [run[column] for run in data.runs]
+    counts = [run["tokens"] for run in data.runs]
+    x = scales.padded([*sizes, max(sizes) * BEYOND], 0.03)
+    y = scales.padded([*counts, max(counts) * BEYOND], 0.03)
+    axes.set(xlim=x, ylim=y)
+    scales.count_axis(axes, "x", scales.PARAMS)
+    scales.count_axis(axes, "y", scales.TOKENS)
+    axes.grid(False)
+    axes.add_patch(
+        Rectangle((min(sizes), min(counts)), max(sizes) - min(sizes), max(counts) - min(counts),
+                  fc="#f1f1ec", ec="none", zorder=0)
+    )  # fmt: skip
+    for run in data.runs:
+        marks.point(axes, run[column], run["tokens"], run, marks.INK, ms=3.4)
+    _iso_flops(axes, x, y)
+    if not fit.drawable:
+        return
+    across, up = np.meshgrid(np.geomspace(*x, GRID), np.geomspace(*y, GRID))
+    loss = fit.loss(params=across.ravel(), tokens=up.ravel()).reshape(across.shape)
+    levels = MaxNLocator(LEVELS, steps=[1, 2, 2.5, 5, 10]).tick_values(loss.min(), loss.max())
+    levels = levels[(levels > loss.min()) & (levels < loss.max())]
+    if len(levels):
+        dark = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.82, 0.0, 256)))
+        lines = axes.contour(across, up, loss, levels=levels, cmap=dark, linewidths=1.0)
+        axes.clabel(lines, fmt=scales.decimal, fontsize=6.8, inline_spacing=2)
+    _path(axes, fit, 6 * x[0] * y[0], 6 * x[1] * y[1])
+
+
+def _iso_flops(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Lines of equal 6 N D, one for each power of ten (or few), named where they leave on top."""
+    first, last = math.log10(6 * x[0] * y[0]), math.log10(6 * x[1] * y[1])
+    stride = max(1, round((last - first) / 5))
+    for exponent in range(math.ceil(first), math.floor(last) + 1, stride):
+        flops = 10.0**exponent
+        axes.plot(x, [flops / (6 * n) for n in x], color=marks.GREY, lw=0.6, ls=":", zorder=1)
+        top = flops / (6 * y[1])
+        if x[0] <= top <= x[1]:
+            axes.annotate(
+                scales.power_of_ten(flops), (top, 1), (0, 2), xycoords=("data", "axes fraction"),
+                textcoords="offset points", ha="center", fontsize=6.8, color=marks.GREY,
+            )  # fmt: skip
+
+
+def _path(axes: Axes, fit: FittedLaw, low: float, high: float) -> None:
+    """N*(C), D*(C) as a line, with the interval of N* at each budget as a band along it."""
+    flops = np.geomspace(low, high, 100)
+    best = fit.optimum(flops)
+    if not best:
+        return
+    axes.plot(best["params"].mid, best["tokens"].mid, color=marks.VERMILLION, lw=1.8, zorder=3)
+    if (sides := ends(best["params"])) is not None:
+        n = np.concatenate([sides[0], sides[1][::-1]])
+        d = np.concatenate([flops, flops[::-1]]) / (6 * n)
+        axes.fill(n, d, color=marks.VERMILLION, alpha=marks.BAND, lw=0, zorder=1.5)
+
+
+def _handles(data: Data) -> list[Any]:
+    handles: list[Any] = []
+    if drawn := [fit for fit in data.fits.values() if fit.drawable]:
+        handles += [
+            Line2D([], [], color=marks.GREEN, lw=1, label="equal loss (nats/token)"),
+            Line2D([], [], color=marks.VERMILLION, lw=1.8, label="compute-optimal $N^*$, $D^*$"),
+            marks.band_handle(drawn[0], marks.VERMILLION),
+        ]
+    handles += [
+        Line2D([], [], color=marks.GREY, lw=0.6, ls=":", label="equal compute $6ND$ (FLOP)"),
+        Line2D([], [], marker="o", ls="none", ms=3.4, color=marks.INK, label="run"),
+    ]
+    return handles + marks.state_handles(data.runs)
+
+
+if __name__ == "__main__":
+    frame.main("iso_loss", draw)

@@ -1,0 +1,20 @@
+"""L(N): loss against model size, with the power law fitted at the largest D."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from pipeline.figures import axes, frame, marks
+from pipeline.figures.data import Data
+from pipeline.figures.one_variable import View, draw_view
+
+VIEW = View("power_params", "params", axes.PARAMS, "tokens", "D", marks.BLUE)
+
+
+def draw(figure: Figure, data: Data) -> None:
+    """Loss against N, one line for each D."""
+    draw_view(figure, data, VIEW)
+
+
+if __name__ == "__main__":
+    frame.main("loss_vs_params", draw)

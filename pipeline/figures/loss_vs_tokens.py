@@ -1,0 +1,20 @@
+"""L(D): loss against training tokens, with the power law fitted at the largest N."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from pipeline.figures import axes, frame, marks
+from pipeline.figures.data import Data
+from pipeline.figures.one_variable import View, draw_view
+
+VIEW = View("power_tokens", "tokens", axes.TOKENS, "params", "N", marks.VERMILLION)
+
+
+def draw(figure: Figure, data: Data) -> None:
+    """Loss against D, one line for each N."""
+    draw_view(figure, data, VIEW)
+
+
+if __name__ == "__main__":
+    frame.main("loss_vs_tokens", draw)

@@ -1,0 +1,215 @@
+"""What figures are composed of: points traceable to their run, size colours, bands, fit strips."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from pipeline.figures import axes as scales
+from pipeline.figures import data
+from pipeline.figures.data import FittedLaw, state
+
+# Okabe and Ito's palette: told apart under every common colour blindness.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+)  # fmt: skip
+INK, GREY, PALE = "#222222", "#777777", "#bdbdbd"
+CATEGORIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+BAND = 0.22  # opacity of a confidence band
+LABEL_SIZE = 7.2
+LISTED = 9  # more sizes than this get a colour bar instead of a list
+
+
+def law_colour(law: str, laws: Collection[str]) -> str:
+    """One colour for each law; Kaplan's and Chinchilla's are the same in every figure."""
+    fixed = {"kaplan": BLUE, "chinchilla": VERMILLION}
+    if law in fixed:
+        return fixed[law]
+    others = [name for name in laws if name not in fixed]
+    return CATEGORIES[2 + others.index(law) % (len(CATEGORIES) - 2)]
+
+
+class SizeColours:
+    """Colours by count on a log scale, without the palest end: viridis for sizes."""
+
+    def __init__(self, params: Iterable[float], base: Colormap | None = None):
+        self.sizes = sorted(set(params))
+        base = base or matplotlib.colormaps["viridis"]
+        colours = base(np.linspace(0.0, 0.88, 256))
+        self.map = matplotlib.colors.ListedColormap(colours)
+        low, high = (self.sizes[0], self.sizes[-1]) if self.sizes else (1, 10)
+        self.norm: Normalize = LogNorm(low / 1.5, high * 1.5) if low == high else LogNorm(low, high)
+
+    def __call__(self, params: float) -> Any:
+        """RGBA of a size."""
+        return self.map(self.norm(params))
+
+    def key(self, figure: Figure, axes: Sequence[Axes]) -> None:
+        """Name the colours right of the last of ``axes``, or in a colour bar where many."""
+        if len(self.sizes) <= LISTED:
+            handles = [Line2D([], [], color=self(n), lw=2.2) for n in reversed(self.sizes)]
+            labels = [scales.count(n) for n in reversed(self.sizes)]
+            beside = axes[-1]
+            listed = Legend(
+                beside, handles, labels, title="$N$", loc="upper left", bbox_to_anchor=(1.0, 1.0)
+            )
+            beside.add_artist(listed)
+            listed.set_clip_on(False)  # else the layout leaves it no room
+            return
+        bar = figure.colorbar(ScalarMappable(self.norm, self.map), ax=list(axes), pad=0.02)
+        bar.outline.set_visible(False)
+        scales.count_axis(bar.ax, "y", scales.PARAMS)
+
+
+def gid(axes: Axes, cell: str, part: str = "") -> str:
+    """The id of a run's group in the SVG: its cell key, then the panel and part where there are."""
+    return ".".join(filter(None, (cell, str(axes.get_label()), part)))
+
+
+def point(
+    axes: Axes,
+    x: float,
+    y: float | None,
+    run: Mapping[str, Any],
+    colour: Any,
+    part: str = "",
+    **style: Any,
+) -> None:
+    """Mark one run; its group in the SVG is named after its cell.
+
+    Excluded runs are hollow. Diverged ones are crosses; one without a loss stands on the upper
+    edge of the axes.
+    """
+    look: dict[str, Any] = {"marker": "o", "ls": "none", "zorder": 4, **style}
+    kind = state(run)
+    if kind == "included":
+        look |= {"mfc": colour, "mec": "white", "mew": 0.5}
+    elif kind == "excluded":
+        look |= {"mfc": "white", "mec": colour, "mew": 0.9}
+    else:
+        look |= {"marker": "x", "mec": VERMILLION, "mew": 1.2}
+    look["gid"] = gid(axes, run["cell"], part)
+    if y is None or not math.isfinite(y):
+        axes.plot([x], [0.98], transform=axes.get_xaxis_transform(), clip_on=False, **look)
+    else:
+        axes.plot([x], [y], **look)
+
+
+def state_handles(runs: Iterable[Mapping[str, Any]]) -> list[Line2D]:
+    """Legend entries for the excluded and diverged runs among ``runs``, with their numbers."""
+    kinds = [state(run) for run in runs]
+    handles = []
+    if count := kinds.count("excluded"):
+        handles.append(
+            Line2D([], [], marker="o", ls="none", mfc="white", mec=GREY, mew=0.9,
+                   label=f"excluded ({count})")
+        )  # fmt: skip
+    if count := kinds.count("diverged"):
+        handles.append(
+            Line2D([], [], marker="x", ls="none", mec=VERMILLION, mew=1.2,
+                   label=f"diverged ({count})")
+        )  # fmt: skip
+    return handles
+
+
+def band_handle(fit: FittedLaw, colour: Any) -> Patch:
+    """Legend entry of a confidence band."""
+    return Patch(fc=colour, alpha=BAND, lw=0, label=f"{100 * fit.level:.3g} % band")
+
+
+def band(
+    axes: Axes, x: np.ndarray, ends: tuple[np.ndarray, np.ndarray] | None, colour: Any
+) -> None:
+    """Shade between the ends of an interval; nothing where there is none."""
+    if ends is not None:
+        axes.fill_between(x, *ends, color=colour, alpha=BAND, lw=0, zorder=1.5)
+
+
+def end_labels(axes: Axes, ends: Mapping[str, tuple[float, Any]], title: str) -> None:
+    """Name lines where they leave the axes on the right: label -> (y, colour), under a title.
+
+    Called when all is drawn: the limits of the y axis are kept as they are. Labels too near one
+    another are pushed apart.
+    """
+    axes.set_ylim(axes.get_ylim())
+    height = axes.get_figure(root=True).get_size_inches()[1] * 0.62  # what the axes get, about
+    gap = 1.25 * LABEL_SIZE / 72 / height
+    to_axes = axes.transData + axes.transAxes.inverted()
+    placed = sorted((to_axes.transform((1.0, y))[1], text, c) for text, (y, c) in ends.items())
+    if len(placed) > LISTED:  # name the outermost and every few between
+        keep = np.unique(np.linspace(0, len(placed) - 1, LISTED).round().astype(int))
+        placed = [placed[i] for i in keep]
+    if placed:
+        placed.append((placed[-1][0] + gap, title, INK))
+    heights = np.array([y for y, _, _ in placed])
+    for _ in range(len(heights)):  # each pass settles at least one more label
+        for i in range(len(heights) - 1):
+            if (short := gap - (heights[i + 1] - heights[i])) > 0:
+                heights[i] -= short / 2
+                heights[i + 1] += short / 2
+    for y, (_, text, colour) in zip(heights, placed, strict=True):
+        axes.annotate(
+            text, (1, y), (3, 0), xycoords="axes fraction", textcoords="offset points",
+            va="center", fontsize=LABEL_SIZE, color=colour, annotation_clip=False,
+        )  # fmt: skip
+
+
+def strip(figure: Figure, axes: Axes, fit: FittedLaw, per_line: int) -> None:
+    """Head the figure with the formula, the first axes with its numbers, runs and R2.
+
+    ``per_line`` is the most parameters, each with its interval, that a line has room for.
+    """
+    # Fractions in display style: the small ones fall under seven points.
+    head(figure, f"${fit.law.formula}$".replace(r"\frac", r"\dfrac"), linespacing=1.0)
+    lines = []
+    if fit.drawable:
+        numbers = [
+            f"${p.symbol}$ = {data.estimate(row['value'], row['low'], row['high'])}"
+            for p, row in fit.estimates
+        ]
+        even = math.ceil(len(numbers) / math.ceil(len(numbers) / per_line))
+        lines += ["    ".join(numbers[i : i + even]) for i in range(0, len(numbers), even)]
+    lines.append(summary(fit))
+    axes.set_title("\n".join(lines), linespacing=1.35)
+
+
+def summary(fit: FittedLaw) -> str:
+    """Runs behind a fit, its R2 in log loss, and what its brackets are."""
+    text = f"{fit.runs} run{'s' if fit.runs != 1 else ''}"
+    if fit.drawable and math.isfinite(fit.r_squared):
+        text += f", $R^2$ = {fit.r_squared:.4f}"
+    if fit.drawable and fit.has_intervals:
+        text += f", {100 * fit.level:.3g} % intervals"
+    return text
+
+
+def head(figure: Figure, text: str, linespacing: float = 1.35) -> None:
+    """Put a few lines of text above everything, from the left edge."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=7.5, linespacing=linespacing)
+
+
+def doubts(figure: Figure, fits: Mapping[str, FittedLaw], width: int) -> None:
+    """Say below the figure, in lines of ``width`` characters, which numbers cannot be trusted."""
+    lines = []
+    for name, fit in fits.items():
+        prefix = f"{name}: " if len(fits) > 1 else ""
+        for sentence in fit.doubts:
+            lines += textwrap.wrap(prefix + sentence, width, subsequent_indent="  ")
+    if lines:
+        figure.supxlabel(
+            "\n".join(lines), x=0.01, ha="left", fontsize=LABEL_SIZE, color=VERMILLION,
+            linespacing=1.3,
+        )  # fmt: skip

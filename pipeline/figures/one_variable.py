@@ -1,0 +1,90 @@
+"""Loss against N or D with the law fitted to it; its runs stand out, the others are faint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data, FittedLaw, Row
+
+
+@dataclass(frozen=True)
+class View:
+    """A law's variable, the variable that is held fixed along each line, and its letter."""
+
+    law: str
+    variable: str
+    label: str
+    fixed: str
+    letter: str
+    colour: str
+
+
+def draw_view(figure: Figure, data: Data, view: View) -> None:
+    """Every run, those of one fixed value joined; the fit, its band, formula and numbers."""
+    figure.set_size_inches(frame.COLUMN, 3.1)
+    axes = figure.subplots()
+    fit = data.fits[view.law]
+    x, fixed = fit.column(view.variable), fit.column(view.fixed)
+    fitted = {row["cell"] for row in fit.points}
+    for run in data.runs:
+        own = run["cell"] in fitted
+        style: dict[str, Any] = {} if own else {"ms": 3.2, "zorder": 2.5}
+        marks.point(axes, run[x], run["loss"], run, view.colour if own else marks.GREY, **style)
+    low, high = scales.padded([run[x] for run in data.runs])
+    axes.set_xlim(low, high)
+    scales.count_axis(axes, "x", view.label, [run[x] for run in data.runs])
+    scales.loss_axis(axes, label="validation " + scales.LOSS)
+    if fit.drawable:
+        grid = np.geomspace(low, high, 200)
+        marks.band(axes, grid, fit.band(**{view.variable: grid}), view.colour)
+        axes.plot(grid, fit.loss(**{view.variable: grid}), color=view.colour, zorder=3)
+    ends = _lines(axes, [run for run in data.runs if run["cell"] not in fitted], x, fixed)
+    values = {run[fixed] for run in data.runs if run["cell"] in fitted}
+    if fit.drawable:
+        name = f"{scales.count(max(values))}" if values else "fit"
+        ends[name] = (float(fit.loss(**{view.variable: np.array([high])})[0]), view.colour)
+    marks.end_labels(axes, ends, f"${view.letter}$")
+    marks.strip(figure, axes, fit, 1)
+    marks.doubts(figure, {view.law: fit}, 62)
+    axes.legend(handles=_handles(data, fit, view), loc="lower left")
+
+
+def _lines(axes: Axes, runs: list[Row], x: str, fixed: str) -> dict[str, tuple[float, Any]]:
+    """Join runs of the same fixed value in grey; return label -> (loss at the end, colour)."""
+    groups: dict[float, list[Row]] = {}
+    for run in runs:
+        if run["loss"] is not None and run["included"]:
+            groups.setdefault(run[fixed], []).append(run)
+    ends: dict[str, tuple[float, Any]] = {}
+    for value, members in sorted(groups.items()):
+        members.sort(key=lambda run: run[x])
+        axes.plot(
+            [run[x] for run in members], [run["loss"] for run in members],
+            color=marks.PALE, lw=0.7, zorder=2,
+        )  # fmt: skip
+        ends[scales.count(value)] = (members[-1]["loss"], marks.GREY)
+    return ends
+
+
+def _handles(data: Data, fit: FittedLaw, view: View) -> list[Any]:
+    line = "-" if fit.drawable else "none"
+    handles: list[Any] = [
+        Line2D([], [], marker="o", color=view.colour, mec="white", mew=0.5, ls=line,
+               label="fitted runs and fit" if fit.drawable else "runs of the fit"),
+    ]  # fmt: skip
+    if fit.drawable and fit.has_intervals:
+        handles.append(marks.band_handle(fit, view.colour))
+    if len(fit.points) < len(data.runs):
+        handles.append(
+            Line2D([], [], marker="o", ms=3.2, color=marks.PALE, mfc=marks.GREY, mec="white",
+                   lw=0.7, label=f"at other ${view.letter}$, not fitted")
+        )  # fmt: skip
+    return handles + marks.state_handles(data.runs)

@@ -1,0 +1,243 @@
+"""A small study with every table, made up from a known law with noise, for the tests of figures."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import contracts
+from pipeline.files import write_json
+from pipeline.laws import law
+from pipeline.laws.base import Runs
+
+TRUTH = {"Nc": 4.6e9, "alpha_N": 0.089, "Dc": 5.3e8, "alpha_D": 0.179}
+WIDTHS = (8, 16, 32, 48, 64, 96, 128)
+TOKENS = (500_736, 1_000_448, 1_999_872, 3_999_744)
+VOCAB, CONTEXT, BATCH = 512, 128, 1024
+LEVEL = 0.9
+REPLICATES = 60
+LAWS = ("power_params", "power_tokens", "power_compute", "kaplan", "chinchilla")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a made-up study lies."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs.parquet"
+
+    @property
+    def fits(self) -> Path:
+        return self.folder / "fits"
+
+    def arguments(self, tables: Iterable[str], fits: bool) -> list[str]:
+        """Command-line options that name the tables and, where asked for, the fits."""
+        given = [text for t in tables for text in (f"--{t}", str(self.folder / f"{t}.parquet"))]
+        return [*given, "--fits", str(self.fits)] if fits else given
+
+
+def key(width: int, tokens: int, seed: int = 0) -> str:
+    """A cell key in the project's form."""
+    text = f"d{width}-D{tokens}-s{seed}"
+    return (
+        f"N{24 * width * width}-D{tokens}-s{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    )
+
+
+def truth(params: Any, tokens: Any) -> Any:
+    """Loss of the known law."""
+    values = {name: np.asarray(value) for name, value in TRUTH.items()}
+    inputs = {"params": np.atleast_1d(params), "tokens": np.atleast_1d(tokens)}
+    return law("kaplan").loss(values, inputs)
+
+
+def run(width: int, tokens: int, loss: float | None, **changed: Any) -> dict[str, Any]:
+    """One row of runs.parquet for a two-layer model."""
+    params = 24 * width * width
+    steps = tokens // BATCH
+    row = dict.fromkeys(contracts.RUNS.names, "none") | {
+        "study": "made-up", "cell": key(width, tokens), "trunk": f"trunk-{width}",
+        "n_layer": 2, "d_model": width, "d_ff": 4 * width, "n_head": 1, "context": CONTEXT,
+        "vocab_size": VOCAB, "params": params, "params_total": params + (VOCAB + CONTEXT) * width,
+        "tokens": tokens, "unique_tokens": 5_000_000, "batch_tokens": BATCH, "steps": steps,
+        "lr": 0.2 / width, "lr_embedding": 0.02, "schedule": "wsd", "warmup_steps": 50,
+        "cooldown_steps": round(0.2 * steps), "seed": 0, "recipe": 1,
+        "flops_6nd": 6.0 * params * tokens,
+        "flops_exact": tokens * (6.0 * (params + width * VOCAB) + 24.0 * CONTEXT * width),
+        "loss": loss, "loss_se": 0.004, "bits_per_byte": loss and loss / 2.0, "status": "finished",
+        "seconds": 4e-6 * tokens, "own_seconds": 1e-6 * tokens, "tokens_per_second": 2.5e5,
+        "peak_memory": 10**9, "restarts": 0, "precision": "bf16", "threads": 1,
+        "device": "a made-up processor", "git_commit": "0" * 40, "git_dirty": False,
+        "packages": "{}", "data_sha256": "ab" * 32, "included": True, "exclusion": None,
+    }  # fmt: skip
+    return row | changed
+
+
+def runs(
+    widths: Sequence[int] = WIDTHS, tokens: Sequence[int] = TOKENS, seed: int = 1
+) -> list[dict[str, Any]]:
+    """Runs of the known law with one per cent of noise."""
+    noise = np.random.default_rng(seed)
+    return [
+        run(w, d, float(truth(24 * w * w, d)[0] * math.exp(noise.normal(0, 0.01))))
+        for w in widths
+        for d in tokens
+    ]
+
+
+def curve(row: dict[str, Any], points: int = 28) -> list[dict[str, Any]]:
+    """Evaluations along one run: the trunk lies above the loss that the cooldown reaches."""
+    end = row["loss"] if row["loss"] is not None else 4.0
+    steps = np.unique(np.geomspace(1, row["steps"], points).round().astype(int))
+    rows = []
+    for step in [0, *steps.tolist()]:
+        tokens = step * BATCH
+        stable = step <= row["steps"] - row["cooldown_steps"]
+        level = float(truth(row["params"], max(tokens, 1))[0])
+        loss = min(math.log(VOCAB), level * (1.05 if stable else 1.0))
+        if step == row["steps"]:
+            loss = end
+        gains = [loss * factor for factor in (1.3, 1.15, 1.08, 1.03, 1.0, 0.98, 0.97, 0.965)]
+        rows.append({
+            "cell": row["cell"], "step": step, "tokens": tokens,
+            "flops": row["flops_exact"] * tokens / row["tokens"], "train_loss": loss,
+            "val_loss": loss, "val_loss_se": 0.004, "loss_by_position": gains, "lr": row["lr"],
+            "grad_norm": 0.5, "noise_scale": None, "seconds": row["seconds"] * step / row["steps"],
+        })  # fmt: skip
+    return rows
+
+
+def selected(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The included rows that a law is measured on."""
+    used = [row for row in rows if row["included"] and row["loss"] is not None]
+    columns = [
+        np.array([row[c] for row in used], float) for c in ("params", "tokens", "flops_6nd", "loss")
+    ]
+    mask = law(name).select(Runs(tuple(row["cell"] for row in used), *columns)).mask
+    return [row for row, chosen in zip(used, mask, strict=True) if chosen]
+
+
+def theta(name: str, rows: list[dict[str, Any]]) -> np.ndarray:
+    """A plausible fit by linear least squares (the surfaces' exponents are given, not fitted)."""
+    y = np.array([row["loss"] for row in rows])
+    if name == "kaplan":
+        return law(name).theta({k: np.asarray(v) for k, v in TRUTH.items()})
+    if name == "chinchilla":
+        n, d = (np.array([row[c] for row in rows], float) for c in ("params", "tokens"))
+        tried = []
+        for alpha, beta in itertools.product((0.1, 0.2, 0.3, 0.4), (0.2, 0.35, 0.5)):
+            terms = np.stack([np.ones_like(n), n**-alpha, d**-beta], axis=-1)
+            values, misfit, *_ = np.linalg.lstsq(terms, y, rcond=None)
+            if (values > 0).all():
+                tried.append((float(misfit.sum()), [*values[:2], alpha, values[2], beta]))
+        best = dict(zip(("E", "A", "alpha", "B", "beta"), min(tried)[1], strict=True))
+        return law(name).theta({k: np.asarray(v) for k, v in best.items()})
+    column = {"params": "params", "tokens": "tokens", "flops": "flops_6nd"}[law(name).inputs[0]]
+    slope, offset = np.polyfit(np.log([row[column] for row in rows]), np.log(y), 1)
+    return np.array([offset, -slope])
+
+
+def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = False) -> None:
+    """fits/<law>/ for ``rows``; with ``few``, a fit refused for want of points."""
+    form = law(name)
+    rows = selected(name, rows)
+    column = {"params": "params", "tokens": "tokens", "flops": "flops_6nd"}
+    best = theta(name, rows) if not few else np.full(len(form.parameters), np.nan)
+    x = np.log([[row[column[i]] for row in rows] for i in form.inputs])
+    centre = x.mean(axis=1)
+    local = form.shifted(best, -centre)
+    noise = np.random.default_rng(2).normal(0, 0.006, (REPLICATES, len(best)))
+    replicates = form.values(form.shifted(local + noise, centre)) if not few else {}
+    values = {k: float(v) for k, v in form.values(best).items()} if not few else {}
+    predicted = np.exp(form.log_loss(best, x)) if not few else np.full(len(rows), np.nan)
+    held = {
+        r["cell"] for r in sorted(rows, key=lambda r: r["flops_6nd"])[-max(len(rows) // 5, 1) :]
+    }
+    status = "too_few_points" if few else "converged"
+    reason = "2 runs cannot determine 4 parameters; add runs." if few else "As good as it gets."
+    parameters = []
+    for p in form.parameters:
+        ends = np.quantile(replicates[p.name], [0.05, 0.95]) if not few else (None, None)
+        doubtful = p.name == "E"
+        parameters.append({
+            "law": name, "parameter": p.name, "value": values.get(p.name, math.nan),
+            "low": ends[0], "high": ends[1], "level": LEVEL,
+            "status": "unidentifiable" if doubtful and not few else status,
+            "reason": "No run comes near the floor: from 0 to 2.1 nats/token fit about as well."
+            if doubtful and not few else reason,
+            "objective": 1e-3, "starts": 0 if few else 64, "points": len(rows),
+        })  # fmt: skip
+    write_json(folder / "card.json", {"law": name})
+    contracts.write(folder / "parameters.parquet", parameters, contracts.PARAMETERS)
+    contracts.write(
+        folder / "bootstrap.parquet",
+        [
+            {"replicate": i, "parameter": k, "value": float(v)}
+            for k, column_ in replicates.items() for i, v in enumerate(column_)
+        ],
+        contracts.BOOTSTRAP,
+    )  # fmt: skip
+    contracts.write(
+        folder / "points.parquet",
+        [
+            {
+                "cell": row["cell"], "params": row["params"], "tokens": row["tokens"],
+                "flops": row["flops_6nd"], "observed": row["loss"], "predicted": float(p),
+                "residual": math.log(row["loss"] / p), "held_out": row["cell"] in held and not few,
+                "backtest": float(p * 1.01) if row["cell"] in held and not few else None,
+            }
+            for row, p in zip(rows, predicted, strict=True)
+        ],
+        contracts.POINTS,
+    )  # fmt: skip
+
+
+def write_study(
+    folder: Path, rows: list[dict[str, Any]], laws: Sequence[str] = LAWS, few: Sequence[str] = ()
+) -> Paths:
+    """Every table of a study under ``folder``; laws named in ``few`` have too few points."""
+    contracts.write(folder / "runs.parquet", rows, contracts.RUNS)
+    curves = [line for row in rows for line in curve(row)]
+    contracts.write(folder / "curves.parquet", curves, contracts.CURVES)
+    evaluations = [
+        {"cell": row["cell"], "corpus": text, "loss": row["loss"] * slope + gap, "loss_se": 0.01,
+         "bits_per_byte": 2.0, "tokens": 60_000}
+        for row in rows if row["loss"] is not None
+        for text, slope, gap in (("code", 0.8, 1.9), ("encyclopedia", 0.95, 0.75))
+    ]  # fmt: skip
+    contracts.write(folder / "evaluations.parquet", evaluations, contracts.EVALUATIONS)
+    for name in laws:
+        write_fit(folder / "fits" / name, name, rows, name in few)
+    contracts.write(
+        folder / "predictions.parquet", list(plans(rows, laws, few)), contracts.PREDICTIONS
+    )
+    return Paths(folder)
+
+
+def plans(
+    rows: list[dict[str, Any]], laws: Sequence[str], few: Sequence[str]
+) -> Iterable[dict[str, Any]]:
+    """Predictions at ten, a hundred and a thousand times the largest run."""
+    largest = max(row["flops_6nd"] for row in rows)
+    for name in ("kaplan", "chinchilla"):
+        if name not in laws or name in few:
+            continue
+        values = law(name).values(theta(name, selected(name, rows)))
+        for factor in (10.0, 100.0, 1000.0):
+            best = law(name).optimum(values, np.array(factor * largest))
+            for quantity, value in best._asdict().items():
+                yield {
+                    "law": name, "flops": factor * largest, "quantity": quantity,
+                    "value": float(value), "low": float(value) * 0.8, "high": float(value) * 1.25,
+                    "level": LEVEL, "extrapolation": factor, "points": len(rows),
+                }  # fmt: skip
