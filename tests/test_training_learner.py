@@ -25,7 +25,7 @@ def train(made, precision="fp32", fast=True, steps=20):
 @pytest.mark.parametrize("clip", [0.0, 0.3, 1.0])
 def test_updates_agree_with_pytorch(clip):
     made = cell(clip=clip, weight_decay=0.1)
-    learner, losses = train(made, fast=False)
+    _, losses = train(made, fast=False)
     plain = Transformer(made.shape, VOCAB, made.context)
     plain.initialise(torch.Generator().manual_seed(made.seed))
     matrices = plain.matrices()
@@ -96,7 +96,7 @@ def test_decay_shrinks_matrices_only():
     made = cell(weight_decay=10.0, lr=0.01, lr_embedding=0.01)
     learner = Learner(made, CPU, "fp32")
     before = learner.master.clone()
-    learner.backward = lambda tokens, targets: learner.gradient.zero_()
+    learner.backward = lambda *_: learner.gradient.zero_()
     learner.step(None, None, 1.0, 0)
     assert torch.allclose(learner.master[: made.params], 0.9 * before[: made.params])
     assert torch.equal(learner.master[made.params :], before[made.params :])
@@ -113,6 +113,6 @@ def test_the_recorded_norm_is_that_before_clipping():
 def test_precision_follows_the_hardware(monkeypatch):
     for flags, expected in (("avx2 avx512f", "fp32"), ("avx2 avx512_bf16", "bf16"),
                             ("amx_bf16", "bf16")):  # fmt: skip
-        monkeypatch.setattr(module.Path, "read_text", lambda *a, flags=flags, **k: flags)
+        monkeypatch.setattr(module.Path, "read_text", lambda *_, flags=flags, **__: flags)
         assert resolve_precision("auto", CPU) == expected
         assert resolve_precision("fp32", CPU) == "fp32"

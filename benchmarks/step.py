@@ -1,0 +1,117 @@
+"""Speed of the training step per model size, fast path beside plain path, in interleaved turns.
+
+    python benchmarks/step.py [--turns 7] [--tokens 1024] [--sizes 1.5k 98k]
+
+Prints, for each size and precision: tokens per CPU-second, FLOP/s (attention and head included),
+their share of the largest matmul rate measured in the same run, and the ratio to the plain path
+in float32. Each turn times every variant once, in CPU time; the median of the turns counts, and
+ratios are medians of the ratios within a turn, so that other load on the machine cancels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from pipeline import accounting, provenance
+from pipeline.accounting import Shape
+from pipeline.cells import Cell
+from pipeline.training.learner import Learner
+
+SIZES = {
+    "1.5k": Shape(2, 8, 32, 1), "6k": Shape(2, 16, 64, 1), "25k": Shape(2, 32, 128, 2),
+    "98k": Shape(2, 64, 256, 4), "393k": Shape(2, 128, 512, 4), "1M": Shape(5, 128, 512, 4),
+    "3M": Shape(4, 256, 1024, 8),
+}  # fmt: skip
+VARIANTS = {"fp32 plain": ("fp32", False), "fp32": ("fp32", True), "bf16": ("bf16", True)}
+CPU = torch.device("cpu")
+
+
+def cell(shape: Shape, vocab: int, context: int, batch: int) -> Cell:
+    """A cell of the toy study's form."""
+    return Cell(
+        corpus="none", family="transformer", n_layer=shape.n_layer, d_model=shape.d_model,
+        d_ff=shape.d_ff, n_head=shape.n_head, context=context, vocab_size=vocab, dropout=0.0,
+        tokens=1000 * batch, unique_tokens=None, batch_tokens=batch, steps=1000,
+        lr=0.2 / shape.d_model, lr_embedding=0.02, schedule="wsd", warmup_steps=50,
+        cooldown_steps=200, final_lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, clip=1.0,
+        precision="auto", seed=0, recipe=1, evaluations_per_octave=1, evaluate=(),
+    )  # fmt: skip
+
+
+def cpu_seconds(work: Callable[[], object], least: float) -> float:
+    """CPU seconds of one call, repeated until ``least`` seconds have gone."""
+    calls, begun = 0, time.process_time()
+    while calls == 0 or time.process_time() - begun < least:
+        work()
+        calls += 1
+    return (time.process_time() - begun) / calls
+
+
+def matmul_peaks(turns: int) -> dict[str, float]:
+    """The best FLOP/s of one thread over some matmul shapes, by precision."""
+    peaks = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        rates = []
+        for m, k, n in ((1024, 64, 256), (1024, 256, 1024), (1024, 1024, 1024)):
+            a, b = torch.randn(m, k).to(dtype), torch.randn(n, k).to(dtype)
+            for _ in range(turns):
+                rates.append(2 * m * k * n / cpu_seconds(lambda a=a, b=b: a @ b.t(), 0.02))
+        peaks[name] = max(rates)
+    return peaks
+
+
+def turns_of(shape: Shape, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Variant -> seconds per step in each turn."""
+    made = cell(shape, options.vocab, options.context, options.tokens)
+    generator = torch.Generator().manual_seed(0)
+    text = torch.randint(
+        options.vocab, (options.tokens // options.context, options.context + 1),
+        generator=generator,
+    )  # fmt: skip
+    works = {}
+    for name, (precision, fast) in VARIANTS.items():
+        learner = Learner(made, CPU, precision, fast)
+        works[name] = lambda learner=learner: learner.step(text[:, :-1], text[:, 1:], 0.01, 0)
+        for _ in range(5):
+            works[name]()
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(options.turns):
+        for name, work in works.items():
+            seconds[name].append(cpu_seconds(work, options.seconds))
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.1, help="CPU seconds of a turn")
+    parser.add_argument("--tokens", type=int, default=1024, help="tokens per step")
+    parser.add_argument("--context", type=int, default=128)
+    parser.add_argument("--vocab", type=int, default=512)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    peaks = matmul_peaks(options.turns)
+    print(f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}")
+    print("matmul peak: " + ", ".join(f"{k} {v / 1e9:.0f} GFLOP/s" for k, v in peaks.items()))
+    print(f"{'size':>6} {'path':>10} {'tok/CPU-s':>10} {'GFLOP/s':>8} {'of peak':>8} {'ratio':>6}")
+    for name in options.sizes:
+        flops = accounting.exact_flops_per_token(SIZES[name], options.vocab, options.context)
+        seconds = turns_of(SIZES[name], options)
+        for variant, found in seconds.items():
+            speed = options.tokens / statistics.median(found)
+            share = speed * flops / peaks[VARIANTS[variant][0]]
+            ratio = statistics.median(a / b for a, b in zip(seconds["fp32 plain"], found))
+            print(
+                f"{name:>6} {variant:>10} {speed:>10.0f} {speed * flops / 1e9:>8.1f} "
+                f"{share:>8.1%} {ratio:>6.2f}", flush=True,
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
