@@ -1,0 +1,204 @@
+"""Stage 4: one law and a study's runs -> its parameters with intervals, points and fit card.
+
+The card says every choice that made the fit, so that anyone can make it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import contracts
+from pipeline.contracts import ContractError
+from pipeline.files import write_json
+from pipeline.laws import LAWS, law
+from pipeline.laws.base import Runs
+from pipeline.laws.estimate import Fit, Interval, Options, fit
+
+PARAMS = ("params", "params_total")
+FLOPS = ("flops_6nd", "flops_exact")
+PACKAGES = ("isoloss", "numpy", "pyarrow")
+
+
+def included_runs(path: Path, params: str, flops: str) -> Runs:
+    """The included rows of runs.parquet, counts under the named columns, sorted by cell.
+
+    Raises ContractError naming the cell where a count or a loss is missing or not positive.
+    """
+    rows = contracts.read(path, contracts.RUNS).to_pylist()
+    rows = sorted((row for row in rows if row["included"]), key=lambda row: row["cell"])
+    for row in rows:
+        for column in (params, "tokens", flops, "loss"):
+            value = row[column]
+            if value is None or not math.isfinite(value) or value <= 0:
+                raise ContractError(
+                    f"{path}: cell {row['cell']}: {column} is {value}, but an included run needs a "
+                    "positive one; exclude the run or train it again"
+                )
+
+    def numbers(name: str) -> np.ndarray:
+        return np.array([row[name] for row in rows], dtype=float)
+
+    return Runs(
+        tuple(row["cell"] for row in rows),
+        numbers(params), numbers("tokens"), numbers(flops), numbers("loss"),
+    )  # fmt: skip
+
+
+def parameter_rows(found: Fit) -> Iterator[dict[str, Any]]:
+    """Rows of the contract ``parameters``."""
+    for parameter in found.law.parameters:
+        name = parameter.name
+        low, high = found.intervals[name] or (None, None)
+        judgement = found.judgements[name]
+        yield {
+            "law": found.law.name, "parameter": name, "value": found.values[name],
+            "low": low, "high": high, "level": found.options.level,
+            "status": judgement.status.value, "reason": judgement.reason,
+            "objective": found.objective, "starts": found.options.starts,
+            "points": len(found.runs),
+        }  # fmt: skip
+
+
+def bootstrap_rows(found: Fit) -> Iterator[dict[str, Any]]:
+    """Rows of the contract ``bootstrap``."""
+    for name, sample in found.replicates.items():
+        for replicate, value in enumerate(sample.tolist()):
+            yield {"replicate": replicate, "parameter": name, "value": value}
+
+
+def point_rows(found: Fit) -> Iterator[dict[str, Any]]:
+    """Rows of the contract ``points``, one for each run behind the fit."""
+    runs, test = found.runs, found.backtest
+    for i, cell in enumerate(runs.cell):
+        yield {
+            "cell": cell, "params": runs.params[i], "tokens": runs.tokens[i],
+            "flops": runs.flops[i], "observed": runs.loss[i], "predicted": found.predicted[i],
+            "residual": math.log(runs.loss[i]) - math.log(found.predicted[i]),
+            "held_out": bool(test.held_out[i]),
+            "backtest": None if test.predicted is None else test.predicted[i],
+        }  # fmt: skip
+
+
+def card(found: Fit, counted: int, params: str, flops: str) -> dict[str, Any]:
+    """Every choice and every figure of a fit as JSON values; an unknown number is null.
+
+    Errors of the backtest are in percent of the observed loss.
+    """
+    test, options = found.backtest, found.options
+    value = {
+        "law": found.law.name, "title": found.law.title, "formula": found.law.formula,
+        "citation": found.law.citation,
+        "status": found.status.value, "sentence": found.sentence,
+        "convention": {"params": params, "tokens": "tokens", "flops": flops, "loss": "nats/token"},
+        "selection": {"reason": found.reason, "cells": list(found.runs.cell)},
+        "counts": {"included": counted, "fitted": len(found.runs)},
+        "objective": {
+            "form": "sum of Huber(log observed - log predicted)",
+            "delta": options.delta, "value": found.objective,
+        },
+        "solver": {
+            "starts": options.starts, "starts_at_best": found.starts_at_best, "seed": options.seed,
+            "condition": found.condition,
+        },
+        "bootstrap": {
+            "kind": "cases", "asked": options.bootstraps, "level": options.level,
+            "replicates": len(next(iter(found.replicates.values()))),
+            "converged": found.replicates_converged,
+        },
+        "parameters": {
+            p.name: _estimate(found.values[p.name], found.intervals[p.name])
+            for p in found.law.parameters
+        },
+        "quality": found.quality._asdict(),
+        "backtest": {
+            "share": options.held_out,
+            "held_out": [c for c, out in zip(found.runs.cell, test.held_out) if out],
+            "mape": test.mape, "max": test.worst, "bias": test.bias, "parameters": test.values,
+        },
+        "allocation": None if found.allocation is None else _estimate(*found.allocation),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+    }  # fmt: skip
+    return _finite(value)
+
+
+def _estimate(value: float, interval: Interval) -> dict[str, Any]:
+    low, high = interval or (None, None)
+    return {"value": value, "low": low, "high": high}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write(found: Fit, counted: int, params: str, flops: str, folder: Path) -> None:
+    """Write the four files of a fit, the card last."""
+    contracts.write(folder / "parameters.parquet", parameter_rows(found), contracts.PARAMETERS)
+    contracts.write(folder / "bootstrap.parquet", bootstrap_rows(found), contracts.BOOTSTRAP)
+    contracts.write(folder / "points.parquet", point_rows(found), contracts.POINTS)
+    write_json(folder / "card.json", card(found, counted, params, flops))
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    limits = {
+        "delta": (arguments.delta > 0, "a positive number"),
+        "bootstraps": (arguments.bootstraps >= 0, "zero or more"),
+        "level": (0 < arguments.level < 1, "between 0 and 1"),
+        "held_out": (0 <= arguments.held_out < 1, "at least 0 and below 1"),
+        "seed": (arguments.seed >= 0, "zero or more"),
+    }
+    for name, (holds, limit) in limits.items():
+        if not holds:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} {getattr(arguments, name)}: take {limit}")
+    return Options(
+        arguments.delta, arguments.bootstraps, arguments.level, arguments.held_out, arguments.seed
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.fit", description=__doc__)
+    parser.add_argument("--law", required=True, help=f"one of {', '.join(LAWS)}")
+    parser.add_argument("--runs", type=Path, required=True, help="runs.parquet of a study")
+    parser.add_argument("--params", choices=PARAMS, default="params", help="column that is N")
+    parser.add_argument("--flops", choices=FLOPS, default="flops_6nd", help="column that is C")
+    parser.add_argument("--delta", type=float, default=0.001, help="Huber's delta on log loss")
+    parser.add_argument("--bootstraps", type=int, default=1000, help="case bootstrap replicates")
+    parser.add_argument("--level", type=float, default=0.9, help="coverage of the intervals")
+    parser.add_argument("--held-out", type=float, default=0.2, help="share the backtest predicts")
+    parser.add_argument("--seed", type=int, default=0, help="seed of starts and resamples")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the four files")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        runs = included_runs(arguments.runs, arguments.params, arguments.flops)
+        found = fit(law(arguments.law), runs, _options(arguments))
+        write(found, len(runs), arguments.params, arguments.flops, arguments.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyError as error:
+        print(f"error: {error.args[0]}", file=sys.stderr)
+        return 2
+    print(f"{found.law.name}: {found.status.value}. {found.sentence}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Predictions of a fit that stands on disk, with intervals, and without fitting again.
+
+An interval here is that of the parameters: the central share ``level`` of the bootstrap
+replicates' predictions. It holds neither the noise of one more run nor the error of the form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline import contracts
+from pipeline.laws import law as law_named
+from pipeline.laws.base import Floats, Law, SurfaceLaw
+
+LEAST_REPLICATES = 10  # fewer give no percentile
+CHUNK = 2_000_000  # numbers evaluated at once
+
+
+class Band(NamedTuple):
+    """A predicted quantity and its interval, arrays of one shape; NaN where there is none."""
+
+    low: Floats
+    mid: Floats
+    high: Floats
+
+
+def interval(samples: Floats, level: float) -> tuple[Floats, Floats]:
+    """Low and high (m,) of samples (R, m).
+
+    NaN where fewer than ten replicates are given, or where more of them are undefined than the
+    interval leaves out at one end.
+    """
+    outside = (1 - level) / 2
+    defined = np.isfinite(samples)
+    known = (defined.sum(0) >= LEAST_REPLICATES) & ((~defined).sum(0) <= outside * len(samples))
+    low, high = np.full(samples.shape[1], np.nan), np.full(samples.shape[1], np.nan)
+    if known.any():
+        kept = np.where(defined, samples, np.nan)[:, known]
+        low[known], high[known] = np.nanquantile(kept, [outside, 1 - outside], axis=0)
+    return low, high
+
+
+def band(
+    law: Law, values: Mapping[str, float], replicates: Mapping[str, Floats],
+    inputs: Mapping[str, Floats], level: float,
+) -> Band:  # fmt: skip
+    """The loss along ``inputs`` (each (m,), in the units of the runs), nats/token.
+
+    ``values`` holds the best estimate of every parameter, ``replicates`` (R,) of each.
+    """
+    columns = {name: np.atleast_1d(np.asarray(inputs[name], float)) for name in law.inputs}
+    columns = dict(zip(columns, np.broadcast_arrays(*columns.values())))
+    size = next(iter(columns.values())).size
+    best = {name: np.asarray(value, float) for name, value in values.items()}
+    count = len(next(iter(replicates.values()))) if replicates else 0
+    low, high = np.full(size, np.nan), np.full(size, np.nan)
+    width = max(1, CHUNK // max(count, 1))
+    for first in range(0, size, width):
+        part = slice(first, first + width)
+        if count:
+            samples = law.loss(replicates, {n: c[part] for n, c in columns.items()})
+            low[part], high[part] = interval(samples, level)
+    return Band(low, law.loss(best, columns), high)
+
+
+def optimum_bands(
+    law: SurfaceLaw, values: Mapping[str, float], replicates: Mapping[str, Floats],
+    flops: Floats, level: float,
+) -> dict[str, Band]:  # fmt: skip
+    """params, tokens and loss of the compute-optimal run of each budget (m,), C = 6 N D."""
+    flops = np.atleast_1d(np.asarray(flops, float))
+    best = law.optimum({name: np.asarray(value, float) for name, value in values.items()}, flops)
+    drawn = law.optimum({name: sample[:, None] for name, sample in replicates.items()}, flops)
+    return {
+        quantity: _around(mid, samples, level)
+        for quantity, mid, samples in zip(best._fields, best, drawn)
+    }
+
+
+def _around(mid: Floats, samples: Floats, level: float) -> Band:
+    low, high = interval(samples, level)
+    return Band(low, mid, high)
+
+
+@dataclass(frozen=True)
+class SavedFit:
+    """A fitted law as it stands in its folder."""
+
+    law: Law
+    values: Mapping[str, float]
+    replicates: Mapping[str, Floats]
+    level: float
+    points: int
+    card: Mapping[str, Any]
+
+    def loss(self, **inputs: Floats) -> Floats:
+        """Predicted loss, nats/token, at inputs such as params=, tokens=, flops=."""
+        best = {name: np.asarray(value, float) for name, value in self.values.items()}
+        return self.law.loss(best, inputs)
+
+    def band(self, **inputs: Floats) -> Band:
+        """Predicted loss with its interval, nats/token."""
+        return band(self.law, self.values, self.replicates, inputs, self.level)
+
+    def optimum(self, flops: Floats) -> dict[str, Band]:
+        """Bands of params, tokens and loss; raises TypeError for a law of one variable."""
+        if not isinstance(self.law, SurfaceLaw):
+            raise TypeError(f"{self.law.name} is a law of one variable and splits no budget")
+        return optimum_bands(self.law, self.values, self.replicates, flops, self.level)
+
+
+def read(folder: str | Path) -> SavedFit:
+    """Read fits/<law>/; raises ContractError where a file is missing or broken."""
+    folder = Path(folder)
+    parameters = contracts.read(folder / "parameters.parquet", contracts.PARAMETERS).to_pylist()
+    drawn = contracts.read(folder / "bootstrap.parquet", contracts.BOOTSTRAP)
+    path = folder / "card.json"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        law = law_named(card["law"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise contracts.ContractError(
+            f"{path}: not a readable fit card ({error}); fit the law again"
+        ) from error
+    names = np.array(drawn["parameter"].to_pylist(), dtype=object)
+    values = drawn["value"].to_numpy()
+    order = np.argsort(drawn["replicate"].to_numpy(), kind="stable")
+    names, values = names[order], values[order]
+    estimates = {row["parameter"]: row["value"] for row in parameters}
+    if missing := [p.name for p in law.parameters if p.name not in estimates]:
+        raise contracts.ContractError(
+            f"{folder / 'parameters.parquet'}: lacks the parameter {missing[0]!r} of {law.name}; "
+            "fit the law again"
+        )
+    return SavedFit(
+        law, {p.name: estimates[p.name] for p in law.parameters},
+        {p.name: values[names == p.name] for p in law.parameters},
+        parameters[0]["level"], parameters[0]["points"], card,
+    )  # fmt: skip

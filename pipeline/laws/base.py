@@ -1,0 +1,219 @@
+"""What every scaling law is: parameters with names and units, a formula, and exact derivatives.
+
+A law is stateless. It predicts the logarithm of the loss, from the logarithms of its inputs, with
+``theta``, the coordinates it is fitted in: they are free of bounds and of about unit size when the
+logarithms of the inputs are centred. ``values`` turns theta into the named parameters of the
+formula and ``theta`` turns them back.
+
+Shapes: theta is (..., P) and x is (K, n), one row for each input, so that one call evaluates all
+starts and all bootstrap replicates; the results are (..., n), (..., P, n) and (..., P, P).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Values = Mapping[str, Floats]
+
+LOG_RANGE = 690.0  # natural logs beyond this leave float64
+
+
+class Kind(StrEnum):
+    """What a parameter is, which decides how it can fail to be known."""
+
+    EXPONENT = "exponent"
+    SCALE = "scale"
+    FLOOR = "floor"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One named number of a formula; ``symbol`` is LaTeX."""
+
+    name: str
+    symbol: str
+    meaning: str
+    unit: str
+    kind: Kind
+
+
+class Status(StrEnum):
+    """How far a fit, or one parameter of it, can be trusted; the last is the worst."""
+
+    CONVERGED = "converged"
+    BOUND_HIT = "bound_hit"
+    UNIDENTIFIABLE = "unidentifiable"
+    NOT_CONVERGED = "not_converged"
+    TOO_FEW_POINTS = "too_few_points"
+
+    @property
+    def sentence(self) -> str:
+        """The status in words."""
+        return _SENTENCES[self]
+
+    @property
+    def severity(self) -> int:
+        return list(Status).index(self)
+
+
+_SENTENCES = {
+    Status.CONVERGED: "The data determine this within the interval given.",
+    Status.BOUND_HIT: "The best value lies on the edge of what the formula allows.",
+    Status.UNIDENTIFIABLE: "These runs cannot tell this value from very different ones.",
+    Status.NOT_CONVERGED: "No start of the solver reached a minimum; do not use these values.",
+    Status.TOO_FEW_POINTS: "There are too few runs to fit this law; add runs that it measures.",
+}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Finished runs as columns of equal length n, counts in the conventions of one fit.
+
+    ``params`` N, ``tokens`` D, ``flops`` C in FLOP, ``loss`` in nats/token.
+    """
+
+    cell: tuple[str, ...]
+    params: Floats
+    tokens: Floats
+    flops: Floats
+    loss: Floats
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    def column(self, name: str) -> Floats:
+        """The column that an input of a law names: params, tokens or flops."""
+        return {"params": self.params, "tokens": self.tokens, "flops": self.flops}[name]
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Runs:
+        """The runs at ``rows``, a mask or indices."""
+        index = np.arange(len(self))[rows]
+        return Runs(
+            tuple(self.cell[i] for i in index),
+            self.params[index], self.tokens[index], self.flops[index], self.loss[index],
+        )  # fmt: skip
+
+
+class Selection(NamedTuple):
+    """Which runs a law is measured on (a mask of shape (n,)), and why those."""
+
+    mask: NDArray[np.bool_]
+    reason: str
+
+
+class Expansion(NamedTuple):
+    """A law's log loss to second order around theta."""
+
+    value: Floats  # (..., n)
+    gradient: Floats  # (..., P, n), d value / d theta
+    curvature: Callable[
+        [Floats], Floats
+    ]  # weights (..., n) -> sum of weighted Hessians (..., P, P)
+
+
+class Law(ABC):
+    """One scaling law. Final classes set every class attribute; instances hold nothing."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    formula: ClassVar[str]  # LaTeX
+    citation: ClassVar[str]
+    use: ClassVar[str]  # when to reach for it
+    failure: ClassVar[str]  # how it is known to mislead
+    inputs: ClassVar[tuple[str, ...]]
+    parameters: ClassVar[tuple[Parameter, ...]]
+
+    @abstractmethod
+    def expansion(self, theta: Floats, x: Floats) -> Expansion:
+        """Value, exact gradient and exact curvature of the log loss."""
+
+    @abstractmethod
+    def log_loss(self, theta: Floats, x: Floats) -> Floats:
+        """Natural log of the loss: theta (..., P), x (K, n) natural logs -> (..., n)."""
+
+    @abstractmethod
+    def shifted(self, theta: Floats, centre: Floats) -> Floats:
+        """Theta for x, given the theta that holds for x - centre (K,)."""
+
+    @abstractmethod
+    def values(self, theta: Floats) -> dict[str, Floats]:
+        """The formula's parameters by name, each of shape (...), from theta (..., P)."""
+
+    @abstractmethod
+    def theta(self, values: Values) -> Floats:
+        """The inverse of ``values``."""
+
+    @abstractmethod
+    def start_box(self, y: Floats) -> tuple[Floats, Floats]:
+        """Corners, each (P,), of the box of starts for centred x and log losses y (n,)."""
+
+    def revived(self, theta: Floats, y: Floats) -> Floats:  # noqa: ARG002
+        """Theta (..., P) with terms that vanished brought back, to search from there once more.
+
+        The logarithm of a term that is nearly zero has no gradient left to bring it back.
+        """
+        return theta
+
+    @abstractmethod
+    def select(self, runs: Runs) -> Selection:
+        """The runs that the law is measured on."""
+
+    @abstractmethod
+    def backtest_order(self, runs: Runs) -> Floats:
+        """What the backtest sorts runs by (n,); the largest are held out."""
+
+    def log_inputs(self, runs: Runs) -> Floats:
+        """Natural logs of the law's inputs, (K, n)."""
+        return np.log(np.stack([runs.column(name) for name in self.inputs]))
+
+    def loss(self, values: Values, inputs: Mapping[str, Floats]) -> Floats:
+        """Loss in nats/token: values of shape (...), inputs (n,) in their units -> (..., n)."""
+        x = np.log(np.stack([np.asarray(inputs[name], dtype=float) for name in self.inputs]))
+        return np.exp(self.log_loss(self.theta(values), x))
+
+
+class Optimum(NamedTuple):
+    """The compute-optimal run of a budget: parameters N*, tokens D*, loss in nats/token."""
+
+    params: Floats
+    tokens: Floats
+    loss: Floats
+
+
+class SurfaceLaw(Law):
+    """A law of N and D together, which therefore splits a budget C = 6 N D between them."""
+
+    inputs = ("params", "tokens")
+
+    @abstractmethod
+    def optimum(self, values: Values, flops: Floats) -> Optimum:
+        """The lowest loss with 6 N D = flops; values (...) and flops broadcast together.
+
+        NaN where the law has no interior optimum (an exponent that is not positive).
+        """
+
+    @abstractmethod
+    def allocation(self, values: Values) -> Floats:
+        """The exponent a of N* ~ C^a, under C = 6 N D; D* grows as C^(1 - a)."""
+
+    def select(self, runs: Runs) -> Selection:
+        """All runs: the law describes every pair (N, D)."""
+        return Selection(
+            np.ones(len(runs), dtype=bool), "All included runs: the law covers every (N, D)."
+        )
+
+    def backtest_order(self, runs: Runs) -> Floats:
+        return runs.flops
+
+
+def scale(logarithm: Floats) -> Floats:
+    """exp, held inside float64: a scale of a nearly flat law is astronomically large."""
+    return np.exp(np.clip(logarithm, -LOG_RANGE, LOG_RANGE))

@@ -1,0 +1,133 @@
+r"""L(N, D) = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, arXiv:2203.15556, eq. 2 and 10).
+
+theta = (e, a, alpha, b, beta) with e = log E, a = log A and b = log B, so that the three terms are
+never negative:  log L = log(exp e + exp(a - alpha u) + exp(b - beta v)).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.laws.base import (
+    Expansion,
+    Floats,
+    Kind,
+    Optimum,
+    Parameter,
+    SurfaceLaw,
+    Values,
+    scale,
+)
+
+NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives it digits
+
+
+class Chinchilla(SurfaceLaw):
+    """A floor and two power-law terms that add."""
+
+    name = "chinchilla"
+    title = "Chinchilla's parametric law"
+    formula = r"L(N, D) = E + \frac{A}{N^{\alpha}} + \frac{B}{D^{\beta}}"
+    citation = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
+    use = "Grids or isoFLOP sets whose best runs come within about a factor two of the floor."
+    failure = (
+        "Without runs near the floor E, A and B trade off against one another and E means nothing."
+    )
+    parameters = (
+        Parameter("E", "E", "floor, the loss of unlimited size and data", "nats/token", Kind.FLOOR),
+        Parameter("A", "A", "loss added by size at N = 1", "nats/token", Kind.SCALE),
+        Parameter("alpha", r"\alpha", "exponent of model size", "1", Kind.EXPONENT),
+        Parameter("B", "B", "loss added by tokens at D = 1", "nats/token", Kind.SCALE),
+        Parameter("beta", r"\beta", "exponent of tokens", "1", Kind.EXPONENT),
+    )
+
+    def log_loss(self, theta: Floats, x: Floats) -> Floats:
+        return np.logaddexp(np.logaddexp(*self._reducible(theta, x)), theta[..., 0, None])
+
+    def expansion(self, theta: Floats, x: Floats) -> Expansion:
+        size, data = self._reducible(theta, x)
+        floor = theta[..., 0, None]
+        top = np.maximum(np.maximum(size, data), floor)
+        shares = np.exp(
+            np.stack(np.broadcast_arrays(floor, size, data), axis=-2) - top[..., None, :]
+        )
+        total = shares.sum(-2)
+        shares /= total[..., None, :]
+        value = top + np.log(total)
+        # d log L / d theta: the share of each term times the derivative of its exponent.
+        spread = np.stack(
+            [np.ones_like(x[0]), np.ones_like(x[0]), -x[0], np.ones_like(x[1]), -x[1]]
+        )
+        gradient = shares[..., [0, 1, 1, 2, 2], :] * spread
+
+        def curvature(weights: Floats) -> Floats:
+            weighted = gradient * weights[..., None, :]
+            matrix = -weighted @ np.swapaxes(gradient, -1, -2)
+            sums = weighted @ spread.T
+            matrix[..., 0, 0] += sums[..., 0, 0]
+            matrix[..., 1:3, 1:3] += sums[..., 1:3, 1:3]
+            matrix[..., 3:5, 3:5] += sums[..., 3:5, 3:5]
+            return matrix
+
+        return Expansion(value, gradient, curvature)
+
+    def _reducible(self, theta: Floats, x: Floats) -> tuple[Floats, Floats]:
+        return (
+            theta[..., 1, None] - theta[..., 2, None] * x[0],
+            theta[..., 3, None] - theta[..., 4, None] * x[1],
+        )
+
+    def shifted(self, theta: Floats, centre: Floats) -> Floats:
+        moved = theta.copy()
+        moved[..., 1] += theta[..., 2] * centre[0]
+        moved[..., 3] += theta[..., 4] * centre[1]
+        return moved
+
+    def values(self, theta: Floats) -> dict[str, Floats]:
+        return {
+            "E": np.where(theta[..., 0] < np.log(NO_LOSS), 0.0, scale(theta[..., 0])),
+            "A": scale(theta[..., 1]), "alpha": theta[..., 2],
+            "B": scale(theta[..., 3]), "beta": theta[..., 4],
+        }  # fmt: skip
+
+    def theta(self, values: Values) -> Floats:
+        with np.errstate(divide="ignore"):  # E = 0 is a law without a floor
+            return np.stack(
+                [np.log(values["E"]), np.log(values["A"]), np.asarray(values["alpha"], float),
+                 np.log(values["B"]), np.asarray(values["beta"], float)], axis=-1,
+            )  # fmt: skip
+
+    def start_box(self, y: Floats) -> tuple[Floats, Floats]:
+        low = [y.min() - 3.0, y.mean() - 2.5, 0.03, y.mean() - 2.5, 0.03]
+        high = [y.min() - 0.02, y.mean(), 0.8, y.mean(), 0.8]
+        return np.array(low), np.array(high)
+
+    def revived(self, theta: Floats, y: Floats) -> Floats:
+        """A floor below a tenth of the lowest loss is raised to it."""
+        raised = theta.copy()
+        raised[..., 0] = np.maximum(theta[..., 0], y.min() - np.log(10))
+        return raised
+
+    def optimum(self, values: Values, flops: Floats) -> Optimum:
+        """N* = G (C/6)^a, D* = (C/6)^b / G, G = (alpha A / beta B)^(1/(alpha + beta)) (eq. 4)."""
+        flops = np.asarray(flops, dtype=float)
+        alpha, beta = np.asarray(values["alpha"]), np.asarray(values["beta"])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_g = np.log(alpha * values["A"]) - np.log(beta * values["B"])
+            log_n = np.where(
+                (alpha > 0) & (beta > 0),
+                (log_g + beta * np.log(flops / 6)) / (alpha + beta),
+                np.nan,
+            )
+        log_d = np.log(flops / 6) - log_n
+        size = np.exp(np.log(values["A"]) - alpha * log_n)
+        data = np.exp(np.log(values["B"]) - beta * log_d)
+        return Optimum(np.exp(log_n), np.exp(log_d), values["E"] + size + data)
+
+    def allocation(self, values: Values) -> Floats:
+        return np.asarray(values["beta"]) / (
+            np.asarray(values["alpha"]) + np.asarray(values["beta"])
+        )
+
+
+LAW = Chinchilla()

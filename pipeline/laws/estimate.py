@@ -1,0 +1,226 @@
+"""A law and a table of runs in, one immutable Fit out: optimum, intervals, statuses, backtest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.laws.base import Floats, Law, Runs, Status, SurfaceLaw
+from pipeline.laws.identify import Judgement, design, judged
+from pipeline.laws.resample import SCOUT_STARTS, replicates, resamples
+from pipeline.laws.surface import Minima, minimise, spread
+
+STARTS = 256
+SAME_BEST = 1e-8  # relative: objectives this close are one minimum
+LEAST_REPLICATES = 10  # fewer give no percentile
+SAME_INPUT = 0.01  # natural log: runs this close to the cut of a backtest are held out together
+
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a law is fitted; ``delta`` is Huber's on log loss, ``held_out`` a share of the runs."""
+
+    delta: float = 0.001
+    bootstraps: int = 1000
+    level: float = 0.9
+    held_out: float = 0.2
+    seed: int = 0
+    starts: int = STARTS
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Runs with the largest inputs, predicted by the law fitted without them.
+
+    ``predicted`` (n,) covers all runs of the fit, held out or not; it is None where too few are
+    left to fit. Errors are in percent of the observed loss, over the runs held out.
+    """
+
+    held_out: NDArray[np.bool_]
+    predicted: Floats | None
+    values: Mapping[str, float] | None
+    mape: float | None
+    worst: float | None
+    bias: float | None
+
+
+class Quality(NamedTuple):
+    """How well a fit describes its own runs, in log loss; NaN where it is not defined.
+
+    ``r2`` is the share of the variance that the fit explains. ``r2_line``, for laws of one input,
+    is that of the best straight line in logarithms, the squared correlation.
+    """
+
+    r2: float
+    r2_line: float
+    rmse: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fitted law. Losses in nats/token; parameters by name, in the units of the law."""
+
+    law: Law
+    options: Options
+    runs: Runs  # those the law was fitted to, n of them
+    reason: str  # why those
+    status: Status
+    sentence: str
+    values: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    judgements: Mapping[str, Judgement]
+    replicates: Mapping[str, Floats]
+    replicates_converged: int
+    objective: float
+    starts_at_best: int
+    condition: float
+    predicted: Floats  # (n,)
+    quality: Quality
+    backtest: Backtest
+    allocation: tuple[float, Interval] | None  # exponent a of N* ~ C^a
+
+
+def fit(law: Law, runs: Runs, options: Options) -> Fit:
+    """Fit a law to the runs it is measured on; too few runs give a Fit that says so, with NaN."""
+    selection = law.select(runs)
+    chosen = runs.take(selection.mask)
+    held_out = largest(law.backtest_order(chosen), options.held_out)
+    if len(chosen) <= len(law.parameters):
+        return _empty(law, chosen, selection.reason, options, held_out)
+    rng = np.random.default_rng(options.seed)
+    x, y, centre = _centred(law, chosen)
+    found = _searched(law, x, y, options, rng)
+    best = found.best()
+    theta = found.theta[best]
+    weights = resamples(x, len(law.parameters), options.bootstraps, rng)
+    scouts = spread(law.start_box(y), SCOUT_STARTS, rng)
+    repeated = replicates(law, x, y, weights, theta, options.delta, scouts)
+    values, drawn = _named(law, theta, centre), law.values(law.shifted(repeated.theta, centre))
+    known = design(law, theta, x, centre)
+    intervals = {
+        name: None if name in known.open else percentiles(sample, options.level)
+        for name, sample in drawn.items()
+    }
+    judgements = {
+        p.name: judged(p, values[p.name], intervals[p.name], known, chosen.loss.min(), len(chosen))
+        for p in law.parameters
+    }
+    status, sentence = _overall(found, best, judgements)
+    log_predicted = law.log_loss(theta, x)
+    lowest = found.objective[best]
+    return Fit(
+        law=law, options=options, runs=chosen, reason=selection.reason,
+        status=status, sentence=sentence, values=values, intervals=intervals,
+        judgements=judgements, replicates=drawn,
+        replicates_converged=int(repeated.converged.sum()), objective=float(lowest),
+        starts_at_best=int((found.objective <= lowest * (1 + SAME_BEST)).sum()),
+        condition=known.condition, predicted=np.exp(log_predicted),
+        quality=_quality(x, y, y - log_predicted),
+        backtest=_backtest(law, chosen, held_out, options),
+        allocation=_allocation(law, values, drawn, options.level),
+    )  # fmt: skip
+
+
+def percentiles(sample: Floats, level: float) -> Interval:
+    """The central interval that holds ``level`` of a sample (R,); None for too small a sample."""
+    sample = sample[~np.isnan(sample)]
+    if len(sample) < LEAST_REPLICATES:
+        return None
+    low, high = np.quantile(sample, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def largest(order: Floats, share: float) -> NDArray[np.bool_]:
+    """Mask of the ``share`` of runs with the largest ``order``, ties and near ties together."""
+    if share <= 0 or len(order) < 2:
+        return np.zeros(len(order), dtype=bool)
+    count = min(max(1, round(share * len(order))), len(order) - 1)
+    logs = np.log(order)
+    return logs >= np.sort(logs)[-count] - SAME_INPUT
+
+
+def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
+    x = law.log_inputs(runs)
+    centre = x.mean(1)
+    return x - centre[:, None], np.log(runs.loss), centre
+
+
+def _searched(law: Law, x: Floats, y: Floats, options: Options, rng: np.random.Generator) -> Minima:
+    starts = spread(law.start_box(y), options.starts, rng)
+    return minimise(law, x, y, np.ones((len(starts), len(y))), starts, options.delta)
+
+
+def _quality(x: Floats, y: Floats, residual: Floats) -> Quality:
+    varied = np.ptp(y) > 0
+    straight = varied and len(x) == 1 and np.ptp(x) > 0
+    return Quality(
+        float(1 - (residual**2).sum() / ((y - y.mean()) ** 2).sum()) if varied else np.nan,
+        float(np.corrcoef(x[0], y)[0, 1] ** 2) if straight else np.nan,
+        float(np.sqrt((residual**2).mean())),
+    )
+
+
+def _named(law: Law, theta: Floats, centre: Floats) -> dict[str, float]:
+    return {name: float(v) for name, v in law.values(law.shifted(theta, centre)).items()}
+
+
+def _overall(found: Minima, best: int, judgements: Mapping[str, Judgement]) -> tuple[Status, str]:
+    """The worst status of the search and of the parameters, with the reasons behind it."""
+    if not found.converged[best]:
+        return Status.NOT_CONVERGED, Status.NOT_CONVERGED.sentence
+    status = max((j.status for j in judgements.values()), key=lambda s: s.severity)
+    if status is Status.CONVERGED:
+        return status, max((j.reason for j in judgements.values()), key=len)
+    doubts = {n: j for n, j in judgements.items() if j.status is not Status.CONVERGED}
+    return status, " ".join(f"{name}: {j.reason}" for name, j in doubts.items())
+
+
+def _backtest(law: Law, runs: Runs, held_out: NDArray[np.bool_], options: Options) -> Backtest:
+    kept = runs.take(~held_out)
+    if not held_out.any() or len(kept) <= len(law.parameters):
+        return Backtest(held_out, None, None, None, None, None)
+    x, y, centre = _centred(law, kept)
+    found = _searched(law, x, y, options, np.random.default_rng(options.seed))
+    theta = found.theta[found.best()]
+    predicted = np.exp(law.log_loss(theta, law.log_inputs(runs) - centre[:, None]))
+    error = 100 * (predicted / runs.loss - 1)[held_out]
+    return Backtest(
+        held_out, predicted, _named(law, theta, centre),
+        float(np.abs(error).mean()), float(np.abs(error).max()), float(error.mean()),
+    )  # fmt: skip
+
+
+def _allocation(
+    law: Law, values: Mapping[str, float], drawn: Mapping[str, Floats], level: float
+) -> tuple[float, Interval] | None:
+    if not isinstance(law, SurfaceLaw):
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        point = float(law.allocation({name: np.asarray(v) for name, v in values.items()}))
+        return point, percentiles(law.allocation(drawn), level)
+
+
+def _empty(law: Law, runs: Runs, reason: str, options: Options, held_out: NDArray[np.bool_]) -> Fit:
+    """The Fit of too few runs: every number is NaN, and the status says why."""
+    needed = len(law.parameters) + 1
+    sentence = (
+        f"{len(runs)} runs are too few: {law.name} has {len(law.parameters)} parameters and needs "
+        f"{needed} runs or more. {reason}"
+    )
+    names = [p.name for p in law.parameters]
+    return Fit(
+        law=law, options=options, runs=runs, reason=reason,
+        status=Status.TOO_FEW_POINTS, sentence=sentence,
+        values=dict.fromkeys(names, np.nan), intervals=dict.fromkeys(names),
+        judgements=dict.fromkeys(names, Judgement(Status.TOO_FEW_POINTS, sentence)),
+        replicates={name: np.empty(0) for name in names}, replicates_converged=0,
+        objective=np.nan, starts_at_best=0, condition=np.inf,
+        predicted=np.full(len(runs), np.nan), quality=Quality(np.nan, np.nan, np.nan),
+        backtest=Backtest(held_out, None, None, None, None, None), allocation=None,
+    )  # fmt: skip

@@ -1,0 +1,31 @@
+"""L(N): loss against model size where data do not limit it (Kaplan et al. 2020, eq. 1.1)."""
+
+from __future__ import annotations
+
+from pipeline.laws.base import Runs, Selection
+from pipeline.laws.power import PowerLaw, at_largest, power_parameters
+
+
+class PowerParams(PowerLaw):
+    """L(N) = (N_c / N)^alpha_N."""
+
+    name = "power_params"
+    title = "Power law in model size"
+    formula = r"L(N) = \left(\frac{N_c}{N}\right)^{\alpha_N}"
+    citation = "Kaplan et al. 2020, arXiv:2001.08361, eq. 1.1"
+    use = "Sizes trained on one large token count, when only size varies."
+    failure = "Bends up where the largest sizes are short of tokens; has no floor."
+    letter = "N"
+    inputs = ("params",)
+    parameters = power_parameters("N", "parameters", "model size")
+
+    def select(self, runs: Runs) -> Selection:
+        """Runs at the largest D, the nearest to models that data do not limit."""
+        mask = at_largest(runs.tokens)
+        largest = f"{runs.tokens.max():.4g}" if len(runs) else "none"
+        return Selection(
+            mask, f"Runs at the largest token count (D = {largest}), where data limit N least."
+        )
+
+
+LAW = PowerParams()

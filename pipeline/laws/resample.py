@@ -1,0 +1,104 @@
+"""Case bootstrap: the law fitted again on runs drawn with replacement (Efron 1979)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.laws.base import Floats, Law
+from pipeline.laws.surface import ELEMENTS, Minima, huber, minimise
+
+SCOUTS = 24  # replicates that are searched from many starts, to find basins for the others
+SCOUT_STARTS = 8
+ROUNDS = 8  # of exchange between replicates; two or three suffice
+DRAWS = 50  # times a resample without enough distinct runs is drawn again
+GAIN = 1e-9  # relative; a smaller one is rounding
+
+
+def resamples(x: Floats, enough: int, count: int, rng: np.random.Generator) -> Floats:
+    """How often each run is drawn: (count, n) from log inputs (K, n).
+
+    A resample that cannot carry the fit, with fewer than ``enough`` distinct runs or only one
+    value of an input that has several, is drawn again; those that stay so are left out, so the
+    result may have fewer rows.
+    """
+    n = x.shape[1]
+    several = [row for row in np.round(x, 9) if np.ptp(row) > 0]
+
+    def sound(drawn: Floats) -> NDArray[np.bool_]:
+        taken = drawn > 0
+        good = taken.sum(1) >= min(enough, n)
+        for row in several:
+            top = np.where(taken, row, -np.inf).max(1)
+            good &= top > np.where(taken, row, np.inf).min(1)
+        return good
+
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float)
+    for _ in range(DRAWS):
+        bad = np.flatnonzero(~sound(weights))
+        if not bad.size:
+            break
+        weights[bad] = rng.multinomial(n, np.full(n, 1 / n), size=bad.size)
+    return weights[sound(weights)]
+
+
+def replicates(
+    law: Law, x: Floats, y: Floats, weights: Floats, optimum: Floats, delta: float,
+    scouts: Floats,
+) -> Minima:  # fmt: skip
+    """The law fitted to every resample, weights (R, n), starting at the optimum (P,) of all runs.
+
+    The optimum of all runs is a good start for most resamples and a trap for some. So a few
+    resamples are searched from ``scouts`` (S, P) too, and then every replicate looks at where the
+    others ended: one matrix product gives the objective of each replicate at each of those points,
+    and whoever is better off elsewhere starts again from there, until nobody is.
+    """
+    held = minimise(law, x, y, weights, np.repeat(optimum[None], len(weights), 0), delta)
+    revived = law.revived(held.theta, y)
+    trapped = np.flatnonzero((revived != held.theta).any(-1))
+    held, _ = _restarted(law, x, y, weights, held, trapped, revived[trapped], delta)
+    few = weights[:SCOUTS]
+    found = minimise(
+        law, x, y, np.repeat(few, len(scouts), 0), np.tile(scouts, (len(few), 1)), delta
+    )
+    pool = np.concatenate([held.theta, found.theta])
+    for _ in range(ROUNDS):
+        elsewhere, at = _cheapest(law, x, y, weights, pool, delta)
+        moved = np.flatnonzero(elsewhere < held.objective * (1 - GAIN))
+        if not moved.size:
+            break
+        held, pool = _restarted(law, x, y, weights, held, moved, pool[at[moved]], delta)
+    return held
+
+
+def _restarted(
+    law: Law, x: Floats, y: Floats, weights: Floats, held: Minima, rows: NDArray[np.intp],
+    starts: Floats, delta: float,
+) -> tuple[Minima, Floats]:  # fmt: skip
+    """The minima with some replicates started again, the better end of each; and the new ends."""
+    if not rows.size:
+        return held, starts
+    again = minimise(law, x, y, weights[rows], starts, delta)
+    better = again.objective < held.objective[rows]
+    theta, objective, converged = held.theta.copy(), held.objective.copy(), held.converged.copy()
+    theta[rows[better]] = again.theta[better]
+    objective[rows[better]] = again.objective[better]
+    converged[rows[better]] = again.converged[better]
+    return Minima(theta, objective, converged), again.theta
+
+
+def _cheapest(
+    law: Law, x: Floats, y: Floats, weights: Floats, pool: Floats, delta: float
+) -> tuple[Floats, NDArray[np.intp]]:
+    """For each replicate the lowest objective over the pool, and where it is: (R,), (R,)."""
+    best = np.full(len(weights), np.inf)
+    at = np.zeros(len(weights), dtype=np.intp)
+    size = max(1, ELEMENTS // max(len(weights), len(y)))
+    for first in range(0, len(pool), size):
+        cost = huber(y - law.log_loss(pool[first : first + size], x), delta)
+        total = weights @ np.where(np.isfinite(cost), cost, 1e300).T
+        low = total.argmin(1)
+        value = total[np.arange(len(weights)), low]
+        at = np.where(value < best, first + low, at)
+        best = np.minimum(best, value)
+    return best, at
