@@ -13,28 +13,28 @@ from matplotlib.lines import Line2D
 from pipeline.figures import frame, marks
 from pipeline.figures.data import UNUSABLE, Data, estimate
 
-# law -> parameter -> (value, source)
+# law -> parameter -> (value, source): Kaplan's tables 5 and 2, Hoffmann's eq. 10
 PUBLISHED: dict[str, dict[str, tuple[float, str]]] = {
-    "power_params": {"alpha_N": (0.076, "Kaplan et al. 2020, table 5")},
-    "power_tokens": {"alpha_D": (0.095, "Kaplan et al. 2020, table 5")},
-    "power_compute": {"alpha_C": (0.057, "Kaplan et al. 2020, table 5")},
+    "power_params": {"alpha_N": (0.076, "Kaplan et al. 2020")},
+    "power_tokens": {"alpha_D": (0.095, "Kaplan et al. 2020")},
+    "power_compute": {"alpha_C": (0.057, "Kaplan et al. 2020")},
     "kaplan": {
-        "alpha_N": (0.076, "Kaplan et al. 2020, table 2"),
-        "alpha_D": (0.103, "Kaplan et al. 2020, table 2"),
+        "alpha_N": (0.076, "Kaplan et al. 2020"),
+        "alpha_D": (0.103, "Kaplan et al. 2020"),
     },
     "chinchilla": {
-        "alpha": (0.34, "Hoffmann et al. 2022, eq. 10"),
-        "beta": (0.28, "Hoffmann et al. 2022, eq. 10"),
+        "alpha": (0.34, "Hoffmann et al. 2022"),
+        "beta": (0.28, "Hoffmann et al. 2022"),
     },
 }
-COLUMNS = {"value": 0.0, "runs": 0.36, "published": 0.46}  # where the table's columns start
+COLUMNS = {"value": 0.0, "runs": 0.42, "published": 0.53}  # where the table's columns start
 
 
 def draw(figure: Figure, data: Data) -> None:
     """A row for each exponent: a filled marker is this study's, a hollow one the paper's."""
     rows = [(law, p, row) for law, fit in data.fits.items() for p, row in fit.exponents]
     figure.set_size_inches(frame.WIDE, 1.0 + 0.26 * max(len(rows), 1))
-    axes, table = figure.subplots(1, 2, width_ratios=(3, 4), sharey=True)
+    axes, table = figure.subplots(1, 2, width_ratios=(3, 5), sharey=True)
     table.axis("off")
     for index, (law, parameter, row) in enumerate(rows):
         known = math.isfinite(row["value"]) and row["status"] not in UNUSABLE
@@ -49,12 +49,12 @@ def draw(figure: Figure, data: Data) -> None:
         texts = {
             "value": estimate(row["value"], row["low"], row["high"]) if known else "no fit",
             "runs": f"{row['points']}",
-            "published": f"{published[0]:g}, {published[1]}" if published else "",
+            "published": f"{published[0]:g} ({published[1]})" if published else "",
         }
         _write(table, index, texts)
     level = next(iter(data.fits.values())).level if data.fits else 0.0
-    heads = {"value": f"this study [{100 * level:.3g} % interval]", "runs": "runs"}
-    _write(table, -0.9, {**heads, "published": "published"}, weight="bold")
+    heads = {"value": f"value [{100 * level:.3g} % interval]", "runs": "runs"}
+    _write(table, -0.9, {**heads, "published": "published"}, color=marks.GREY)
     axes.set_yticks(range(len(rows)), [f"{law}  ${p.symbol}$" for law, p, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=min(0, axes.get_xlim()[0]))

@@ -64,7 +64,8 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
     if len(levels):
         dark = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.82, 0.0, 256)))
         lines = axes.contour(across, up, loss, levels=levels, cmap=dark, linewidths=1.0)
-        axes.clabel(lines, fmt=scales.decimal, fontsize=6.8, inline_spacing=2)
+        names = scales.PlainDecimals().format_ticks(levels)
+        axes.clabel(lines, fmt=dict(zip(levels, names)), fontsize=7, inline_spacing=2)
     _path(axes, fit, 6 * x[0] * y[0], 6 * x[1] * y[1])
 
 
@@ -79,7 +80,7 @@ def _iso_flops(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> No
         if x[0] <= top <= x[1]:
             axes.annotate(
                 scales.power_of_ten(flops), (top, 1), (0, 2), xycoords=("data", "axes fraction"),
-                textcoords="offset points", ha="center", fontsize=6.8, color=marks.GREY,
+                textcoords="offset points", ha="center", fontsize=7, color=marks.GREY,
             )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ RING: dict[str, Any] = {
 
 def draw(figure: Figure, data: Data) -> None:
     """Every run coloured by N; those on the frontier ringed, the fit through them."""
-    figure.set_size_inches(frame.COLUMN, 3.1)
+    figure.set_size_inches(frame.COLUMN, 3.5)
     axes = figure.subplots()
     fit = data.fits[LAW]
     x = fit.column("flops")
@@ -44,7 +44,7 @@ def draw(figure: Figure, data: Data) -> None:
         axes.plot(grid, fit.loss(flops=grid), color=marks.INK, zorder=3)
     marks.strip(figure, axes, fit, 1)
     marks.doubts(figure, {LAW: fit}, 62)
-    axes.legend(handles=_handles(data, fit), loc="lower left")
+    marks.legend_below(axes, _handles(data, fit), 3)
     colours.key(figure, (axes,))
 
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import ScaledTranslation
 
 from pipeline.figures import axes as scales
 from pipeline.figures import data
@@ -30,6 +31,8 @@ CATEGORIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 BAND = 0.22  # opacity of a confidence band
 LABEL_SIZE = 7.2
+LABEL_DEPTH = 25  # points that ticks and axis label take below the axes
+TALL = 2.6  # lines of text that a formula with fractions is as high as
 LISTED = 9  # more sizes than this get a colour bar instead of a list
 
 
@@ -138,14 +141,16 @@ def band(
         axes.fill_between(x, *ends, color=colour, alpha=BAND, lw=0, zorder=1.5)
 
 
-def end_labels(axes: Axes, ends: Mapping[str, tuple[float, Any]], title: str) -> None:
+def end_labels(
+    figure: Figure, axes: Axes, ends: Mapping[str, tuple[float, Any]], title: str
+) -> None:
     """Name lines where they leave the axes on the right: label -> (y, colour), under a title.
 
     Called when all is drawn: the limits of the y axis are kept as they are. Labels too near one
     another are pushed apart.
     """
     axes.set_ylim(axes.get_ylim())
-    height = axes.get_figure(root=True).get_size_inches()[1] * 0.62  # what the axes get, about
+    height = figure.get_size_inches()[1] * 0.6  # what the axes get, about
     gap = 1.25 * LABEL_SIZE / 72 / height
     to_axes = axes.transData + axes.transAxes.inverted()
     placed = sorted((to_axes.transform((1.0, y))[1], text, c) for text, (y, c) in ends.items())
@@ -173,7 +178,7 @@ def strip(figure: Figure, axes: Axes, fit: FittedLaw, per_line: int) -> None:
     ``per_line`` is the most parameters, each with its interval, that a line has room for.
     """
     # Fractions in display style: the small ones fall under seven points.
-    head(figure, f"${fit.law.formula}$".replace(r"\frac", r"\dfrac"), linespacing=1.0)
+    head(figure, f"${fit.law.formula}$".replace(r"\frac", r"\dfrac"), linespacing=TALL)
     lines = []
     if fit.drawable:
         numbers = [
@@ -194,6 +199,15 @@ def summary(fit: FittedLaw) -> str:
     if fit.drawable and fit.has_intervals:
         text += f", {100 * fit.level:.3g} % intervals"
     return text
+
+
+def legend_below(axes: Axes, handles: Sequence[Any], ncols: int) -> None:
+    """A legend under the axes and their label, where it hides no data."""
+    down = ScaledTranslation(0, -LABEL_DEPTH / 72, axes.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
+    axes.legend(
+        handles=handles, ncols=ncols, loc="upper left", bbox_to_anchor=(-0.04, 0.0),
+        bbox_transform=axes.transAxes + down, columnspacing=1.2,
+    )  # fmt: skip
 
 
 def head(figure: Figure, text: str, linespacing: float = 1.35) -> None:

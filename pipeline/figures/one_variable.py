@@ -29,7 +29,7 @@ class View:
 
 def draw_view(figure: Figure, data: Data, view: View) -> None:
     """Every run, those of one fixed value joined; the fit, its band, formula and numbers."""
-    figure.set_size_inches(frame.COLUMN, 3.1)
+    figure.set_size_inches(frame.COLUMN, 3.5)
     axes = figure.subplots()
     fit = data.fits[view.law]
     x, fixed = fit.column(view.variable), fit.column(view.fixed)
@@ -51,10 +51,10 @@ def draw_view(figure: Figure, data: Data, view: View) -> None:
     if fit.drawable:
         name = f"{scales.count(max(values))}" if values else "fit"
         ends[name] = (float(fit.loss(**{view.variable: np.array([high])})[0]), view.colour)
-    marks.end_labels(axes, ends, f"${view.letter}$")
+    marks.end_labels(figure, axes, ends, f"${view.letter}$")
     marks.strip(figure, axes, fit, 1)
     marks.doubts(figure, {view.law: fit}, 62)
-    axes.legend(handles=_handles(data, fit, view), loc="lower left")
+    marks.legend_below(axes, _handles(data, fit, view), 2)
 
 
 def _lines(axes: Axes, runs: list[Row], x: str, fixed: str) -> dict[str, tuple[float, Any]]:

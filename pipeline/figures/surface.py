@@ -20,7 +20,7 @@ LETTERS = {"tokens": "$D$", "params": "$N$"}
 
 def draw_surface(figure: Figure, data: Data, law: str) -> None:
     """Two panels of the same fit; lines and bands are the law's, points the runs."""
-    figure.set_size_inches(frame.WIDE, 3.5)
+    figure.set_size_inches(frame.WIDE, 3.6)
     left, right = figure.subplots(1, 2, sharey=True)
     left.set_label("tokens")
     right.set_label("params")
@@ -28,14 +28,14 @@ def draw_surface(figure: Figure, data: Data, law: str) -> None:
     _limits(left, data, fit, "tokens")
     _limits(right, data, fit, "params")
     scales.loss_axis(left, label="validation " + scales.LOSS)
-    _panel(left, data, fit, "tokens", "params")
-    _panel(right, data, fit, "params", "tokens")
+    _panel(figure, left, data, fit, "tokens", "params")
+    _panel(figure, right, data, fit, "params", "tokens")
     handles: list[Any] = [Line2D([], [], marker="o", ls="none", color=marks.GREY, label="run")]
     if fit.drawable:
         handles.append(Line2D([], [], color=marks.GREY, label="fit"))
     if fit.drawable and fit.has_intervals:
         handles.append(marks.band_handle(fit, marks.GREY))
-    left.legend(handles=handles + marks.state_handles(data.runs), loc="lower left")
+    marks.legend_below(left, handles + marks.state_handles(data.runs), 3)
     marks.strip(figure, left, fit, 3)
     marks.doubts(figure, {law: fit}, 130)
 
@@ -46,7 +46,7 @@ def _limits(axes: Axes, data: Data, fit: FittedLaw, x: str) -> None:
     scales.count_axis(axes, "x", LABELS[x], values)
 
 
-def _panel(axes: Axes, data: Data, fit: FittedLaw, x: str, each: str) -> None:
+def _panel(figure: Figure, axes: Axes, data: Data, fit: FittedLaw, x: str, each: str) -> None:
     """Runs against ``x``, and the law's line at each value of ``each``, named at its end."""
     column, held = fit.column(x), fit.column(each)
     values = sorted({run[held] for run in data.runs})
@@ -65,7 +65,7 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw, x: str, each: str) -> None:
         marks.band(axes, grid, fit.band(**at), colours(value))
         axes.plot(grid, line, color=colours(value), lw=0.9, zorder=2.5)
         ends[scales.count(value)] = (float(line[-1]), colours(value))
-    marks.end_labels(axes, ends, LETTERS[each])
+    marks.end_labels(figure, axes, ends, LETTERS[each])
 
 
 def _token_colours(values: list[float]) -> marks.SizeColours:
