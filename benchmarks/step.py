@@ -20,6 +20,7 @@ import torch
 from pipeline import accounting, provenance
 from pipeline.accounting import Shape
 from pipeline.cells import Cell
+from pipeline.training.allocation import keep_freed_memory
 from pipeline.training.learner import Learner
 
 SIZES = {
@@ -94,8 +95,11 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--vocab", type=int, default=512)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--default-allocation", action="store_true", help="leave malloc alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if not options.default_allocation:
+        keep_freed_memory()
     peaks = matmul_peaks(options.turns)
     print(f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}")
     print("matmul peak: " + ", ".join(f"{k} {v / 1e9:.0f} GFLOP/s" for k, v in peaks.items()))

@@ -73,7 +73,7 @@ def test_losses_agree_with_a_second_implementation():
 def test_mean_loss_is_the_mean_of_the_losses():
     tokens, targets = text()
     expected = model().losses(tokens, targets).mean()
-    for operations in (PLAIN, FAST["cpu"]):
+    for operations in (PLAIN, FAST):
         torch.testing.assert_close(model(operations)(tokens, targets), expected)
 
 
@@ -81,7 +81,7 @@ def test_mean_loss_is_the_mean_of_the_losses():
 def test_fast_operations_give_the_reference_loss_and_gradients(shape):
     tokens, targets = text()
     found = []
-    for operations in (PLAIN, FAST["cpu"]):
+    for operations in (PLAIN, FAST):
         module = model(operations, shape=shape)
         loss = module(tokens, targets)
         found.append((loss, torch.autograd.grad(loss, list(module.parameters()))))
@@ -91,7 +91,7 @@ def test_fast_operations_give_the_reference_loss_and_gradients(shape):
         torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("operations", [PLAIN, FAST["cpu"]], ids=["plain", "fast"])
+@pytest.mark.parametrize("operations", [PLAIN, FAST], ids=["plain", "fast"])
 def test_no_position_sees_what_follows_it(operations):
     tokens, targets = text()
     changed = tokens.clone()

@@ -14,7 +14,7 @@ from torch.optim.adamw import adamw
 from pipeline.cells import Cell
 from pipeline.model import FAMILIES
 from pipeline.training.inputs import InputError
-from pipeline.training.operations import FAST, PLAIN
+from pipeline.training.operations import PLAIN, fastest
 
 EPSILON = 1e-8  # AdamW's, added to the root of the second moment
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65536}  # tokens of one forward pass; larger batches add up
@@ -63,7 +63,7 @@ class Learner:
 
     def __init__(self, cell: Cell, device: torch.device, precision: str, fast: bool = True):
         self.cell, self.device = cell, device
-        operations = FAST[device.type] if fast else PLAIN
+        operations = fastest(device.type, precision) if fast else PLAIN
         self.module = FAMILIES[cell.family](
             cell.shape, cell.vocab_size, cell.context, cell.dropout, operations
         )

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from pipeline import accounting
 from pipeline.cells import Cell
 from pipeline.training import checkpoints
+from pipeline.training.allocation import keep_freed_memory
 from pipeline.training.data import Batches, TokenStream, open_split
 from pipeline.training.evaluation import Score, evaluate
 from pipeline.training.inputs import CorpusFacts
@@ -69,6 +70,7 @@ class Trainer:
     """One set of parameters and where it stands; goes through a trunk and its branches in turn."""
 
     def __init__(self, cell: Cell, corpus: CorpusFacts, machine: Machine):
+        keep_freed_memory()
         torch.set_num_threads(machine.threads)
         self.machine, self.corpus = machine, corpus
         self.device = resolve_device(machine.device)
