@@ -31,18 +31,6 @@ class Encoder(Protocol):
     def encode(self, texts: list[str]) -> list[NDArray[np.uint32]]: ...
 
 
-class _Tiktoken:
-    name = "tiktoken"
-
-    def __init__(self, encoding: tiktoken.Encoding):
-        self._encoding = encoding
-
-    def encode(self, texts: list[str]) -> list[NDArray[np.uint32]]:
-        # Without a copy to a list; nothing disallowed: a special token's name is text like other.
-        convert = self._encoding.encode_to_numpy
-        return [convert(text, disallowed_special=()) for text in texts]
-
-
 class _Tokenizers:
     name = "tokenizers"
 
@@ -53,6 +41,24 @@ class _Tokenizers:
     def encode(self, texts: list[str]) -> list[NDArray[np.uint32]]:
         found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in found]
+
+
+class _Tiktoken:
+    name = "tiktoken"
+
+    def __init__(self, encoding: tiktoken.Encoding, reference: _Tokenizers):
+        self._encoding = encoding
+        self._reference = reference
+
+    def encode(self, texts: list[str]) -> list[NDArray[np.uint32]]:
+        return [self._ids(text) for text in texts]
+
+    def _ids(self, text: str) -> NDArray[np.uint32]:
+        try:
+            # Nothing is disallowed: the name of a special token is text like any other.
+            return self._encoding.encode_to_numpy(text, disallowed_special=())
+        except ValueError:  # its pattern gives up on white space of about a million characters
+            return self._reference.encode([text])[0]
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -94,14 +100,23 @@ def byte_ranks(tokenizer: Tokenizer) -> dict[bytes, int] | None:
 
 
 def encoder(tokenizer: Tokenizer) -> Encoder:
-    """The fastest encoder that gives the ids of ``tokenizer``; ``name`` says whose it is."""
+    """The fastest encoder that gives the ids of ``tokenizer``; ``name`` says whose it is.
+
+    tiktoken takes a word that is a token as it stands, where HF always merges: so it is used only
+    where every token's own text comes out the same.
+    """
     ranks = byte_ranks(tokenizer)
+    reference = _Tokenizers(tokenizer)
     if ranks is None:
-        return _Tokenizers(tokenizer)
+        return reference
     end = {bpe.END_OF_TEXT: bpe.end_of_text(tokenizer)}  # with no special token it is slower
-    return _Tiktoken(
-        tiktoken.Encoding("corpus", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=end)
+    encoding = tiktoken.Encoding(
+        "corpus", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=end
     )
+    fast = _Tiktoken(encoding, reference)
+    words = [token.decode(errors="ignore") for token in ranks]
+    same = all(map(np.array_equal, fast.encode(words), reference.encode(words)))
+    return fast if same else reference
 
 
 def token_bytes(tokenizer: Tokenizer) -> NDArray[np.int64] | None:
