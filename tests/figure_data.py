@@ -177,7 +177,10 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
             if doubtful and not few else reason,
             "objective": 1e-3, "starts": 0 if few else 64, "points": len(rows),
         })  # fmt: skip
-    write_json(folder / "card.json", {"law": name})
+    write_json(
+        folder / "card.json",
+        {"law": name, "convention": {"params": "params", "tokens": "tokens", "flops": "flops_6nd"}},
+    )
     contracts.write(folder / "parameters.parquet", parameters, contracts.PARAMETERS)
     contracts.write(
         folder / "bootstrap.parquet",

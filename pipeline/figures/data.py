@@ -17,8 +17,6 @@ from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
 
 Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
-# The columns of runs that may stand for N and for C; the fit's own points tell which one did.
-CONVENTIONS = {"params": ("params", "params_total"), "flops": ("flops_6nd", "flops_exact")}
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
 
@@ -34,7 +32,7 @@ def number(value: float, digits: int = 2) -> str:
     if not math.isfinite(value):
         return r"\mathrm{unknown}"
     if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.{max(digits, 3)}g}"
+        return f"{value:.{max(digits, 3)}g}" if abs(value) < 1000 else f"{value:.0f}"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return rf"{mantissa}\!\times\!10^{{{int(exponent)}}}"
 
@@ -54,14 +52,12 @@ def estimate(value: float, low: float | None, high: float | None) -> str:
 class FittedLaw:
     """One stored fit: the law with its replicates, its parameters with intervals, its points.
 
-    ``parameters`` are rows by parameter name, ``points`` rows of the points table, ``columns`` the
-    column of runs behind each input.
+    ``parameters`` are rows by parameter name, ``points`` rows of the points table.
     """
 
     saved: SavedFit
     parameters: Mapping[str, Row]
     points: list[Row]
-    columns: Mapping[str, str]
 
     @property
     def law(self) -> Law:
@@ -122,7 +118,7 @@ class FittedLaw:
 
     def column(self, variable: str) -> str:
         """The column of the runs table that stands for params, tokens or flops in this fit."""
-        return self.columns[variable]
+        return self.saved.card["convention"][variable]
 
     def backtest(self) -> tuple[int, float, float] | None:
         """(runs held out, mean |error|, mean error) of the backtest, as ratios; None without one.
@@ -181,35 +177,20 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
         for of_cell in curves.values():
             of_cell.sort(key=lambda row: row["step"])
     runs = sorted(rows.get("runs", []), key=lambda run: (run["params"], run["tokens"], run["cell"]))
-    stored = {name: fitted_law(fits / name, runs) for name in laws} if fits else {}
+    stored = {name: fitted_law(fits / name) for name in laws} if fits else {}
     return Data(runs, curves, rows.get("evaluations", []), rows.get("predictions", []), stored)
 
 
-def fitted_law(folder: Path, runs: list[Row]) -> FittedLaw:
-    """The fit stored in ``folder``, its inputs traced to the columns of ``runs``."""
+def fitted_law(folder: Path) -> FittedLaw:
+    """The fit stored in ``folder``; raises ContractError where a file is missing or broken."""
     parameters, points = (
         contracts.read(folder / f"{name}.parquet", contracts.SCHEMAS[name]).to_pylist()
         for name in ("parameters", "points")
     )
     by_name = {row["parameter"]: row for row in parameters}
-    return FittedLaw(read_fit(folder), by_name, points, _columns(points, runs))
+    return FittedLaw(read_fit(folder), by_name, points)
 
 
 def ends(band: Band) -> Ends | None:
     """Low and high of a band; None where it has no interval anywhere."""
     return (band.low, band.high) if np.isfinite(band.low).any() else None
-
-
-def _columns(points: list[Row], runs: list[Row]) -> dict[str, str]:
-    """Which column of runs each input of a fit was read from."""
-    by_cell = {run["cell"]: run for run in runs}
-    columns = {"params": "params", "tokens": "tokens", "flops": "flops_6nd"}
-    shared = [(row, by_cell[row["cell"]]) for row in points if row["cell"] in by_cell]
-    for variable, candidates in CONVENTIONS.items():
-        for column in candidates:
-            if shared and all(
-                math.isclose(p[variable], r[column], rel_tol=1e-6) for p, r in shared
-            ):
-                columns[variable] = column
-                break
-    return columns

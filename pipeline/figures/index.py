@@ -1,0 +1,214 @@
+"""The study's page: what was run, what was fitted and planned, every figure and every run."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from docutils.core import publish_parts
+from docutils.writers import html5_polyglot
+
+from pipeline.contracts import ContractError
+from pipeline.figures import FIGURES
+from pipeline.figures.axes import count
+from pipeline.figures.data import Data, FittedLaw, Row, estimate, load, number, state
+from pipeline.figures.residuals import signed, verdict
+from pipeline.files import atomic
+
+TEMPLATE = Path(__file__).with_name("index.html.j2")
+CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
+SCREEN = 2.05  # CSS pixels on the page for each point of a figure's width
+
+
+def markup(text: str) -> str:
+    """The mathtext that figures use, as HTML: powers, subscripts and Greek letters."""
+    text = html.escape(text).replace("$", "")
+    text = re.sub(r"\\!\\times\\!10\^\{(-?\d+)\}", r" × 10<sup>\1</sup>", text)
+    text = re.sub(r"\\mathrm\{(\w+)\}", r"\1", text)
+    text = re.sub(r"\\([a-zA-Z]+)", r"&\1;", text)
+    return re.sub(r"_(\w)", r"<sub>\1</sub>", text).replace("-", "−")
+
+
+def caption(name: str) -> str:
+    """A caption of the report as HTML; raises ContractError where it is missing."""
+    path = CAPTIONS / f"{name}.rst"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ContractError(f"{path}: no caption ({error.strerror}); write one") from error
+    settings = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 2}
+    return publish_parts(text, writer=html5_polyglot.Writer(), settings_overrides=settings)["body"]
+
+
+def facts(runs: Sequence[Row]) -> list[tuple[str, str]]:
+    """What was run, as (name, HTML): every trunk is counted once, however many cells share it."""
+    tokens = flops = seconds = 0.0
+    trunks: dict[str, tuple[float, float, float]] = {}
+    for run in runs:
+        whole = run["flops_exact"] / run["tokens"]
+        own = run["cooldown_steps"] * run["batch_tokens"] if run["trunk"] else run["tokens"]
+        stable = run["tokens"] - own
+        tokens, flops, seconds = tokens + own, flops + own * whole, seconds + run["own_seconds"]
+        if run["trunk"]:
+            shared = (stable, stable * whole, run["seconds"] - run["own_seconds"])
+            trunks[run["trunk"]] = max(trunks.get(run["trunk"], shared), shared)
+    for shared in trunks.values():
+        tokens, flops, seconds = tokens + shared[0], flops + shared[1], seconds + shared[2]
+    states = [state(run) for run in runs]
+    dirty = any(run["git_dirty"] for run in runs)
+    return [
+        ("Cells", f"{len(runs)}: {states.count('included')} in the fits, "
+                  f"{states.count('excluded')} excluded, {states.count('diverged')} diverged"),
+        ("Sizes N", _span(run["params"] for run in runs)),
+        ("Tokens D", _span(run["tokens"] for run in runs)),
+        ("Trained on", f"{count(tokens)} tokens in all, {markup(number(flops, 3))} FLOP"),
+        ("Training time", f"{seconds:,.0f} s of wall time, summed over trainings"),
+        ("Device", _distinct(runs, "device")),
+        ("Precision, threads", f"{_distinct(runs, 'precision')}; {_distinct(runs, 'threads')}"),
+        ("Code", f"{_distinct(runs, 'git_commit', 12)}{' with uncommitted changes' * dirty}"),
+        ("Data", f"sha256 {_distinct(runs, 'data_sha256', 16)}"),
+    ]  # fmt: skip
+
+
+def _span(values: Iterable[float]) -> str:
+    known = sorted(set(values))
+    if not known:
+        return "none"
+    return f"{count(known[0])} to {count(known[-1])} ({len(known)} values)"
+
+
+def _distinct(runs: Sequence[Row], column: str, length: int = 80) -> str:
+    values = list(dict.fromkeys(str(run[column])[:length] for run in runs))
+    return html.escape(", ".join(values))
+
+
+def exponent_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
+    """Every parameter of every law: value with interval, runs, status and its sentence."""
+    return [
+        {
+            "law": fit.law.name, "title": fit.law.title, "symbol": markup(f"${p.symbol}$"),
+            "meaning": p.meaning, "value": markup(estimate(row["value"], row["low"], row["high"])),
+            "runs": row["points"], "status": row["status"].replace("_", " "),
+            "reason": row["reason"],
+        }
+        for fit in fits
+        for p, row in fit.estimates
+    ]  # fmt: skip
+
+
+def backtest_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
+    """How each law, fitted without its largest runs, predicted them."""
+    rows = []
+    for fit in fits:
+        tested = fit.backtest()
+        rows.append({
+            "law": fit.law.name, "runs": fit.runs, "r_squared": f"{fit.r_squared:.4f}",
+            "held_out": tested[0] if tested else 0,
+            "error": f"{100 * tested[1]:.2f} %" if tested else "too few runs",
+            "bias": signed(tested[2]) if tested else "",
+        })  # fmt: skip
+    return rows
+
+
+def plan_rows(predictions: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row for each law and budget: N*, D* and loss with intervals."""
+    ordered = sorted(predictions, key=lambda row: (row["flops"], row["law"]))
+    rows = []
+    for (flops, law), group in groupby(ordered, key=lambda row: (row["flops"], row["law"])):
+        members = list(group)
+        told = {row["quantity"]: planned(row) for row in members}
+        rows.append({
+            "law": law, "flops": markup(number(flops, 3)), "runs": members[0]["points"],
+            "extrapolation": markup(f"× {number(members[0]['extrapolation'])}"), **told,
+        })  # fmt: skip
+    return rows
+
+
+def planned(row: Row) -> str:
+    """One predicted quantity with its interval, as HTML."""
+    write = (lambda v: f"{v:.3f}") if row["quantity"] == "loss" else count
+    ends = "" if row["low"] is None else f" [{write(row['low'])}, {write(row['high'])}]"
+    return write(row["value"]) + ends
+
+
+def drawings(paths: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
+    """Title, caption, links and screen width of each figure, in the order of ``paths``."""
+    shown = []
+    for path in paths:
+        name = path.stem
+        try:
+            width = re.search(r'<svg[^>]* width="([\d.]+)pt"', path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ContractError(f"{path}: no such figure ({error.strerror}); draw it") from error
+        shown.append({
+            "name": name, "title": FIGURES[name].title, "category": FIGURES[name].category,
+            "caption": caption(name), "svg": link(path, folder),
+            "png": link(path.with_suffix(".png"), folder),
+            "width": round(SCREEN * float(width[1])) if width else None,
+        })  # fmt: skip
+    return shown
+
+
+def by_category(figures: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Figures under their category, categories in the registry's order."""
+    names = dict.fromkeys(figure.category for figure in FIGURES.values())
+    found = {name: [f for f in figures if f["category"] == name] for name in names}
+    return {name: members for name, members in found.items() if members}
+
+
+def link(path: Path, folder: Path) -> str:
+    """A path as seen from ``folder``."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str, str]) -> str:
+    """The whole page as HTML; it needs nothing from the network."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    surfaces = {law: fit for law, fit in data.fits.items() if len(fit.law.inputs) > 1}
+    return template.render(
+        title=title, front=caption("workflow"), facts=facts(data.runs), categories=by_category(figures),
+        links=links, parameters=exponent_rows(data.fits.values()),
+        backtests=backtest_rows(data.fits.values()),
+        verdict=verdict(surfaces) if surfaces else "", plans=plan_rows(data.predictions),
+        failures=[run for run in data.runs if state(run) != "included"],
+        runs=data.runs, state=state, count=count,
+    )  # fmt: skip
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Write the page from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.figures.index", description=__doc__)
+    parser.add_argument("--title", required=True)
+    for table in ("runs", "predictions", "fits"):
+        parser.add_argument(f"--{table}", type=Path, required=True)
+    parser.add_argument("--laws", nargs="*", default=[])
+    parser.add_argument("--figures", nargs="*", type=Path, default=[], metavar="SVG")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(given)
+    folder = options.out.parent
+    tables = {"runs": options.runs, "predictions": options.predictions}
+    links = {name: link(path, folder) for name, path in tables.items()}
+    cards = {law: options.fits / law / "card.json" for law in options.laws}
+    links |= {f"fit of {law}": link(card, folder) for law, card in cards.items()}
+    try:
+        data = load(tables, options.fits, options.laws)
+        text = page(options.title, data, drawings(options.figures, folder), links)
+        with atomic(options.out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except (ContractError, OSError) as error:
+        sys.exit(f"index: {error}")
+
+
+if __name__ == "__main__":
+    main()
