@@ -15,7 +15,7 @@ from pipeline import contracts
 from pipeline.cells import Cell
 from pipeline.training.inputs import InputError
 
-BLOCK = 64  # steps whose batches are cut from the shards in one go
+BLOCK = 1 << 16  # tokens cut from the shards in one go, at least a step's
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,10 @@ class Batches:
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Tokens and their successors, (batch, context) int64 each, on the device."""
-        first = step // BLOCK * BLOCK
+        steps = max(1, BLOCK // self.cell.batch_tokens)
+        first = step // steps * steps
         if first != self._first:
-            block = torch.from_numpy(self._cut(first, BLOCK))
+            block = torch.from_numpy(self._cut(first, steps))
             if self.device.type == "cuda":
                 block = block.pin_memory().to(self.device, non_blocking=True)
             self._first, self._block = first, block

@@ -27,6 +27,7 @@ from pipeline.training.learner import Learner, resolve_device, resolve_precision
 from pipeline.training.schedules import is_evaluated, lr_factor
 
 CHECK_STEPS = 32  # steps between looks at the loss: each look waits for the device
+QUIET = 30.0  # seconds at least between lines of a log
 DIVERGED = 1.0  # nats/token above a uniform guess, after the warmup, that end a run
 
 
@@ -79,7 +80,7 @@ class Trainer:
         self.restart()
         self.batches = Batches(open_split(corpus.manifest, "train"), cell, self.device)
         self.validation = open_split(corpus.manifest, "validation")
-        self.evaluation_seconds = 0.0
+        self.evaluation_seconds, self._said = 0.0, time.monotonic()
 
     def restart(self) -> None:
         """Go back to step 0."""
@@ -172,12 +173,22 @@ class Trainer:
         })  # fmt: skip
         progress.loss_sum, progress.loss_steps = 0.0, 0
         self.evaluation_seconds += time.monotonic() - begun
+        self._report(cell, train_loss)
         if (
             diverged
             or not math.isfinite(train_loss)
             or not math.isfinite(score.loss if score else 0)
         ):
             raise Diverged(f"diverged at step {progress.step}: train loss {train_loss:.4g}")
+
+    def _report(self, cell: Cell, train_loss: float) -> None:
+        """A line now and then for who follows a log; the bar serves who watches a terminal."""
+        if not sys.stderr.isatty() and time.monotonic() - self._said > QUIET:
+            self._said = time.monotonic()
+            self.machine.log(
+                f"{cell.key}: step {self.progress.step}, train loss {train_loss:.4f}, "
+                f"{self.progress.seconds:.0f} s"
+            )
 
     def score(self, stream: TokenStream) -> Score:
         """The present model's loss on a split."""

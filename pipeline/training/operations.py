@@ -76,6 +76,11 @@ def _mask(context: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return full.triu(1)
 
 
+def _sum(total: Tensor | None, share: Tensor) -> Tensor:
+    """The sum so far; in float32 from the second share on, lest many small ones be rounded off."""
+    return share if total is None else total.float().add_(share)
+
+
 class _SavedAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, context: int, n_head: int) -> Tensor:
@@ -113,7 +118,8 @@ class _FusedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
         rows = max(1, LOGITS // len(embedding))
-        d_hidden, d_embedding = torch.empty_like(hidden), None
+        d_hidden = torch.empty_like(hidden)
+        d_embedding: Tensor | None = None
         total = hidden.new_zeros((), dtype=torch.float32)
         for first in range(0, len(hidden), rows):
             part, wanted = hidden[first : first + rows], targets[first : first + rows, None]
@@ -123,13 +129,13 @@ class _FusedCrossEntropy(torch.autograd.Function):
             total -= chosen.clamp_min(torch.finfo(torch.float32).tiny).log_().sum()
             d_logits = p.scatter_(1, wanted, chosen - 1).to(hidden.dtype)
             torch.mm(d_logits, embedding, out=d_hidden[first : first + rows])
-            share = d_logits.t() @ part
-            d_embedding = share if d_embedding is None else d_embedding.add_(share)
-        ctx.save_for_backward(d_hidden, d_embedding)
+            d_embedding = _sum(d_embedding, d_logits.t() @ part)
+        assert d_embedding is not None
+        ctx.save_for_backward(d_hidden, d_embedding.to(hidden.dtype))
         return total / len(hidden)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         d_hidden, d_embedding = ctx.saved_tensors
-        scale = (gradients[0] / len(d_hidden)).to(d_hidden.dtype)
+        scale = gradients[0] / len(d_hidden)  # 0-d: it does not widen what it multiplies
         return d_hidden * scale, d_embedding * scale, None

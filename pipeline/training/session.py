@@ -20,7 +20,7 @@ from pipeline.training import checkpoints, finished
 from pipeline.training.data import open_split
 from pipeline.training.evaluation import Score
 from pipeline.training.finished import Finished
-from pipeline.training.inputs import CorpusFacts
+from pipeline.training.inputs import CorpusFacts, InputError
 from pipeline.training.interruption import exclusive
 from pipeline.training.loop import Diverged, Machine, Progress, Snapshot, Trainer
 
@@ -187,7 +187,11 @@ def _revived(done: Finished, cell: Cell, corpus: CorpusFacts, machine: Machine) 
     precision = done.training()["run"]["precision"]
     trainer = Trainer(replace(cell, precision=precision), corpus, machine)
     identity = {"training": cell.state, "data_sha256": corpus.data_sha256}
-    trainer.learner.load(checkpoints.load(done.weights, identity).arrays, cell.steps)
+    try:
+        found = checkpoints.load(done.weights, identity)
+    except checkpoints.CheckpointError as error:
+        raise InputError(f"{error}; delete {done.folder} to train {cell.key} anew") from error
+    trainer.learner.load(found.arrays, cell.steps)
     return trainer
 
 
