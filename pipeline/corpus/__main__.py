@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -61,6 +62,18 @@ def _card(path: Path) -> dict[str, Any]:
     return card
 
 
+def _refusal(error: OSError, folder: Path) -> str:
+    """What the system refused; a failed write to scratch files carries no name of its own."""
+    if error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and "could not" not in str(error):
+        return (
+            f"could not write in {folder}: {error.strerror}. Nothing was left half written; free "
+            "some space (the text that is kept, and 16 bytes a line) and run the same command again"
+        )
+    return error.strerror or str(error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 2 after one line on standard error."""
     arguments = _arguments(argv)
@@ -77,8 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"error: {_refusal(error, arguments.out.parent)}", file=sys.stderr)
         return 2
     counts = ", ".join(f"{count:,} {split}" for split, count in found["tokens"].items())
     print(f"{found['key']}: {counts} tokens", file=sys.stderr)
