@@ -148,7 +148,9 @@ def largest(order: Floats, share: float) -> NDArray[np.bool_]:
 def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
     x = law.log_inputs(runs)
     centre = x.mean(1)
-    return x - centre[:, None], np.log(runs.loss), centre
+    # An input that does not vary is exactly zero, not the rounding of its mean.
+    centred = np.where(np.ptp(x, axis=1, keepdims=True) > 0, x - centre[:, None], 0.0)
+    return centred, np.log(runs.loss), centre
 
 
 def _searched(law: Law, x: Floats, y: Floats, options: Options, rng: np.random.Generator) -> Minima:

@@ -29,6 +29,7 @@ ITERATIONS = 500
 DECREASE = 1e-13  # a Newton step that promises less, relative to the objective, ends the search
 LENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of a step, tried in turn
 LEAST = 1e-9  # damping below this is none
+ROUNDING = 1e-28  # per run: residuals of 1e-14 are rounding
 STALLED = 1e12  # damping at which no step improves the objective
 RIDGE = 1e-13  # relative to the diagonal: keeps the system of an unidentifiable law solvable
 
@@ -99,7 +100,8 @@ def _minimise(
         step, promise = _step(local, damping[active])
         length, reached = _walked(law, here, step, objective[active], x, y, share, delta)
         # Only a nearly undamped step says how far the minimum is.
-        done = (np.abs(promise) <= DECREASE * objective[active]) & (damping[active] <= 1.0)
+        enough = DECREASE * objective[active] + ROUNDING * share.sum(-1)
+        done = (np.abs(promise) <= enough) & (damping[active] <= 1.0)
         theta[active] = here + length[:, None] * step
         objective[active] = reached
         damping[active] *= np.where(length == 1.0, 0.1, np.where(length > 0.0, 1.0, 8.0))
