@@ -138,6 +138,7 @@ def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
         state, cell, _measured(cell, trainer, status), trainer.progress.rows,
         save_weights if status == "finished" else None,
     )  # fmt: skip
+    trainer.machine.log(f"{cell.key}: {status}, kept in {done.folder}")
     rolling.unlink(missing_ok=True)
     return done
 
