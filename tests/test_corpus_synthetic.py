@@ -67,6 +67,7 @@ def test_a_seed_gives_one_text_and_a_longer_text_begins_with_the_shorter():
     assert np.array_equal(text, synthetic.sampled(language, 5_000, seed=3)[:3_000])
     assert not np.array_equal(text, synthetic.sampled(language, 3_000, seed=4))
     assert set(np.unique(text)) == set(range(5))
+    assert synthetic.sampled(synthetic.language(5, 1, 1.0, seed=-1), 10, seed=-1).shape == (10,)
 
 
 def test_an_alphabet_too_large_for_its_order_is_refused():

@@ -27,7 +27,7 @@ _ENTRY = np.dtype([("rank", "<u8"), ("item", "<i8"), ("line", "<i8"), ("lines", 
 
 def rank(text: bytes, seed: int) -> int:
     """Rank of a document as a 64-bit integer; divided by 2^64 it is uniform in [0, 1)."""
-    key = seed.to_bytes(8, "little", signed=True)
+    key = (seed % 2**64).to_bytes(8, "little")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "little")
 
 

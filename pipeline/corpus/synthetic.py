@@ -56,7 +56,7 @@ def language(symbols: int, order: int, zipf: float, seed: int) -> Language:
         )
     weights = np.arange(1, symbols + 1, dtype=np.float64) ** -zipf
     probabilities = weights / weights.sum()
-    random = np.random.default_rng([seed, symbols, order])
+    random = np.random.default_rng([seed % 2**64, symbols, order])
     continuations = np.empty((contexts, symbols), dtype=np.uint16)
     rows = max(1, 2**20 // symbols)
     for start in range(0, contexts, rows):
@@ -72,7 +72,7 @@ def sampled(language: Language, tokens: int, seed: int) -> NDArray[np.uint16]:
     symbols = language.symbols
     contexts = symbols**language.order
     table = language.continuations.reshape(-1).data
-    random = np.random.default_rng([seed, 1])
+    random = np.random.default_rng([seed % 2**64, 1])
     cumulative = np.cumsum(language.probabilities)
     cumulative[-1] = 1.0
     found = np.empty(tokens, dtype=np.uint16)
