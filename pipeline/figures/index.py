@@ -177,8 +177,8 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     surfaces = {law: fit for law, fit in data.fits.items() if len(fit.law.inputs) > 1}
     return template.render(
-        title=title, front=caption("workflow"), facts=facts(data.runs), categories=by_category(figures),
-        links=links, parameters=exponent_rows(data.fits.values()),
+        title=title, front=caption("workflow"), facts=facts(data.runs),
+        categories=by_category(figures), links=links, parameters=exponent_rows(data.fits.values()),
         backtests=backtest_rows(data.fits.values()),
         verdict=verdict(surfaces) if surfaces else "", plans=plan_rows(data.predictions),
         failures=[run for run in data.runs if state(run) != "included"],

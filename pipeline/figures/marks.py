@@ -159,17 +159,29 @@ def end_labels(
         placed = [placed[i] for i in keep]
     if placed:
         placed.append((placed[-1][0] + gap, title, INK))
-    heights = np.array([y for y, _, _ in placed])
-    for _ in range(len(heights)):  # each pass settles at least one more label
-        for i in range(len(heights) - 1):
-            if (short := gap - (heights[i + 1] - heights[i])) > 0:
-                heights[i] -= short / 2
-                heights[i + 1] += short / 2
+    heights = spaced([y for y, _, _ in placed], gap)
     for y, (_, text, colour) in zip(heights, placed, strict=True):
         axes.annotate(
             text, (1, y), (3, 0), xycoords="axes fraction", textcoords="offset points",
             va="center", fontsize=LABEL_SIZE, color=colour, annotation_clip=False,
         )  # fmt: skip
+
+
+def spaced(heights: Sequence[float], gap: float) -> list[float]:
+    """The nearest heights, in least squares, that are at least ``gap`` apart; sorted ascending.
+
+    Isotonic regression of the heights less i times the gap: neighbours that clash are pooled.
+    """
+    pools: list[tuple[float, int]] = []  # mean and number of each pool
+    for index, height in enumerate(heights):
+        mean, number = height - index * gap, 1
+        while pools and pools[-1][0] > mean:
+            before, members = pools.pop()
+            mean = (mean * number + before * members) / (number + members)
+            number += members
+        pools.append((mean, number))
+    levels = [mean for mean, number in pools for _ in range(number)]
+    return [level + index * gap for index, level in enumerate(levels)]
 
 
 def strip(figure: Figure, axes: Axes, fit: FittedLaw, per_line: int) -> None:

@@ -1,0 +1,319 @@
+"""Every figure: drawn without a warning, traceable, labelled, in step with caption and registry."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import figure_data
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+
+from pipeline.contracts import ContractError
+from pipeline.figures import FIGURES, TABLES, drawable, frame, index
+from pipeline.figures.data import Data, load, state
+from pipeline.laws import LAWS
+
+SHARED = {"__init__", "axes", "data", "frame", "index", "marks", "one_variable", "surface"}
+UNITS = re.compile(
+    r"\((nats/token|FLOP|FLOP, attention and head included|%|dimensionless|tokens; .*)\)$"
+    r"|(parameters|training tokens) \$[ND](\^\*)?\$$"
+)
+# Figures of laws, not of single runs.
+WITHOUT_RUNS = {"exponents", "allocation"}
+DIVERGED, EXCLUDED = 9, 0
+
+
+def toy_rows() -> list[dict]:
+    rows = figure_data.runs()
+    rows[EXCLUDED] |= {"included": False, "exclusion": "tokens"}
+    rows[DIVERGED] |= {"status": "diverged", "included": False, "exclusion": "diverged",
+                       "loss": None, "loss_se": None, "bits_per_byte": None}  # fmt: skip
+    return rows
+
+
+STUDIES = {
+    "toy": (toy_rows, ()),
+    # Eleven sizes up to 906M parameters: colour bars, chosen lines, three and more decades.
+    "wide": (
+        lambda: figure_data.runs(
+            widths=(64, 128, 256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144),
+            tokens=tuple(round(1e8 * 3.1**k) for k in range(7)),
+        ),
+        (),
+    ),
+    "one size": (
+        lambda: figure_data.runs(widths=(32,)), ("power_params", "kaplan", "chinchilla"),
+    ),
+    "two runs": (
+        lambda: figure_data.runs(widths=(32, 64), tokens=figure_data.TOKENS[:1]), figure_data.LAWS,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory) -> dict[str, figure_data.Paths]:
+    return {
+        name: figure_data.write_study(tmp_path_factory.mktemp("study"), rows(), few=few)
+        for name, (rows, few) in STUDIES.items()
+    }
+
+
+def command(name: str, paths: figure_data.Paths, out: Path) -> list[str]:
+    entry = FIGURES[name]
+    given = paths.arguments(entry.tables, bool(entry.laws or entry.any_laws))
+    return [*given, "--out", str(out)]
+
+
+def draw_of(name: str):
+    return importlib.import_module(f"pipeline.figures.{name}").draw
+
+
+def loaded(name: str, paths: figure_data.Paths) -> Data:
+    return frame.data(name, frame.arguments(name, command(name, paths, Path("unused.svg"))))
+
+
+@pytest.fixture(scope="module")
+def saved(paths, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    for name in FIGURES:
+        frame.main(name, draw_of(name), command(name, paths["toy"], folder / f"{name}.svg"))
+    return folder
+
+
+def test_registry_captions_and_modules_are_in_step():
+    modules = {path.stem for path in Path(frame.__file__).parent.glob("*.py")}
+    captions = {path.stem for path in index.CAPTIONS.glob("*.rst")}
+    assert modules - SHARED == set(FIGURES) == captions - {"workflow"}
+    assert {table for figure in FIGURES.values() for table in figure.tables} <= set(TABLES)
+    named = {law for figure in FIGURES.values() for law in (*figure.laws, *figure.any_laws)}
+    assert named - {"*"} <= set(LAWS)
+
+
+def test_registry_needs_the_standard_library_only():
+    code = (
+        "import sys; import pipeline.figures; "
+        "print({'numpy', 'pyarrow', 'matplotlib', 'yaml'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_drawing_imports_neither_solvers_nor_heavy_packages(name):
+    foreign = {"scipy", "pandas", "torch", "matplotlib.pyplot", "pipeline.laws.estimate",
+               "pipeline.laws.surface", "pipeline.laws.resample"}  # fmt: skip
+    source = Path(frame.__file__).with_name(f"{name}.py").read_text()
+    assert not re.search(r"\.fit\(|minimi[sz]e|polyfit|lstsq", source)
+    if name == "residuals":  # one process stands for all: they share every import
+        code = f"import sys, pipeline.figures.{name}; print({foreign!r} & set(sys.modules))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "set()"
+
+
+def test_drawable_follows_the_laws_and_evaluations_of_the_study():
+    assert drawable(tuple(LAWS), evaluated=True) == list(FIGURES)
+    assert "transfer" not in drawable(tuple(LAWS), evaluated=False)
+    alone = drawable(("kaplan",), evaluated=False)
+    assert {"kaplan_surface", "residuals", "iso_loss", "allocation", "exponents"} <= set(alone)
+    assert not {"chinchilla_surface", "loss_vs_params"} & set(alone)
+    assert drawable((), evaluated=False) == ["learning_curves", "loss_by_position"]
+    assert FIGURES["residuals"].laws_among(("power_params", "chinchilla")) == ("chinchilla",)
+    assert FIGURES["residuals"].laws_among(("power_params",)) is None
+    assert FIGURES["learning_curves"].laws_among(("kaplan",)) == ()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_svg_and_png_are_written_and_points_are_traceable(name, saved, paths):
+    png = (saved / f"{name}.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    width = int.from_bytes(png[16:20], "big")
+    assert width in (round(300 * frame.COLUMN), round(300 * frame.WIDE))
+    root = ElementTree.parse(saved / f"{name}.svg").getroot()
+    ids = Counter(element.get("id") for element in root.iter() if element.get("id"))
+    assert [key for key, times in ids.items() if times > 1] == []
+    if name in WITHOUT_RUNS:
+        return
+    shown = {key.split(".")[0] for key in ids}
+    cells = {run["cell"] for run in loaded(name, paths["toy"]).runs}
+    if name == "loss_by_position":  # one run for each size
+        assert len(shown & cells) == len(figure_data.WIDTHS)
+    elif name in ("transfer", "residuals"):  # without the runs that have no loss or no fit
+        assert len(cells - shown) == {"transfer": 1, "residuals": 2}[name]
+    else:
+        assert cells <= shown
+
+
+@pytest.mark.parametrize("name", ["learning_curves", "kaplan_surface", "iso_loss"])
+def test_files_are_the_same_at_every_run(name, saved, paths, tmp_path):
+    again = tmp_path / f"{name}.svg"
+    run = [sys.executable, "-m", f"pipeline.figures.{name}", *command(name, paths["toy"], again)]
+    subprocess.run(run, check=True, env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"})
+    assert again.read_bytes() == (saved / f"{name}.svg").read_bytes()
+    assert again.with_suffix(".png").read_bytes() == (saved / f"{name}.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{name}.png", f"{name}.svg"]
+
+
+def test_draw_reads_and_writes_nothing(paths, tmp_path, monkeypatch):
+    copy = tmp_path / "study"
+    shutil.copytree(paths["toy"].folder, copy)
+    data = {name: loaded(name, figure_data.Paths(copy)) for name in FIGURES}
+    shutil.rmtree(copy)
+    monkeypatch.chdir(tmp_path)
+    for name in FIGURES:
+        assert isinstance(frame.render(draw_of(name), data[name]), Figure)
+    assert list(tmp_path.iterdir()) == []
+
+
+def prose(figure: Figure) -> list[Text]:
+    """Every visible text that is no tick, point or contour label."""
+    found = [text for text in (figure._suptitle, figure._supxlabel) if text]
+    legends = [*figure.legends]
+    for axes in figure.axes:
+        found += [axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title]
+        legends += [child for child in axes.get_children() if isinstance(child, Legend)]
+    for legend in legends:
+        found += [*legend.get_texts(), legend.get_title()]
+    return [text for text in found if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_axis_has_its_unit_and_no_text_is_cut_or_covered(name, study, paths):
+    figure = frame.render(draw_of(name), loaded(name, paths[study]))
+    figure.draw_without_rendering()
+    first = {axes.get_subplotspec().colspan.start for axes in figure.axes if axes.axison
+             and axes.get_subplotspec() is not None}  # fmt: skip
+    for axes in figure.axes:
+        if not axes.axison:
+            continue
+        labels = [label for label in (axes.get_xlabel(), axes.get_ylabel()) if label]
+        assert labels
+        assert all(UNITS.search(label) for label in labels if not label.startswith("position"))
+        if axes.get_subplotspec() is not None and name != "exponents":
+            assert axes.get_xlabel()
+            assert axes.get_ylabel() or axes.get_subplotspec().colspan.start > min(first)
+        for axis in (axes.xaxis, axes.yaxis):
+            boxes = [label.get_window_extent() for label in axis.get_ticklabels()
+                     if label.get_text() and label.get_visible()]  # fmt: skip
+            for one, other in itertools.pairwise(boxes):
+                assert not one.overlaps(other), axis.get_label_text()
+    for one, other in itertools.combinations(prose(figure), 2):
+        assert not one.get_window_extent().overlaps(other.get_window_extent()), (
+            one.get_text(), other.get_text(),
+        )  # fmt: skip
+    page = figure.bbox.padded(1.0)
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and text.get_window_extent().width > 0:
+            box = text.get_window_extent()
+            assert box.x0 >= page.x0, text.get_text()
+            assert box.x1 <= page.x1, text.get_text()
+            assert box.y0 >= page.y0, text.get_text()
+            assert box.y1 <= page.y1, text.get_text()
+            assert text.get_fontsize() >= 7 - 1e-9, text.get_text()
+
+
+@pytest.mark.parametrize("study", ["one size", "two runs"])
+def test_a_refused_fit_is_said_in_words(study, paths):
+    for name in ("kaplan_surface", "iso_loss", "residuals", "exponents", "allocation"):
+        figure = frame.render(draw_of(name), loaded(name, paths[study]))
+        words = " ".join(text.get_text() for text in figure.findobj(Text))
+        assert "2 runs cannot determine 4 parameters; add runs." in words, name
+
+
+def test_excluded_and_diverged_runs_are_told_apart(paths):
+    data = loaded("loss_vs_params", paths["toy"])
+    figure = frame.render(draw_of("loss_vs_params"), data)
+    lines = {line.get_gid(): line for line in figure.axes[0].lines if line.get_gid()}
+    looks = {state(run): lines[run["cell"]] for run in data.runs}
+    assert looks["excluded"].get_markerfacecolor() == "white"
+    assert looks["diverged"].get_marker() == "x"
+    words = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert {"excluded (1)", "diverged (1)"} <= set(words)
+
+
+def test_the_line_is_the_stored_law(paths):
+    data = loaded("loss_vs_params", paths["toy"])
+    row = {name: r["value"] for name, r in data.fits["power_params"].parameters.items()}
+    figure = frame.render(draw_of("loss_vs_params"), data)
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 200]
+    assert len(lines) == 1
+    n = np.asarray(lines[0].get_xdata(), float)
+    assert lines[0].get_ydata() == pytest.approx((row["Nc"] / n) ** row["alpha_N"], rel=1e-12)
+    title = figure.axes[0].get_title(loc="left")
+    assert rf"$\alpha_N$ = ${row['alpha_N']:.3f}$" in title
+    assert "7 runs" in title
+
+
+def test_frontier_keeps_what_no_cheaper_evaluation_reached():
+    from pipeline.figures.learning_curves import frontier
+
+    rows = [{"flops": f, "val_loss": v} for f, v in [(4, 2.0), (1, 5.0), (2, 3.0), (3, 3.5)]]
+    assert list(frontier(rows)) == [(1, 5.0), (2, 3.0), (4, 2.0)]
+
+
+def test_trunks_are_drawn_once_and_branches_leave_them(paths):
+    from pipeline.figures.learning_curves import _lines
+
+    data = loaded("learning_curves", paths["toy"])
+    lines = list(_lines(data))
+    trunks = [rows for kind, rows, _ in lines if kind == "trunk"]
+    assert len(trunks) == len(figure_data.WIDTHS)
+    for _, rows, params in lines:
+        own = [r for r in data.runs if r["params"] == params]
+        assert rows[-1]["step"] <= max(r["steps"] for r in own)
+    for rows in trunks:  # the longest stable phase, to its end
+        run = max((r for r in data.runs if r["cell"] == rows[0]["cell"]), key=lambda r: r["tokens"])
+        assert run["tokens"] == max(figure_data.TOKENS)
+        assert rows[-1]["step"] <= run["steps"] - run["cooldown_steps"]
+
+
+def test_labels_at_line_ends_do_not_touch(paths):
+    figure = frame.render(draw_of("loss_vs_params"), loaded("loss_vs_params", paths["wide"]))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 8  # seven token counts and their title
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda study: (study / "runs.parquet").unlink(), "runs.parquet: there is no such file"),
+        (lambda study: (study / "fits/kaplan/points.parquet").write_bytes(b"no"), "points.parquet"),
+        (lambda study: (study / "fits/kaplan/card.json").write_text("{"), "card.json"),
+        (lambda study: shutil.rmtree(study / "fits/kaplan"), "needs a fit of kaplan"),
+    ],
+)
+def test_a_broken_input_is_named(break_it, message, paths, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(paths["toy"].folder, study)
+    break_it(study)
+    given = command("kaplan_surface", figure_data.Paths(study), tmp_path / "out.svg")
+    with pytest.raises(SystemExit, match=re.escape(message)):
+        frame.main("kaplan_surface", draw_of("kaplan_surface"), given)
+    assert not (tmp_path / "out.svg").exists()
+
+
+def test_laws_given_by_name_leave_stale_fits_out(paths, tmp_path):
+    given = [*command("exponents", paths["toy"], tmp_path / "x.svg"), "--laws", "kaplan"]
+    data = frame.data("exponents", frame.arguments("exponents", given))
+    assert list(data.fits) == ["kaplan"]
+
+
+def test_load_refuses_a_missing_fit(paths):
+    with pytest.raises(ContractError, match="parameters.parquet"):
+        load({}, paths["toy"].folder / "elsewhere", ("kaplan",))
