@@ -195,8 +195,9 @@ def test_a_damaged_publication_is_rendered_anew(tmp_path):
     assert results.publish().read() == expected
 
 
-def test_a_diverged_run_is_a_row(tmp_path):
-    cells = three(lr=50.0, lr_embedding=50.0)
+@pytest.mark.parametrize("rate", [50.0, 1e30], ids=["worse than a guess", "not a number"])
+def test_a_diverged_run_is_a_row(tmp_path, rate):
+    cells = three(lr=rate, lr_embedding=rate)
     results = Results(tmp_path, *cells).trunk().publish()
     for index in range(3):
         run = results.run(index)

@@ -51,6 +51,7 @@ def train(
                 elif finished.unscored(done, cell, texts):
                     _score(done, cell, _revived(done, cell, corpus, machine), texts)
                 finished.render(done, cell, texts)
+                (finished.place(state, cell) / ROLLING).unlink(missing_ok=True)
         if folder:
             (folder / ROLLING).unlink(missing_ok=True)
         if trunk:
@@ -139,7 +140,6 @@ def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
         save_weights if status == "finished" else None,
     )  # fmt: skip
     trainer.machine.log(f"{cell.key}: {status}, kept in {done.folder}")
-    rolling.unlink(missing_ok=True)
     return done
 
 
