@@ -100,6 +100,17 @@ def test_registry_captions_and_modules_are_in_step():
     assert named - {"*"} <= set(LAWS)
 
 
+def test_documentation_lists_every_figure():
+    text = (Path(frame.__file__).parents[2] / "docs" / "figures.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(FIGURES)
+    for row, (name, figure) in zip(rows, FIGURES.items(), strict=True):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[:4] == [f"`{name}`", figure.title, figure.category, ", ".join(figure.tables)]
+        named = set(re.findall(r"`(\w+)`", cells[4]))
+        assert named == {*figure.laws, *figure.any_laws} - {"*"}
+
+
 def test_registry_needs_the_standard_library_only():
     code = (
         "import sys; import pipeline.figures; "
