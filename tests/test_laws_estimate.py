@@ -92,7 +92,7 @@ def test_seed_fixes_every_number():
     ],
 )
 def test_measured_runs_are_described_as_well_as_known(name, r2, mape):
-    found = fit(law(name), toy(), replace(QUICK, starts=256))
+    found = fit(law(name), toy(), replace(QUICK, starts=64))
     line = found.quality.r2_line if len(law(name).inputs) == 1 else found.quality.r2
     digits = len(str(r2)) - 2
     assert line == pytest.approx(r2, abs=1.01 * 10.0**-digits)
