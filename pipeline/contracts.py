@@ -37,7 +37,7 @@ MANIFEST = _schema(
     "manifest",
     _field("corpus", _text, "corpus key"),
     _field("shard", _text, "file name, relative to the manifest"),
-    _field("split", _text, "train | validation | test"),
+    _field("split", _text, "train | validation | test | evaluation"),
     _field("documents", _i64, "documents or blocks"),
     _field("tokens", _i64, "tokens"),
     _field("bytes", _i64, "bytes of UTF-8 text"),

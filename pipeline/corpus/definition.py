@@ -74,17 +74,26 @@ def source_files(source: Mapping[str, Any], key: str) -> list[str]:
     return found
 
 
+def _positive(key: str, value: Any) -> int:
+    """A count of at least 1."""
+    count = int(number(key, value))
+    if count < 1:
+        raise ConfigError(key, value, "is less than 1", "give a number of bytes")
+    return count
+
+
 def corpus(config: Mapping[str, Any]) -> Corpus:
+    """The corpus of a completed config; raises ConfigError where it makes no sense."""
     definition = {k: v for k, v in config.items() if k != "name"}
     for key in ("validation_bytes", "test_bytes"):
-        definition[key] = int(number(f"corpus.{key}", config[key]))
+        definition[key] = _positive(f"corpus.{key}", config[key])
     tokenizer = dict(config["tokenizer"])
     if len({"vocab_size", "file", "name"} & set(tokenizer)) > 1:
         raise ConfigError(
             "corpus.tokenizer", tokenizer, "makes two choices", "keep one of vocab_size, file, name"
         )
-    tokenizer["sample_bytes"] = int(
-        number("corpus.tokenizer.sample_bytes", tokenizer["sample_bytes"])
+    tokenizer["sample_bytes"] = _positive(
+        "corpus.tokenizer.sample_bytes", tokenizer["sample_bytes"]
     )
     definition["tokenizer"] = tokenizer
     for index, source in enumerate(config["sources"]):
@@ -115,6 +124,12 @@ def _check_source(
 def evaluation(
     corpus: Corpus, item: Mapping[str, Any], config: Mapping[str, Any], key: str
 ) -> Corpus:
+    """A text that finished models are scored on, under the tokenizer of ``corpus``."""
+    if "synthetic" in corpus.definition["sources"][0]:
+        raise ConfigError(
+            key, item["name"], "is text, which a model of a synthetic language cannot read",
+            "remove it from evaluation.corpora",
+        )  # fmt: skip
     for index, source in enumerate(item["sources"]):
         _check_source(source, {}, f"{key}.sources[{index}]", len(item["sources"]))
         if "tokens" in source or "synthetic" in source:
@@ -126,7 +141,7 @@ def evaluation(
             )
     definition = {
         "sources": item["sources"],
-        "bytes": int(number("evaluation.bytes", config["bytes"])),
+        "bytes": _positive("evaluation.bytes", config["bytes"]),
         "of": corpus.key,
     }
     return Corpus(item["name"], definition)
