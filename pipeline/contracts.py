@@ -179,6 +179,7 @@ PREDICTIONS = _schema(
     _field("high", _f64, "upper end of the interval", nullable=True),
     _field("level", _f64, "coverage of the interval"),
     _field("extrapolation", _f64, "budget over the largest fitted budget"),
+    _field("planned", _bool, "a budget asked for, not a point of the line between them"),
     _field("points", _i64, "runs behind the fit"),
 )
 

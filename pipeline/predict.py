@@ -41,21 +41,28 @@ def fitted_flops(folder: Path, cells: Collection[str]) -> Floats:
     return flops
 
 
+def planned_budgets(fitted: Floats, asked: Sequence[float]) -> list[float]:
+    """The budgets asked for; where none is, ten, a hundred and a thousand times the largest run."""
+    return list(asked) or [float(multiple * fitted.max()) for multiple in MULTIPLES]
+
+
 def budget_grid(fitted: Floats, asked: Sequence[float]) -> Floats:
     """The budgets to predict at, ascending: those asked for, and a grid up to the largest."""
-    wanted = list(asked) or [multiple * fitted.max() for multiple in MULTIPLES]
+    wanted = planned_budgets(fitted, asked)
     ends = min(fitted.min(), *wanted), max(fitted.max(), *wanted)
     return np.unique(np.r_[np.geomspace(*ends, GRID)[1:-1], ends, wanted])
 
 
-def rows(fit: SavedFit, fitted: Floats, budgets: Floats) -> Iterator[dict[str, Any]]:
+def rows(fit: SavedFit, fitted: Floats, asked: Sequence[float]) -> Iterator[dict[str, Any]]:
     """Rows of the contract ``predictions`` of one fit; an unknown end of an interval is null."""
+    budgets, planned = budget_grid(fitted, asked), planned_budgets(fitted, asked)
     for quantity, band in fit.optimum(budgets).items():
         for i, budget in enumerate(budgets):
             yield {
                 "law": fit.law.name, "flops": budget, "quantity": quantity,
                 "value": band.mid[i], "low": _known(band.low[i]), "high": _known(band.high[i]),
                 "level": fit.level, "extrapolation": budget / fitted.max(), "points": fit.points,
+                "planned": budget in planned,
             }  # fmt: skip
 
 
@@ -78,7 +85,7 @@ def predictions(
         if fit.card["convention"]["flops"] != "flops_6nd":
             print(f"{fit.law.name}: budgets count 6 N D, not exact FLOP", file=sys.stderr)
         fitted = fitted_flops(folder, cells)
-        yield from rows(fit, fitted, budget_grid(fitted, asked))
+        yield from rows(fit, fitted, asked)
 
 
 def _refuse(budgets: Sequence[float]) -> None:

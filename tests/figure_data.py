@@ -236,11 +236,12 @@ def plans(
         if name not in laws or name in few:
             continue
         values = law(name).values(theta(name, selected(name, rows)))
-        for factor in (10.0, 100.0, 1000.0):
+        for factor in (10.0, 30.0, 100.0, 1000.0):
             best = law(name).optimum(values, np.array(factor * largest))
             for quantity, value in best._asdict().items():
                 yield {
                     "law": name, "flops": factor * largest, "quantity": quantity,
                     "value": float(value), "low": float(value) * 0.8, "high": float(value) * 1.25,
                     "level": LEVEL, "extrapolation": factor, "points": len(rows),
+                    "planned": factor != 30.0,
                 }  # fmt: skip

@@ -93,6 +93,7 @@ def test_page_lists_every_run_fit_plan_and_failure(study):
     assert "No run comes near the floor" in page.text
     assert "kaplan wins" in page.text or "chinchilla wins" in page.text
     assert page.text.count("× 1000") == 2  # both surfaces at a thousand times the largest run
+    assert "× 30.0" not in page.text  # a point of the line, not of the plan
     assert "this study" not in page.text
 
 

@@ -62,6 +62,8 @@ def test_without_budgets_multiples_of_the_largest_run(study):
     budgets = sorted({row["flops"] for row in rows})
     for multiple in MULTIPLES:
         assert any(b == pytest.approx(multiple * LARGEST) for b in budgets)
+    planned = sorted({row["flops"] for row in rows if row["planned"]})
+    assert planned == pytest.approx([multiple * LARGEST for multiple in MULTIPLES])
     assert budgets[0] == pytest.approx(6.0 * min(TOY_LOSSES) * min(TOY_TOKENS))
     assert len(budgets) >= GRID
 

@@ -60,7 +60,7 @@ def _law(
     axes.plot(grid, line, color=colour, ls=(0, (4, 2)), lw=1.0, zorder=3)
     axes.plot(grid[inside], line[inside], color=colour, lw=1.6, zorder=3)
     for row in data.predictions:
-        if row["law"] == law and row["quantity"] == quantity:
+        if row["planned"] and row["law"] == law and row["quantity"] == quantity:
             bars = None
             if row["low"] is not None and row["high"] is not None:
                 bars = [[row["value"] - row["low"]], [row["high"] - row["value"]]]

@@ -119,8 +119,9 @@ def backtest_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
 
 
 def plan_rows(predictions: Sequence[Row]) -> list[dict[str, Any]]:
-    """One row for each law and budget: N*, D* and loss with intervals."""
-    ordered = sorted(predictions, key=lambda row: (row["flops"], row["law"]))
+    """One row for each law and planned budget: N*, D* and loss with intervals."""
+    planned_only = [row for row in predictions if row["planned"]]
+    ordered = sorted(planned_only, key=lambda row: (row["flops"], row["law"]))
     rows = []
     for (flops, law), group in groupby(ordered, key=lambda row: (row["flops"], row["law"])):
         members = list(group)

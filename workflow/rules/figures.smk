@@ -20,7 +20,7 @@ for name in DRAWN:
         params:
             module=f"pipeline.figures.{name}",
             tables=[f"--{table} {path}" for table, path in table_files(name).items()],
-            fits=f"--fits results/{STUDY.name}/fits" if laws else "",
+            fits=f"--fits results/{STUDY.name}/fits --laws {' '.join(laws)}" if laws else "",
         shell:
             "python -m {params.module} {params.tables} {params.fits} --out {output.drawing} > {log} 2>&1"
 
