@@ -13,9 +13,9 @@ KEPT_ON_HEAP = 1 << 30
 def keep_freed_memory() -> bool:
     """Ask the C library to reuse freed memory instead of returning it to the system.
 
-    Every step allocates the same few arrays of some MB. By default glibc maps each anew, and the
-    faults on their pages cost several times the arithmetic of a small model. Returns whether the
-    C library agreed; where it knows no such request nothing changes.
+    Every step allocates the same few arrays of some MB. By default glibc may map each anew, and
+    the faults on their pages can cost more than the arithmetic of a small model. Returns whether
+    the C library agreed; where it knows no such request nothing changes.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
