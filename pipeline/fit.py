@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=Path, required=True, help="runs.parquet of a study")
     parser.add_argument("--params", choices=PARAMS, default="params", help="column that is N")
     parser.add_argument("--flops", choices=FLOPS, default="flops_6nd", help="column that is C")
-    parser.add_argument("--delta", type=float, default=0.001, help="Huber's delta on log loss")
+    parser.add_argument("--delta", type=float, default=0.01, help="Huber's delta on log loss")
     parser.add_argument("--bootstraps", type=int, default=1000, help="case bootstrap replicates")
     parser.add_argument("--level", type=float, default=0.9, help="coverage of the intervals")
     parser.add_argument("--held-out", type=float, default=0.2, help="share the backtest predicts")

@@ -113,7 +113,7 @@ def learning_rates(rule: Mapping[str, Any], shape: Shape) -> tuple[float, float]
     """Peak learning rates (matrices, embeddings and gains) of a shape under a rule."""
     params = accounting.non_embedding_params(shape)
     if rule["rule"] == "width":
-        return rule["hidden"] / shape.d_model, rule["embedding"]
+        return rule["hidden"] / shape.d_model, rule["embedding"] / shape.d_model
     needed = {"fixed": ("value",), "power": ("coefficient", "exponent")}.get(rule["rule"], ())
     for key in needed:
         if key not in rule:

@@ -41,18 +41,19 @@ def train_trunk(arguments: argparse.Namespace, corpus: CorpusFacts) -> None:
             f"--specs: the cells belong to the trunks {trunks}; give cells of one trunk, and "
             "train a cell without one (schedule other than wsd) by the cell command"
         )
-    _ensure(cells, corpus, arguments)
+    _, cpu_seconds = _ensure(cells, corpus, arguments)
     write_json(arguments.out, {
         "trunk": cells[0].trunk, "part": arguments.out.stem, "cells": [c.key for c in cells],
         "stable_steps": [c.stable_steps for c in cells],
-        "seconds": round(time.monotonic() - begun, 3), "finished_at": provenance.now(),
+        "seconds": round(time.monotonic() - begun, 3),
+        "cpu_seconds": round(cpu_seconds, 3), "finished_at": provenance.now(),
     })  # fmt: skip
 
 
 def train_cell(arguments: argparse.Namespace, corpus: CorpusFacts) -> None:
     """Publish a cell's tables, training it first where it is not finished."""
     cell = read_cell(arguments.spec)
-    texts = _ensure([cell], corpus, arguments)
+    texts, _ = _ensure([cell], corpus, arguments)
     done = finished.find(arguments.state, cell, corpus, log)
     if done is None:
         raise InputError(f"{arguments.state}: the training of {cell.key} vanished; run this again")
@@ -61,8 +62,11 @@ def train_cell(arguments: argparse.Namespace, corpus: CorpusFacts) -> None:
 
 def _ensure(
     cells: Sequence[Cell], corpus: CorpusFacts, arguments: argparse.Namespace
-) -> dict[str, CorpusFacts]:
-    """Train and score the cells where that is missing; returns the texts they are scored on."""
+) -> tuple[dict[str, CorpusFacts], float]:
+    """Train and score the cells where that is missing.
+
+    Returns the texts they are scored on and the CPU seconds of training and scoring.
+    """
     for cell in cells:
         check(cell, corpus)
     texts = texts_of(corpus, cells)
@@ -71,7 +75,7 @@ def _ensure(
         if done is None or finished.unscored(done, cell, texts):
             break
     else:
-        return texts
+        return texts, 0.0
     stop = StopRequest()
     stop.listen()
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
@@ -80,8 +84,9 @@ def _ensure(
     from pipeline.training.session import train
 
     machine = Machine(arguments.device, arguments.threads, arguments.checkpoint_seconds, stop, log)
+    begun = time.process_time()
     train(cells, corpus, texts, arguments.state, machine)
-    return texts
+    return texts, time.process_time() - begun
 
 
 def _parser() -> argparse.ArgumentParser:

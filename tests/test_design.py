@@ -51,7 +51,7 @@ def test_tokens_per_parameter_and_budgets():
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ({"rule": "width", "hidden": 0.32, "embedding": 0.05}, (0.01, 0.05)),
+        ({"rule": "width", "hidden": 0.32, "embedding": 0.64}, (0.01, 0.02)),
         ({"rule": "fixed", "value": 0.003}, (0.003, 0.003)),
         ({"rule": "power", "coefficient": 2.0, "exponent": -0.5}, (2 / 24576**0.5,) * 2),
         # Kaplan et al. 2020, eq. D.1, at N = 24576.

@@ -92,7 +92,7 @@ def test_seed_fixes_every_number():
     ],
 )
 def test_measured_runs_are_described_as_well_as_known(name, r2, mape):
-    found = fit(law(name), toy(), replace(QUICK, starts=64))
+    found = fit(law(name), toy(), replace(QUICK, delta=0.001))
     line = found.quality.r2_line if len(law(name).inputs) == 1 else found.quality.r2
     digits = len(str(r2)) - 2
     assert line == pytest.approx(r2, abs=1.01 * 10.0**-digits)
@@ -166,7 +166,7 @@ def test_power_law_at_one_size_is_unidentifiable():
 def test_loss_that_does_not_fall_is_no_law():
     n = np.geomspace(1e5, 1e8, 16)
     loss = 3.0 * np.exp(0.05 * np.random.default_rng(0).standard_normal(16))
-    found = fit(law("power_params"), runs(n, np.full(16, 1e9), loss), QUICK)
+    found = fit(law("power_params"), runs(n, np.full(16, 1e9), loss), replace(QUICK, delta=0.001))
     assert found.judgements["alpha_N"].status is Status.UNIDENTIFIABLE
     assert "do not show that the loss depends on it" in found.judgements["alpha_N"].reason
 

@@ -49,8 +49,9 @@ class RoundLog(Locator):
             return []
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
         stride = math.ceil((math.log10(high) - math.log10(low)) / self.most)
-        for digits in ((1,), (1, 3), (1, 2, 5)):
-            powers = [k for k in range(first, last + 1) if k % stride == 0]
+        sparse = [((1,), step) for step in range(stride, 0, -1)]
+        for digits, step in (*sparse, ((1, 3), 1), ((1, 2, 5), 1)):
+            powers = [k for k in range(first, last + 1) if k % step == 0]
             ticks = np.array([d * 10.0**k for k in powers for d in digits])
             ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
             if len(ticks) >= 3:

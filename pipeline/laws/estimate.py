@@ -26,7 +26,7 @@ Interval = tuple[float, float] | None
 class Options:
     """How a law is fitted; ``delta`` is Huber's on log loss, ``held_out`` a share of the runs."""
 
-    delta: float = 0.001
+    delta: float = 0.01
     bootstraps: int = 1000
     level: float = 0.9
     held_out: float = 0.2
