@@ -19,7 +19,7 @@ quick: $(VENV)/ready
 	snakemake --cores $(CORES) --configfile studies/quick.yaml
 
 test: $(VENV)/ready
-	python -m pytest -n auto
+	python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/ready
 	ruff check .

@@ -24,5 +24,9 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        f"figures/{STUDY.name}/index.html",
+        page=f"figures/{STUDY.name}/index.html",
+        # Tables stand here too, so that one that was deleted is made again.
+        tables=expand(f"results/{STUDY.name}/{{table}}.parquet", table=TABLES),
+        fits=fits(FITTED),
+        cells=expand("results/cells/{cell}/run.parquet", cell=STUDY.by_key),
     localrule: True

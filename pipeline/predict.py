@@ -96,7 +96,7 @@ def _refuse(budgets: Sequence[float]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.predict", description=__doc__)
-    parser.add_argument("--fits", type=Path, nargs="+", required=True, help="folders of fits")
+    parser.add_argument("--fits", type=Path, nargs="*", required=True, help="folders of fits")
     parser.add_argument("--runs", type=Path, required=True, help="runs.parquet behind the fits")
     parser.add_argument(
         "--budgets", type=float, nargs="*", default=[],

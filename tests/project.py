@@ -66,6 +66,7 @@ class Project:
 
     @classmethod
     def make(cls, folder: Path) -> Project:
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ("Snakefile", "workflow", "pipeline", "profiles"):
             source = ROOT / name
             if source.is_dir():
@@ -73,7 +74,7 @@ class Project:
             else:
                 shutil.copy(source, folder / name)
         (folder / "texts").mkdir()
-        (folder / "texts" / "train.txt").write_text(verse(1, 6000))
+        (folder / "texts" / "train.txt").write_text(verse(1, 12000))
         (folder / "texts" / "other.txt").write_text(verse(2, 800).upper())
         project = cls(folder)
         project.configure({})

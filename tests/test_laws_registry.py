@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from law_data import ROOT, TRUTH, arrays, drawn
 
-from pipeline.laws import LAWS, law
+from pipeline.laws import LAWS, SURFACES, law
 from pipeline.laws.base import Kind, Law, Status, SurfaceLaw
 from pipeline.laws.surface import spread
 from pipeline.laws.table import END, START, markdown
@@ -145,3 +145,7 @@ def test_documentation_of_the_laws_is_generated():
     text = (ROOT / "docs" / "laws.md").read_text(encoding="utf-8")
     written = text[text.index(START) + len(START) : text.index(END)]
     assert written.strip() == markdown().strip(), "run python -m pipeline.laws.table docs/laws.md"
+
+
+def test_surfaces_are_the_laws_with_an_optimum():
+    assert set(SURFACES) == {name for name in LAWS if isinstance(law(name), SurfaceLaw)}

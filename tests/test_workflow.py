@@ -104,12 +104,13 @@ def test_a_changed_training_module_retrains_nothing(unchanged):
     assert unchanged.planned() == {}
 
 
-def test_a_new_token_count_trains_its_cells_only(unchanged):
-    unchanged.configure({"grid": {"tokens": [10240, 15360, 20480]}})
+def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
+    more = {"grid": {"tokens": [10240, 15360, 20480]}}
+    unchanged.configure(more)
     assert unchanged.planned() == {"train_trunk": 2, "train_cell": 2, **AFTER, **DRAWN}
     before = unchanged.digests("results/cells/*/*.parquet")
     parts = unchanged.digests("results/trunks/*/*.json")
-    kept = unchanged.digests("results/state/trunks/*/step*")
+    kept = unchanged.digests("results/state/trunks/*/at-*")
     old = losses(unchanged)
     status, printed = unchanged.snakemake()
     assert status == 0, printed
@@ -117,29 +118,20 @@ def test_a_new_token_count_trains_its_cells_only(unchanged):
     assert {path: after[path] for path in before} == before
     assert len(after) == len(before) + 2 * 3
     assert unchanged.digests("results/trunks/*/*.json").items() >= parts.items()
-    assert unchanged.digests("results/state/trunks/*/step*").items() >= kept.items()
+    assert unchanged.digests("results/state/trunks/*/at-*").items() >= kept.items()
     new = losses(unchanged)
     assert {cell: new[cell] for cell in old} == old
     assert unchanged.planned() == {}
+    # A branch added later equals one that was trained with the others.
+    fresh = Project.make(tmp_path)
+    fresh.configure(more)
+    status, printed = fresh.snakemake("results/tiny/runs.parquet")
+    assert status == 0, printed
+    assert losses(fresh) == new
     # Taking it back trains nothing either.
     unchanged.configure({})
     assert unchanged.planned() == {**AFTER, **DRAWN}
     assert unchanged.snakemake()[0] == 0
-
-
-def test_a_branch_added_later_equals_one_trained_at_first(finished, tmp_path):
-    """The part of a trunk that was missing gives the same curve as an uninterrupted trunk."""
-    later = finished.folder / "results" / "cells"
-    found = sorted(later.glob("*-D15k-*/run.parquet"))
-    project = Project.make(tmp_path)
-    project.configure({"grid": {"tokens": [10240, 15360, 20480]}})
-    status, printed = project.snakemake("results/tiny/runs.parquet")
-    assert status == 0, printed
-    mine = losses(project)
-    assert len(found) == 2
-    for path in found:
-        run = contracts.read(path, contracts.RUN).to_pylist()[0]
-        assert mine[run["cell"]] == run["loss"]
 
 
 def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
@@ -220,7 +212,7 @@ def test_after_a_kill_training_goes_on_bit_for_bit(tmp_path):
     for project in (whole, killed):
         project.configure(longer)
     assert whole.snakemake("results/tiny/runs.parquet")[0] == 0
-    for pattern in ("results/state/trunks/*/rolling*", "results/state/*/*/step*"):
+    for pattern in ("results/state/trunks/*/rolling.ckpt", "results/state/trunks/*/at-*.ckpt"):
         process = killed.start("snakemake", "--cores", "2", "results/tiny/runs.parquet")
         wait_for(killed, pattern, process)
         time.sleep(0.3)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pipeline.laws import SURFACES
+
 TABLES = ("runs", "curves", "evaluations", "predictions")
-SURFACES = ("kaplan", "chinchilla")
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,6 @@ from pipeline.figures import frame, marks
 from pipeline.figures.data import UNUSABLE, Data, estimate
 
 # law -> parameter -> (value, source): Kaplan's tables 5 and 2, Hoffmann's eq. 10
-PUBLISHED: dict[str, dict[str, tuple[float, str]]] = {
-    "power_params": {"alpha_N": (0.076, "Kaplan et al. 2020")},
-    "power_tokens": {"alpha_D": (0.095, "Kaplan et al. 2020")},
-    "power_compute": {"alpha_C": (0.057, "Kaplan et al. 2020")},
-    "kaplan": {
-        "alpha_N": (0.076, "Kaplan et al. 2020"),
-        "alpha_D": (0.103, "Kaplan et al. 2020"),
-    },
-    "chinchilla": {
-        "alpha": (0.34, "Hoffmann et al. 2022"),
-        "beta": (0.28, "Hoffmann et al. 2022"),
-    },
-}
 COLUMNS = {"value": 0.0, "runs": 0.42, "published": 0.53}  # where the table's columns start
 
 
@@ -43,7 +30,7 @@ def draw(figure: Figure, data: Data) -> None:
             axes.plot(row["value"], index, "o", color=colour, ms=5, gid=f"{law}.{parameter.name}")
             if row["low"] is not None and row["high"] is not None:
                 axes.plot([row["low"], row["high"]], [index, index], color=colour, lw=2)
-        published = PUBLISHED.get(law, {}).get(parameter.name)
+        published = parameter.published
         if published:
             axes.plot(published[0], index, "D", mfc="none", mec=marks.INK, mew=0.9, ms=4.4)
         texts = {

@@ -20,6 +20,8 @@ LAWS: dict[str, str] = {
     "kaplan": "pipeline.laws.kaplan",
     "chinchilla": "pipeline.laws.chinchilla",
 }
+# The laws of N and D, which have a compute optimum and can be planned with.
+SURFACES = ("kaplan", "chinchilla")
 
 
 def law(name: str) -> Law:

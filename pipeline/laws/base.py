@@ -36,13 +36,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One named number of a formula; ``symbol`` is LaTeX."""
+    """One named number of a formula; ``symbol`` is LaTeX.
+
+    ``published`` is the value that its paper reports, with the paper, to stand beside a fit.
+    """
 
     name: str
     symbol: str
     meaning: str
     unit: str
     kind: Kind
+    published: tuple[float, str] | None = None
 
 
 class Status(StrEnum):

@@ -21,6 +21,8 @@ from pipeline.laws.base import (
 
 NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives it digits
 
+PAPER = "Hoffmann et al. 2022"  # of the published exponents
+
 
 class Chinchilla(SurfaceLaw):
     """A floor and two power-law terms that add."""
@@ -36,9 +38,9 @@ class Chinchilla(SurfaceLaw):
     parameters = (
         Parameter("E", "E", "floor, the loss of unlimited size and data", "nats/token", Kind.FLOOR),
         Parameter("A", "A", "loss added by size at N = 1", "nats/token", Kind.SCALE),
-        Parameter("alpha", r"\alpha", "exponent of model size", "1", Kind.EXPONENT),
+        Parameter("alpha", r"\alpha", "exponent of model size", "1", Kind.EXPONENT, (0.34, PAPER)),
         Parameter("B", "B", "loss added by tokens at D = 1", "nats/token", Kind.SCALE),
-        Parameter("beta", r"\beta", "exponent of tokens", "1", Kind.EXPONENT),
+        Parameter("beta", r"\beta", "exponent of tokens", "1", Kind.EXPONENT, (0.28, PAPER)),
     )
 
     def log_loss(self, theta: Floats, x: Floats) -> Floats:

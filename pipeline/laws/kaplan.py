@@ -21,6 +21,8 @@ from pipeline.laws.base import (
     scale,
 )
 
+PAPER = "Kaplan et al. 2020"  # of the published exponents
+
 
 class Kaplan(SurfaceLaw):
     """The two power laws joined so that each holds where the other is far away; no floor."""
@@ -36,9 +38,11 @@ class Kaplan(SurfaceLaw):
     failure = "Goes to zero loss: too low an answer far out, once runs come near the floor."
     parameters = (
         Parameter("Nc", "N_c", "size with loss 1 on unlimited data", "parameters", Kind.SCALE),
-        Parameter("alpha_N", r"\alpha_N", "exponent of model size", "1", Kind.EXPONENT),
+        Parameter(
+            "alpha_N", r"\alpha_N", "exponent of model size", "1", Kind.EXPONENT, (0.076, PAPER)
+        ),
         Parameter("Dc", "D_c", "tokens with loss 1 at unlimited size", "tokens", Kind.SCALE),
-        Parameter("alpha_D", r"\alpha_D", "exponent of tokens", "1", Kind.EXPONENT),
+        Parameter("alpha_D", r"\alpha_D", "exponent of tokens", "1", Kind.EXPONENT, (0.103, PAPER)),
     )  # fmt: skip
 
     def log_loss(self, theta: Floats, x: Floats) -> Floats:

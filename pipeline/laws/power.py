@@ -53,11 +53,19 @@ class PowerLaw(Law):
         return np.array([y.min(), 0.01]), np.array([y.max(), 1.0])
 
 
-def power_parameters(letter: str, unit: str, of: str) -> tuple[Parameter, Parameter]:
-    """The parameters of a power law in ``letter``, a count of ``unit``."""
+def power_parameters(
+    letter: str, unit: str, of: str, published: float
+) -> tuple[Parameter, Parameter]:
+    """The parameters of a power law in ``letter``, a count of ``unit``.
+
+    ``published`` is the exponent in Kaplan et al. 2020, table 5.
+    """
+    paper = (published, "Kaplan et al. 2020")
     return (
         Parameter(f"{letter}c", rf"{letter}_c", f"{of} at which the loss is 1", unit, Kind.SCALE),
-        Parameter(f"alpha_{letter}", rf"\alpha_{letter}", f"exponent of {of}", "1", Kind.EXPONENT),
+        Parameter(
+            f"alpha_{letter}", rf"\alpha_{letter}", f"exponent of {of}", "1", Kind.EXPONENT, paper
+        ),
     )
 
 

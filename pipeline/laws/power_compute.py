@@ -19,7 +19,7 @@ class PowerCompute(PowerLaw):
     failure = "The ends of a grid are not efficient: a coarse grid bends and flattens the frontier."
     letter = "C"
     inputs = ("flops",)
-    parameters = power_parameters("C", "FLOP", "compute")
+    parameters = power_parameters("C", "FLOP", "compute", 0.057)
 
     def select(self, runs: Runs) -> Selection:
         """The efficient frontier: runs that no run of the same or a smaller budget beats."""

@@ -17,7 +17,7 @@ class PowerParams(PowerLaw):
     failure = "Bends up where the largest sizes are short of tokens; has no floor."
     letter = "N"
     inputs = ("params",)
-    parameters = power_parameters("N", "parameters", "model size")
+    parameters = power_parameters("N", "parameters", "model size", 0.076)
 
     def select(self, runs: Runs) -> Selection:
         """Runs at the largest D, the nearest to models that data do not limit."""

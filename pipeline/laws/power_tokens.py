@@ -17,7 +17,7 @@ class PowerTokens(PowerLaw):
     failure = "Bends up where the model is too small for the tokens; has no floor."
     letter = "D"
     inputs = ("tokens",)
-    parameters = power_parameters("D", "tokens", "tokens seen")
+    parameters = power_parameters("D", "tokens", "tokens seen", 0.095)
 
     def select(self, runs: Runs) -> Selection:
         """Runs at the largest N, the nearest to a model that size does not limit."""

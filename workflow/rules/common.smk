@@ -8,8 +8,8 @@ from pipeline import sources, trunks
 from pipeline.cells import digest
 from pipeline.config import ConfigError, choose, complete
 from pipeline.design import check_corpus, study, write_definitions
-from pipeline.figures import FIGURES, drawable
-from pipeline.laws import LAWS
+from pipeline.figures import FIGURES, TABLES, drawable
+from pipeline.laws import LAWS, SURFACES
 
 RESULTS = Path("results")
 FIT_FILES = ("parameters.parquet", "bootstrap.parquet", "points.parquet", "card.json")
@@ -25,6 +25,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
 
+PLANNED = [law for law in FITTED if law in SURFACES]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
 # Cell key -> the part of its trunk that trains it, or has trained it.
 PARTS = trunks.parts(STUDY, RESULTS)

@@ -26,15 +26,15 @@ rule fit_law:
 rule predict_optimum:
     input:
         runs="results/{study}/runs.parquet",
-        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in FITTED],
-        code=modules("pipeline.predict", *(LAWS[law] for law in FITTED)),
+        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in PLANNED],
+        code=modules("pipeline.predict", *(LAWS[law] for law in PLANNED)),
     output:
         "results/{study}/predictions.parquet",
     log:
         "logs/{study}/predict_optimum.log",
     localrule: True
     params:
-        fits=[f"results/{STUDY.name}/fits/{law}" for law in FITTED],
+        fits=[f"results/{STUDY.name}/fits/{law}" for law in PLANNED],
         budgets=" ".join(["--budgets", *map(repr, STUDY.budgets)]) if STUDY.budgets else "",
     shell:
         "python -m pipeline.predict --fits {params.fits} --runs {input.runs} {params.budgets} "
