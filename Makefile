@@ -35,6 +35,7 @@ format: $(VENV)/ready
 
 docs: $(VENV)/ready
 	python -m pipeline.config > docs/config.md
+	python -m pipeline.laws.table docs/laws.md
 
 # Made anew when the lock or the package's metadata change.
 $(VENV)/ready: requirements.lock pyproject.toml

@@ -59,8 +59,9 @@ def exact_flops_per_token(shape: Shape, vocab_size: int, context: int) -> float:
     """Training FLOP per token with attention and head: 6 (N + d V) + 12 n_layer T d.
 
     The attention term counts the full T x T products (no causal saving), as they are computed:
-    scores and weighted values cost 2 T d multiply-adds per token and layer, forward; the backward
-    pass costs twice the forward one (table 1; Chinchilla appendix F gives the same sum).
+    scores and weighted values cost 2 T d multiply-adds per token and layer, forward, and the
+    backward pass twice that. Kaplan's table 1 counts half of it; Hoffmann et al. 2022, appendix F,
+    add the embedding and the softmax, which are left out here.
     """
     matrices = non_embedding_params(shape) + shape.d_model * vocab_size
     return 6.0 * matrices + 12.0 * shape.n_layer * context * shape.d_model

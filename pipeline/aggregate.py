@@ -51,12 +51,16 @@ def _read_cell(folder: Path, key: str) -> tuple[dict[str, Any], pa.Table, pa.Tab
 
 
 def _refuse_mixture(runs: list[dict[str, Any]], column: str) -> None:
-    values = sorted({run[column] for run in runs})
-    if len(values) > 1:
-        odd = next(run["cell"] for run in runs if run[column] == values[-1])
+    """Raise ContractError where a column has several values, with the latest cell of each."""
+    latest = {run[column]: run for run in sorted(runs, key=lambda run: run["finished_at"])}
+    if len(latest) > 1:
+        told = "; ".join(
+            f"{value}: results/cells/{run['cell']}, finished {run['finished_at']}"
+            for value, run in latest.items()
+        )
         raise ContractError(
-            f"cells of different {column} cannot be fitted together: {values} (for instance "
-            f"results/cells/{odd}); delete the older cells and run snakemake again"
+            f"cells of different {column} cannot be fitted together ({told}); delete the older "
+            "cells and run snakemake again"
         )
 
 
@@ -76,7 +80,7 @@ def tables(design: Mapping[str, Any], cells: Path) -> Iterator[tuple[str, pa.Tab
         names = pa.array([key] * len(curve), contracts.CURVES.field("cell").type)
         curves.append(curve.add_column(0, contracts.CURVES.field("cell"), names))
         evaluations.append(evaluation)
-    for column in ("recipe", "data_sha256"):
+    for column in ("recipe", "data_sha256", "precision"):
         _refuse_mixture(runs, column)
     yield "runs", contracts.table(contracts.RUNS, runs)
     yield "curves", pa.concat_tables(curves).cast(contracts.CURVES)

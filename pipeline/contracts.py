@@ -172,7 +172,7 @@ POINTS = _schema(
 PREDICTIONS = _schema(
     "predictions",
     _field("law", _text, "law name"),
-    _field("flops", _f64, "FLOP budget, in the fit's convention"),
+    _field("flops", _f64, "FLOP budget, 6 N D in the fit's N"),
     _field("quantity", _text, "params | tokens | loss at the compute optimum"),
     _field("value", _f64, "parameters, tokens or nats/token"),
     _field("low", _f64, "lower end of the interval", nullable=True),

@@ -27,7 +27,7 @@ from pipeline.files import write_json
 
 RESERVED = ("cells", "corpora", "state", "trunks")  # folders of results/ that are no study
 # Of one CPU core, for the first estimate of a cell's time: exact FLOP/s and seconds per step.
-# They come from benchmarks/step.py; finished cells on this machine replace them.
+# They come from benchmarks/step.py on an AMD EPYC (Zen 5) in bf16; other processors differ.
 FLOPS_PER_SECOND, SECONDS_PER_STEP = 1.3e11, 2.5e-3
 
 
@@ -59,7 +59,12 @@ class Study:
     def budgets(self) -> list[float]:
         """FLOP budgets to plan for."""
         asked = self.config["plan"]["budgets"]
-        return [number(f"plan.budgets[{i}]", value) for i, value in enumerate(asked)]
+        budgets = [number(f"plan.budgets[{i}]", value) for i, value in enumerate(asked)]
+        for index, budget in enumerate(budgets):
+            if budget <= 0:
+                key = f"plan.budgets[{index}]"
+                raise ConfigError(key, asked[index], "is not positive", "give a number of FLOP")
+        return budgets
 
     @cached_property
     def trunks(self) -> dict[str, list[Cell]]:
@@ -83,6 +88,10 @@ def study(config: Mapping[str, Any]) -> Study:
     names = [item.name for item in evaluation]
     if len(set(names)) < len(names):
         raise ConfigError("evaluation.corpora", names, "repeats a name", "name each corpus once")
+    unique = config["grid"]["unique_tokens"]
+    if unique is not None and number("grid.unique_tokens", unique) < 1:
+        fault, cure = "is less than 1", "give a number of tokens, or null"
+        raise ConfigError("grid.unique_tokens", unique, fault, cure)
     cells = tuple(grid.cells(config, _common_fields(config, corpus, evaluation)))
     if not cells:
         fault, cure = "holds no cell", "widen grid.min_tokens and max_tokens, or the budgets"

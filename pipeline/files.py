@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+HOST = socket.gethostname()  # a file left by a killed process of another machine stays
 
 
 class atomic:  # noqa: N801 - a context manager, used like a function
@@ -14,10 +18,13 @@ class atomic:  # noqa: N801 - a context manager, used like a function
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        self.temporary = self.path.with_name(f".{self.path.name}.{HOST}-{os.getpid()}.tmp")
 
     def __enter__(self) -> Path:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.{HOST}-*.tmp"):
+            if not _alive(int(left.name.rsplit("-", 1)[1].removesuffix(".tmp"))):
+                left.unlink(missing_ok=True)
         return self.temporary
 
     def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
@@ -37,6 +44,16 @@ class atomic:  # noqa: N801 - a context manager, used like a function
                 f"could not write {self.path}: {error.strerror or error}. Nothing was left half "
                 "written; free some space or fix the permissions and run the same command again",
             ) from error
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_json(path: str | Path, value: Any) -> None:

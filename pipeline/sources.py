@@ -7,7 +7,7 @@ what used the edited module and nothing else.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -19,14 +19,27 @@ def _file(root: Path, module: str) -> Path | None:
     for candidate in (path.with_suffix(".py"), path / "__main__.py"):
         if candidate.is_file():
             return candidate
-    return None  # a package's __init__ is a registry or empty: it changes no result
+    return None  # a package's __init__ is a registry: what rules take from it stands in the rule
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _named(path: Path) -> tuple[Path, ...]:
+    """The files beside a module that it names in a string: a style, a template."""
+    texts = [node.value for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant)]
+    beside = {p.name: p for p in path.parent.iterdir() if p.is_file() and p.suffix != ".py"}
+    return tuple(beside[text] for text in texts if isinstance(text, str) and text in beside)
 
 
 @cache
 def _imported(path: Path) -> tuple[str, ...]:
     """Every module of the project that a file may import, at its top or within a function."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -34,15 +47,15 @@ def _imported(path: Path) -> tuple[str, ...]:
     return tuple(name for name in names if name.split(".")[0] == PACKAGE)
 
 
-def _reached(root: Path, module: str, seen: set[Path]) -> Iterator[Path]:
+def _reach(root: Path, module: str, seen: set[Path]) -> None:
+    """Add the files behind a module to those seen."""
     path = _file(root, module)
     if path is None or path in seen:
         return
     seen.add(path)
-    yield path
-    # What lies beside the code in its folder (a style, a template) is part of it.
+    seen.update(_named(path))
     for name in _imported(path):
-        yield from _reached(root, name, seen)
+        _reach(root, name, seen)
 
 
 def closure(root: Path, modules: Iterable[str]) -> list[str]:
@@ -54,6 +67,6 @@ def closure(root: Path, modules: Iterable[str]) -> list[str]:
     for module in modules:
         if _file(root, module) is None:
             raise FileNotFoundError(f"{module}: there is no such module under {root}")
-        list(_reached(root, module, seen))
+        _reach(root, module, seen)
     here = Path.cwd()
     return sorted(str(p.relative_to(here) if p.is_relative_to(here) else p) for p in seen)

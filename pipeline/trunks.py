@@ -29,14 +29,18 @@ class Part:
 
 
 def _recorded(folder: Path) -> list[Part]:
-    """The parts whose ledgers stand in a trunk's folder; a ledger that is no JSON is no record."""
+    """The parts whose ledgers stand in a trunk's folder; a damaged one is no record.
+
+    Neither is one whose cells were deleted: it could not be made again.
+    """
     found = []
     for ledger in sorted(folder.glob("*.json")):
         try:
             part = Part(folder.name, tuple(json.loads(ledger.read_text(encoding="utf-8"))["cells"]))
         except (ValueError, KeyError, TypeError, OSError):
             continue
-        if part.key == ledger.stem:
+        specs = [folder.parents[1] / "cells" / cell / "spec.json" for cell in part.cells]
+        if part.key == ledger.stem and all(spec.exists() for spec in specs):
             found.append(part)
     return found
 

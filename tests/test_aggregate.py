@@ -50,10 +50,12 @@ def test_every_cell_stays_in_the_tables(tmp_path):
     assert texts["cell"].to_pylist() == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("column", ["recipe", "data_sha256"])
+@pytest.mark.parametrize("column", ["recipe", "data_sha256", "precision"])
 def test_recipes_and_data_are_not_mixed(tmp_path, capsys, column):
     write_cell(tmp_path, "a")
-    write_cell(tmp_path, "b", **{column: {"recipe": 2, "data_sha256": "bb"}[column]})
+    write_cell(
+        tmp_path, "b", **{column: {"recipe": 2, "data_sha256": "bb", "precision": "bf16"}[column]}
+    )
     assert aggregated(tmp_path, ["a", "b"]) == 2
     assert f"cells of different {column}" in capsys.readouterr().err
     assert not (tmp_path / "toy").exists()

@@ -88,6 +88,7 @@ def test_batch_by_a_power_of_the_size_is_whole_sequences():
         ({"grid": {"sizes": [3]}}, "met within 1 % by no shape"),
         ({"grid": {"sizes": [1e5, 1e5]}}, "is defined twice"),
         ({"grid": {"tokens": [1e6, 1.0001e6]}}, "is defined twice"),
+        ({"grid": {"unique_tokens": 0}}, r"grid\.unique_tokens: 0 is less than 1"),
         ({"grid": {"tokens": [0]}}, r"grid\.tokens\[0\]: 0 is not positive"),
         ({"grid": {"budgets": [1e15]}}, "give exactly one of"),
         ({"grid": {"tokens": [3e4]}}, r"warmup_steps: 50 leaves no step after warmup.*29 steps"),
@@ -112,6 +113,12 @@ def test_batch_by_a_power_of_the_size_is_whole_sequences():
 def test_what_makes_no_sense_is_refused_with_its_key(changes, message):
     with pytest.raises(ConfigError, match=message):
         study(**changes)
+
+
+def test_a_budget_that_buys_nothing_is_refused():
+    assert study(plan={"budgets": ["1e15"]}).budgets == [1e15]
+    with pytest.raises(ConfigError, match=r"plan\.budgets\[1\]: -1 is not positive"):
+        _ = study(plan={"budgets": [1e15, -1]}).budgets
 
 
 def test_a_study_cannot_take_a_folder_of_the_results():

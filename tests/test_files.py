@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -57,6 +59,21 @@ def test_a_really_full_disk(tmp_path):
     with pytest.raises(OSError, match="No space left"):
         write()
     assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    path = tmp_path / "table"
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    dead = tmp_path / f".table.{files.HOST}-{int(done.stdout)}.tmp"
+    living = tmp_path / f".table.{files.HOST}-{os.getppid()}.tmp"
+    elsewhere = tmp_path / f".table.other-{int(done.stdout)}.tmp"
+    for left in (dead, living, elsewhere):
+        left.touch()
+    with files.atomic(path) as temporary:
+        temporary.write_text("new")
+    assert set(os.listdir(tmp_path)) == {"table", living.name, elsewhere.name}
 
 
 def test_json_and_copies(tmp_path):

@@ -31,6 +31,15 @@ def test_all_that_a_module_imports_is_part_of_it(tmp_path, monkeypatch):
     assert set(both) - set(found) == {os.path.join("pipeline", "laws", "kaplan.py")}
 
 
+def test_a_file_beside_a_module_that_it_names_is_part_of_it(tmp_path):
+    write(tmp_path, frame='STYLE = "a.mplstyle"\n', page="from pipeline import frame\n", other="")
+    for name in ("a.mplstyle", "b.mplstyle"):
+        (tmp_path / "pipeline" / name).touch()
+    found = sources.closure(tmp_path, ["pipeline.page"])
+    assert [os.path.basename(path) for path in found] == ["a.mplstyle", "frame.py", "page.py"]
+    assert len(sources.closure(tmp_path, ["pipeline.other"])) == 1
+
+
 def test_outside_the_current_folder_paths_are_absolute(tmp_path, monkeypatch):
     write(tmp_path, fit="")
     (tmp_path / "elsewhere").mkdir()

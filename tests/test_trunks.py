@@ -20,6 +20,9 @@ def record(results, part: Part) -> None:
     path = results / "trunks" / part.trunk / f"{part.key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"cells": list(part.cells)}))
+    for key in part.cells:
+        (results / "cells" / key).mkdir(parents=True, exist_ok=True)
+        (results / "cells" / key / "spec.json").touch()
 
 
 def planned(cells, results):
@@ -47,6 +50,14 @@ def test_a_removed_token_count_changes_no_part(tmp_path):
     first = planned(cells, tmp_path)[cells[0].key]
     record(tmp_path, first)
     assert planned(cells[:1], tmp_path) == {cells[0].key: first}
+
+
+def test_a_part_whose_cells_were_deleted_is_no_record(tmp_path):
+    old, new = cell(1_000_000), cell(2_000_000)
+    part = planned([old, new], tmp_path)[old.key]
+    record(tmp_path, part)
+    (tmp_path / "cells" / old.key / "spec.json").unlink()
+    assert planned([new], tmp_path)[new.key].cells == (new.key,)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"cells": ["other"]}'])

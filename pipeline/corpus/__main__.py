@@ -43,7 +43,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         command.add_argument(
             "--workers",
             type=int,
-            default=len(os.sched_getaffinity(0)),
+            default=os.cpu_count(),
             help="threads that encode (default: the processors at hand)",
         )
     found = parser.parse_args(argv)

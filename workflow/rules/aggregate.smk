@@ -3,7 +3,11 @@
 
 rule aggregate_runs:
     input:
-        [f"results/cells/{cell.key}/run.parquet" for cell in STUDY.cells],
+        expand(
+            "results/cells/{cell}/{table}.parquet",
+            cell=STUDY.by_key,
+            table=("run", "curve", "evaluation"),
+        ),
         code=modules("pipeline.aggregate"),
     output:
         "results/{study}/runs.parquet",

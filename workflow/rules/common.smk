@@ -1,4 +1,5 @@
 # The study behind the config, and what the rules share: paths, code inputs, definitions.
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ RESULTS = Path("results")
 FIT_FILES = ("parameters.parquet", "bootstrap.parquet", "points.parquet", "card.json")
 
 # Jobs run the interpreter that snakemake runs in, also where no environment is activated.
-shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 try:
     STUDY = study(complete(config))
@@ -27,6 +28,10 @@ except ConfigError as error:
 
 PLANNED = [law for law in FITTED if law in SURFACES]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
+# How training runs here; in the command and not in params, since it changes no result.
+MACHINE = "--device {device} --checkpoint-seconds {checkpoint_seconds}".format(
+    **STUDY.config["training"]
+)
 # Cell key -> the part of its trunk that trains it, or has trained it.
 PARTS = trunks.parts(STUDY, RESULTS)
 PARTS_BY_KEY = {(part.trunk, part.key): part for part in PARTS.values()}

@@ -28,4 +28,4 @@ rule tokenize_evaluation:
     shell:
         "python -m pipeline.corpus evaluation "
         "results/corpora/{wildcards.corpus}/evaluation/{wildcards.text}/definition.json "
-        "--tokenizer {input.tokenizer} --out {output.manifest} > {log} 2>&1"
+        "--tokenizer {input.tokenizer} --out {output.manifest} --workers {threads} > {log} 2>&1"

@@ -28,7 +28,7 @@ for name in DRAWN:
 rule index_figures:
     input:
         expand("figures/{{study}}/{figure}.svg", figure=DRAWN),
-        captions=[f"{workflow.basedir}/workflow/report/{name}.rst" for name in DRAWN],
+        captions=[f"{workflow.basedir}/workflow/report/{name}.rst" for name in (*DRAWN, "workflow")],
         runs="results/{study}/runs.parquet",
         predictions="results/{study}/predictions.parquet",
         fits=fits(FITTED),
@@ -41,6 +41,7 @@ rule index_figures:
     params:
         title=STUDY.title,
         laws=FITTED,
+        headings=digest([(FIGURES[name].title, FIGURES[name].category) for name in DRAWN]),
         figures=[f"figures/{STUDY.name}/{name}.svg" for name in DRAWN],
     shell:
         "python -m pipeline.figures.index --title {params.title:q} --runs {input.runs} "

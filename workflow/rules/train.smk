@@ -12,12 +12,9 @@ rule train_trunk:
     priority: by_flops
     params:
         specs=lambda w: [f"results/cells/{cell}/spec.json" for cell in part_cells(w)],
-        device=STUDY.config["training"]["device"],
-        seconds=STUDY.config["training"]["checkpoint_seconds"],
     shell:
         "python -m pipeline.train trunk --specs {params.specs} --corpus {input.corpus} "
-        "--state results/state --out {output} --threads {threads} --device {params.device} "
-        "--checkpoint-seconds {params.seconds} > {log} 2>&1"
+        "--state results/state --out {output} --threads {threads} {MACHINE} > {log} 2>&1"
 
 
 rule train_cell:
@@ -31,11 +28,7 @@ rule train_cell:
     log:
         "logs/train_cell/{cell}.log",
     priority: by_flops
-    params:
-        device=STUDY.config["training"]["device"],
-        seconds=STUDY.config["training"]["checkpoint_seconds"],
     shell:
         "python -m pipeline.train cell --spec results/cells/{wildcards.cell}/spec.json "
         "--corpus {input.corpus} --state results/state --out results/cells/{wildcards.cell} "
-        "--threads {threads} --device {params.device} "
-        "--checkpoint-seconds {params.seconds} > {log} 2>&1"
+        "--threads {threads} {MACHINE} > {log} 2>&1"
