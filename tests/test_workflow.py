@@ -295,3 +295,9 @@ def test_a_second_snakemake_is_refused(tmp_path):
     assert re.search(r"cannot be locked|LockException", printed)
     printed, _ = first.communicate(timeout=120)
     assert first.returncode == 0, printed
+
+
+def test_a_folder_with_a_space_in_its_name_works(tmp_path):
+    project = Project.make(tmp_path / "my study")
+    status, printed = project.snakemake("results/tiny/runs.parquet")
+    assert status == 0, printed
