@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models
 from training_data import cell, make_corpus, write_spec
 
 from pipeline import contracts
@@ -150,6 +151,21 @@ def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert results.read()[0]
+
+
+def test_the_standard_error_takes_documents_where_the_tokenizer_marks_their_end(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"<|endoftext|>": 3, "a": 0}, unk_token="a"))
+    made, found = cell(evaluate=("other-1",)), {}
+    for marked in (False, True):
+        results = Results(tmp_path / str(marked), made)
+        if marked:
+            tokenizer.save(str(results.manifest.with_name("tokenizer.json")))
+        (run, *curve), [score] = results.publish().read()
+        found[marked] = [(row["val_loss"], row["val_loss_se"]) for row in curve]
+        found[marked] += [(run["loss"], run["loss_se"]), (score["loss"], score["loss_se"])]
+    for (loss, by_window), (same, by_document) in zip(found[False], found[True]):
+        assert loss == same
+        assert by_window != by_document
 
 
 def test_another_text_to_score_on_does_not_retrain(tmp_path):

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_data import cell, make_corpus, write_corpus
 
-from pipeline.training.data import Batches, TokenStream, open_split
+from pipeline.corpus import bpe, encode, synthetic
+from pipeline.training.data import Batches, TokenStream, end_of_text, open_split
+from pipeline.training.evaluation import DocumentLosses
 from pipeline.training.inputs import InputError
 
 CPU = torch.device("cpu")
@@ -26,6 +28,26 @@ def test_windows_cross_shards_as_if_there_were_one(lengths, data):
     starts = data.draw(st.lists(st.integers(0, total - length), min_size=1, max_size=4))
     expected = [list(range(start, start + length)) for start in starts]
     assert stream(*lengths).windows(starts, length).tolist() == expected
+
+
+def test_the_end_of_text_is_that_of_the_corpus_tokenizer(tmp_path):
+    manifest = tmp_path / "manifest.parquet"
+    assert end_of_text(manifest) is None
+    path = str(tmp_path / "tokenizer.json")
+    synthetic.tokenizer(7).save(path)
+    assert end_of_text(manifest) is None
+    bpe.trained(["a rose is a rose is a rose and others are not" * 9], 262).save(path)
+    assert end_of_text(manifest) == 261
+
+
+def test_documents_of_a_built_corpus_are_told_by_their_end(tmp_path):
+    tokenizer = bpe.trained(["a rose is a rose is a rose and others are not" * 9], 262)
+    texts = [("validation", text) for text in (b"a rose is a rose", b"and", b"others are not")]
+    [piece] = encode.encoded(texts, tokenizer, encode.encoder(tokenizer), 1)
+    losses = DocumentLosses(bpe.end_of_text(tokenizer))
+    losses.add(piece.tokens[:-1], np.ones(len(piece.tokens) - 1))
+    lengths = [len(tokenizer.encode(text.decode()).ids) + 1 for _, text in texts]
+    assert losses.counts == [lengths[0] - 1, *lengths[1:]]
 
 
 def starts_of(batches, steps):

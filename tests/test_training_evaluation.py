@@ -7,8 +7,9 @@ import pytest
 import torch
 from training_data import VOCAB, cell
 
+from pipeline.training import evaluation as module
 from pipeline.training.data import TokenStream
-from pipeline.training.evaluation import cluster_mean, evaluate, position_bins
+from pipeline.training.evaluation import cluster_mean, evaluate, position_bins, rows_at_once
 from pipeline.training.learner import Learner
 
 CPU = torch.device("cpu")
@@ -88,3 +89,94 @@ def test_evaluation_uses_no_dropout_and_leaves_training_on():
     model = learner(dropout=0.5)
     assert evaluate(model, ids(100), 16) == evaluate(model, ids(100), 16)
     assert model.module.training
+
+
+END = VOCAB - 1
+
+
+def documents(lengths, seed=0):
+    """A stream of documents, each of its own few symbols, and END behind each."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for index, length in enumerate(lengths):
+        few = rng.integers(0, END, 1 + index % 4)
+        parts += [rng.choice(few, length - 1), [END]]
+    return np.concatenate(parts).astype(np.uint16)
+
+
+def token_losses(model, ids, context):
+    """The loss of each token but the first, window by window; shape (len(ids) - 1,)."""
+    text, found = torch.from_numpy(ids.astype(np.int64)), []
+    for start in range(0, len(ids) - 1, context):
+        window = text[start : start + context + 1][None]
+        found.append(model.module.losses(window[:, :-1], window[:, 1:])[0].double())
+    return torch.cat(found).detach().numpy()
+
+
+def sharp():
+    """A model with large weights, so that its loss differs much from text to text."""
+    model = learner()
+    model.load([4 * model.master], 0)
+    return model
+
+
+@pytest.mark.parametrize("rows", [1, 3, 64])
+@pytest.mark.parametrize("begins_with_an_end", [False, True])
+def test_the_error_is_that_between_documents(monkeypatch, rows, begins_with_an_end):
+    monkeypatch.setitem(module.MICRO_TOKENS, "cpu", 16 * rows)
+    # One document is no more than its end.
+    lengths = np.append(np.random.default_rng(3).integers(40, 200, 19), 1)
+    model, text = sharp(), documents(lengths)
+    if begins_with_an_end:
+        text = np.insert(text, 0, END)
+    score = evaluate(model, TokenStream((text,), END), 16)
+    # Jackknife over documents, found by their lengths: another way to the same error.
+    losses = token_losses(model, text, 16)
+    skipped = 0 if begins_with_an_end else 1
+    ends = np.cumsum(lengths) - skipped
+    starts = np.append(0, ends[:-1])
+    sums = np.array([losses[a:b].sum() for a, b in zip(starts, ends)])
+    assert ends[-1] == len(losses)
+    mean = losses.mean()
+    expected = np.sqrt(20 / 19 * ((sums - mean * (ends - starts)) ** 2).sum()) / len(losses)
+    assert score.loss == pytest.approx(mean, rel=1e-6)
+    assert score.se == pytest.approx(expected, rel=1e-5)
+    without = (losses.sum() - sums) / (len(losses) - (ends - starts))
+    jackknife = np.sqrt(19 / 20 * ((without - without.mean()) ** 2).sum())
+    assert score.se == pytest.approx(jackknife, rel=0.1)
+
+
+def test_documents_err_more_than_windows_and_leave_the_loss_alone():
+    model, text = sharp(), documents([160] * 20)
+    by_document = evaluate(model, TokenStream((text,), END), 16)
+    by_window = evaluate(model, TokenStream((text,)), 16)
+    assert by_document.loss == by_window.loss
+    assert by_document.by_position == by_window.by_position
+    assert by_document.se > 1.5 * by_window.se
+
+
+def test_a_single_document_falls_back_to_windows():
+    model, text = sharp(), documents([400])
+    scores = [evaluate(model, TokenStream((text,), end), 16) for end in (None, END, VOCAB)]
+    assert scores[0] == scores[1] == scores[2]
+    totals = np.add.reduceat(token_losses(model, text, 16), range(0, 399, 16))
+    counts = np.append(np.full(24, 16), 15)
+    mean = totals.sum() / 399
+    expected = np.sqrt(25 / 24 * ((totals - mean * counts) ** 2).sum()) / 399
+    assert scores[0].se == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_large_vocabulary_is_scored_in_smaller_pieces(monkeypatch):
+    model, stream, sizes = learner(), ids(16 * 12 + 1), []
+    whole, plain = evaluate(model, stream, 16), model.module.losses
+
+    def losses(tokens, targets):
+        sizes.append(len(tokens))
+        return plain(tokens, targets)
+
+    monkeypatch.setattr(model.module, "losses", losses)
+    monkeypatch.setitem(module.LOGITS, "cpu", 5 * 16 * VOCAB)
+    assert evaluate(model, stream, 16).loss == pytest.approx(whole.loss, rel=1e-6)
+    assert sizes == [5, 5, 2]
+    monkeypatch.setitem(module.LOGITS, "cpu", VOCAB)
+    assert rows_at_once(model, 16) == 1

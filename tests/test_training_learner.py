@@ -7,7 +7,7 @@ from training_data import VOCAB, cell, chain
 from pipeline.model import Transformer
 from pipeline.training import learner as module
 from pipeline.training.data import Batches, TokenStream
-from pipeline.training.learner import Learner, resolve_precision
+from pipeline.training.learner import Learner, dropout_seed, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -79,6 +79,15 @@ def test_going_on_from_arrays_is_the_same_run(precision, dropout):
     rest = [resumed.step(*stream(s), 1.0, s).item() for s in range(9, 20)]
     assert rest == losses[9:]
     assert torch.equal(resumed.master, whole.master)
+
+
+def test_dropout_takes_any_seed_and_differs_by_seed_and_step():
+    largest = 2**63 - 1
+    first, _ = train(cell(dropout=0.2, seed=largest), steps=2)
+    assert torch.isfinite(first.master).all()
+    drawn = {dropout_seed(seed, step) for seed in (0, 1, 11, largest, 2**70) for step in range(200)}
+    assert len(drawn) == 1000
+    assert max(drawn) < 2**63
 
 
 def test_small_pieces_of_a_batch_give_its_gradient(monkeypatch):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline import contracts
 from pipeline.cells import Cell
+from pipeline.corpus import CorpusError, bpe
 from pipeline.training.inputs import InputError
 
 BLOCK = 1 << 16  # tokens cut from the shards in one go, at least a step's
@@ -20,9 +21,13 @@ BLOCK = 1 << 16  # tokens cut from the shards in one go, at least a step's
 
 @dataclass(frozen=True)
 class TokenStream:
-    """The shards of one split, memory-mapped, read as one stream of token ids."""
+    """The shards of one split, memory-mapped, read as one stream of token ids.
+
+    ``end_of_text`` is the id behind each document; None where the text has no such token.
+    """
 
     shards: tuple[np.ndarray, ...]
+    end_of_text: int | None = None
 
     @property
     def offsets(self) -> list[int]:
@@ -46,7 +51,16 @@ class TokenStream:
         return found
 
 
-def open_split(manifest: str | Path, split: str) -> TokenStream:
+def end_of_text(manifest: Path) -> int | None:
+    """Id of the token behind each document of a corpus; None where its tokenizer knows none."""
+    path = manifest.with_name("tokenizer.json")
+    try:
+        return bpe.end_of_text(bpe.loaded(path)) if path.exists() else None
+    except CorpusError:
+        return None
+
+
+def open_split(manifest: str | Path, split: str, end_of_text: int | None = None) -> TokenStream:
     """Map the shards of a split; raises InputError where one is missing or cut short."""
     manifest = Path(manifest)
     try:
@@ -69,7 +83,7 @@ def open_split(manifest: str | Path, split: str) -> TokenStream:
             shards.append(np.memmap(path, dtype, "r"))
     if not shards:
         raise InputError(f"{manifest}: the split {split!r} holds no tokens; give the corpus more")
-    return TokenStream(tuple(shards))
+    return TokenStream(tuple(shards), end_of_text)
 
 
 @lru_cache(maxsize=2)

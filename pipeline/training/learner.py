@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
     except OSError:
         return "fp32"
     return "bf16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "fp32"
+
+
+def dropout_seed(seed: int, step: int) -> int:
+    """A seed in [0, 2^63), within PyTorch's range whatever the cell's seed; differs by step."""
+    digest = hashlib.blake2b(f"{seed} {step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % 2**63
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class Learner:
         after a resume. The gradient norm before clipping is left in ``norm``.
         """
         if self.cell.dropout:
-            torch.manual_seed((self.cell.seed << 40) + index)
+            torch.manual_seed(dropout_seed(self.cell.seed, index))
         loss = self.backward(tokens, targets)
         with torch.no_grad():
             self.norm = torch.linalg.vector_norm(self.gradient)

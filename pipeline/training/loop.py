@@ -19,7 +19,7 @@ from pipeline import accounting
 from pipeline.cells import Cell
 from pipeline.training import checkpoints
 from pipeline.training.allocation import keep_freed_memory
-from pipeline.training.data import Batches, TokenStream, open_split
+from pipeline.training.data import Batches, TokenStream, end_of_text, open_split
 from pipeline.training.evaluation import Score, evaluate
 from pipeline.training.inputs import CorpusFacts
 from pipeline.training.interruption import Stopped, StopRequest
@@ -79,7 +79,8 @@ class Trainer:
         self.cell = cell
         self.restart()
         self.batches = Batches(open_split(corpus.manifest, "train"), cell, self.device)
-        self.validation = open_split(corpus.manifest, "validation")
+        self.end_of_text = end_of_text(corpus.manifest)
+        self.validation = open_split(corpus.manifest, "validation", self.end_of_text)
         self.evaluation_seconds, self._said = 0.0, time.monotonic()
 
     def restart(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -174,7 +175,8 @@ def _score(done: Finished, cell: Cell, trainer: Trainer, texts: Mapping[str, Cor
     """Score the trainer's present model on the cell's texts that lack a score."""
     begun = time.monotonic()
     for text in finished.unscored(done, cell, texts):
-        score: Score = trainer.score(open_split(text.manifest, "evaluation"))
+        stream = open_split(text.manifest, "evaluation", trainer.end_of_text)
+        score: Score = trainer.score(stream)
         row = {
             "corpus": text.name, "loss": score.loss, "loss_se": score.se, "tokens": score.tokens,
             "bits_per_byte": text.bits_per_byte(score.loss, "evaluation"),
@@ -197,9 +199,11 @@ def _revived(done: Finished, cell: Cell, corpus: CorpusFacts, machine: Machine) 
 
 
 def _peak_memory(device: torch.device) -> int:
+    """Bytes: of the GPU's memory where training ran on one, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
 def _device_name(device: torch.device) -> str:
