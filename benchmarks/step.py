@@ -1,6 +1,6 @@
 """Speed of the training step per model size, fast path beside plain path, in interleaved turns.
 
-    python benchmarks/step.py [--turns 7] [--tokens 1024] [--sizes 1.5k 98k]
+    python benchmarks/step.py [--turns 7] [--context 32] [--tokens 1024] [--sizes 1.5k 98k]
 
 Prints, for each size and precision: tokens per CPU-second, FLOP/s (attention and head included),
 their share of the largest matmul rate measured in the same run, and the ratio to the plain path
@@ -38,7 +38,7 @@ def cell(shape: Shape, vocab: int, context: int, batch: int) -> Cell:
         corpus="none", family="transformer", n_layer=shape.n_layer, d_model=shape.d_model,
         d_ff=shape.d_ff, n_head=shape.n_head, context=context, vocab_size=vocab, dropout=0.0,
         tokens=1000 * batch, unique_tokens=None, batch_tokens=batch, steps=1000,
-        lr=0.2 / shape.d_model, lr_embedding=0.02, schedule="wsd", warmup_steps=50,
+        lr=0.2 / shape.d_model, lr_embedding=0.64 / shape.d_model, schedule="wsd", warmup_steps=50,
         cooldown_steps=200, final_lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, clip=1.0,
         precision="auto", seed=0, recipe=1, evaluations_per_octave=1, evaluate=(),
     )  # fmt: skip
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.1, help="CPU seconds of a turn")
     parser.add_argument("--tokens", type=int, default=1024, help="tokens per step")
-    parser.add_argument("--context", type=int, default=128)
+    parser.add_argument("--context", type=int, default=32)
     parser.add_argument("--vocab", type=int, default=512)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--default-allocation", action="store_true", help="leave malloc alone")
@@ -103,6 +103,7 @@ def main() -> None:
     peaks = matmul_peaks(options.turns)
     print(f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}")
     print("matmul peak: " + ", ".join(f"{k} {v / 1e9:.0f} GFLOP/s" for k, v in peaks.items()))
+    print(f"context {options.context}, vocabulary {options.vocab}, {options.tokens} tokens a step")
     print(f"{'size':>6} {'path':>10} {'tok/CPU-s':>10} {'GFLOP/s':>8} {'of peak':>8} {'ratio':>6}")
     for name in options.sizes:
         flops = accounting.exact_flops_per_token(SIZES[name], options.vocab, options.context)
