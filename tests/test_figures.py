@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from pipeline import contracts
 from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES, TABLES, drawable, frame, index
 from pipeline.figures.data import Data, load, state
@@ -194,6 +196,7 @@ def prose(figure: Figure) -> list[Text]:
     legends = [*figure.legends]
     for axes in figure.axes:
         found += [axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title]
+        found += [text for text in axes.texts if r"\dfrac" in text.get_text()]
         legends += [child for child in axes.get_children() if isinstance(child, Legend)]
     for legend in legends:
         found += [*legend.get_texts(), legend.get_title()]
@@ -268,6 +271,39 @@ def test_the_line_is_the_stored_law(paths):
     assert "7 runs" in title
 
 
+def test_formula_and_numbers_start_at_the_axes_left_edge(paths):
+    for name in ("kaplan_surface", "chinchilla_surface", "loss_vs_params", "loss_vs_compute"):
+        figure = frame.render(draw_of(name), loaded(name, paths["toy"]))
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        formula = next(text for text in axes.texts if r"\dfrac" in text.get_text())
+        numbers = axes._left_title.get_window_extent()
+        assert formula.get_window_extent().x0 == pytest.approx(axes.bbox.x0, abs=3), name
+        assert numbers.x0 == pytest.approx(axes.bbox.x0, abs=3), name
+        assert formula.get_window_extent().y0 > numbers.y1, name
+
+
+def test_allocation_counts_6nd_whatever_the_fits_took_for_compute(paths, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(paths["toy"].folder, study)
+    exact = {run["cell"]: run["flops_exact"] for run in loaded("allocation", paths["toy"]).runs}
+    for folder in (study / "fits").iterdir():
+        card = json.loads((folder / "card.json").read_text())
+        card["convention"]["flops"] = "flops_exact"
+        (folder / "card.json").write_text(json.dumps(card))
+        points = contracts.read(folder / "points.parquet", contracts.POINTS).to_pylist()
+        counted = [row | {"flops": exact[row["cell"]]} for row in points]
+        contracts.write(folder / "points.parquet", counted, contracts.POINTS)
+    data = loaded("allocation", figure_data.Paths(study))
+    figure = frame.render(draw_of("allocation"), data)
+    counts = [6 * run["params"] * run["tokens"] for run in data.runs if run["included"]]
+    for axes in figure.axes:
+        assert axes.get_xlabel() == "compute $C = 6ND$ (FLOP)"
+        measured = axes.patches[0]
+        ends = measured.get_x(), measured.get_x() + measured.get_width()
+        assert ends == pytest.approx((min(counts), max(counts)))
+
+
 def test_frontier_keeps_what_no_cheaper_evaluation_reached():
     from pipeline.figures.learning_curves import frontier
 
@@ -294,7 +330,8 @@ def test_trunks_are_drawn_once_and_branches_leave_them(paths):
 def test_labels_at_line_ends_do_not_touch(paths):
     figure = frame.render(draw_of("loss_vs_params"), loaded("loss_vs_params", paths["wide"]))
     figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    labels = [text for text in figure.axes[0].texts if r"\dfrac" not in text.get_text()]
+    boxes = [text.get_window_extent() for text in labels]
     assert len(boxes) == 8  # seven token counts and their title
     for one, other in itertools.combinations(boxes, 2):
         assert not one.overlaps(other)

@@ -7,7 +7,7 @@ from law_data import TRUTH, arrays, drawn, toy
 from pipeline import fit as fit_stage
 from pipeline.contracts import ContractError
 from pipeline.laws import law
-from pipeline.laws.band import band, interval, optimum_bands, read
+from pipeline.laws.band import band, optimum_bands, read
 from pipeline.laws.estimate import Options, fit
 
 OPTIONS = Options(bootstraps=200, starts=64)
@@ -19,22 +19,6 @@ def folder(tmp_path):
     found = fit(law("kaplan"), toy(), OPTIONS)
     fit_stage.write(found, len(found.runs), "params", "flops_6nd", tmp_path)
     return tmp_path
-
-
-def test_interval_is_central_and_per_column():
-    samples = np.stack([np.arange(101.0), 2 * np.arange(101.0)], axis=1)
-    low, high = interval(samples, 0.9)
-    np.testing.assert_allclose(low, [5, 10])
-    np.testing.assert_allclose(high, [95, 190])
-
-
-def test_interval_needs_defined_samples():
-    samples = np.tile(np.arange(100.0)[:, None], 2)
-    samples[:6, 1] = np.nan  # more than the 5 % beyond one end
-    low, high = interval(samples, 0.9)
-    assert np.isfinite([low[0], high[0]]).all()
-    assert np.isnan([low[1], high[1]]).all()
-    assert np.isnan(interval(samples[:9], 0.9)[0]).all()
 
 
 def test_band_of_a_power_law_with_known_replicates():

@@ -8,7 +8,7 @@ from law_data import TRUTH, drawn, runs, toy
 
 from pipeline.laws import LAWS, law
 from pipeline.laws.base import Runs, Status
-from pipeline.laws.estimate import Options, fit, largest, percentiles
+from pipeline.laws.estimate import Options, fit, largest
 
 QUICK = Options(bootstraps=60, starts=64)
 every_law = pytest.mark.parametrize("name", LAWS)
@@ -189,7 +189,10 @@ def test_nearly_equal_runs_are_held_out_together():
     assert largest(order[:1], 0.5).tolist() == [False]
 
 
-def test_percentiles_are_central():
-    sample = np.arange(101.0)
-    assert percentiles(sample, 0.9) == pytest.approx((5.0, 95.0))
-    assert percentiles(sample[:9], 0.9) is None
+@pytest.mark.parametrize("name", ["kaplan", "power_params"])
+def test_without_resamples_values_stand_alone(name):
+    asked = fit(law(name), toy(), QUICK)
+    found = fit(law(name), toy(), replace(QUICK, bootstraps=0))
+    assert found.values == asked.values
+    assert found.intervals == dict.fromkeys(found.values)
+    assert {len(sample) for sample in found.replicates.values()} == {0}

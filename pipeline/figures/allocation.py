@@ -22,11 +22,11 @@ def draw(figure: Figure, data: Data) -> None:
     """Two panels; solid and shaded where compute was measured, dashed beyond."""
     figure.set_size_inches(frame.WIDE, 3.0)
     left, right = figure.subplots(1, 2)
-    flops = [row["flops"] for fit in data.fits.values() for row in fit.points]
+    # An optimum splits C = 6ND, whatever C the laws of compute were fitted to.
+    flops = [6 * row["params"] * row["tokens"] for fit in data.fits.values() for row in fit.points]
     plans = [row["flops"] for row in data.predictions if row["law"] in data.fits]
     low, high = (min(flops), max(flops)) if flops else (1.0, 10.0)
     limits = scales.padded([low, high, *plans, high * 10], 0.04)
-    column = next(iter(data.fits.values())).column("flops")
     for axes, quantity in ((left, "params"), (right, "tokens")):
         axes.set_label(quantity)
         axes.axvspan(low, high, color=MEASURED, lw=0, zorder=0)
@@ -38,7 +38,7 @@ def draw(figure: Figure, data: Data) -> None:
         axes.plot(
             grid, rule if quantity == "params" else RATIO * rule, color=marks.INK, lw=0.8, ls=":"
         )
-        scales.flops_axis(axes, "x", scales.FLOPS[column])
+        scales.flops_axis(axes, "x", scales.FLOPS["flops_6nd"])
     scales.count_axis(left, "y", "optimal parameters $N^*$")
     scales.count_axis(right, "y", "optimal training tokens $D^*$")
     figure.legend(handles=_handles(data), loc="outside upper left", ncols=3)
@@ -48,7 +48,7 @@ def draw(figure: Figure, data: Data) -> None:
 def _law(
     axes: Axes, data: Data, law: str, quantity: str, spans: tuple[float, float, float, float]
 ) -> None:
-    fit, colour = data.fits[law], marks.law_colour(law, tuple(data.fits))
+    fit, colour = data.fits[law], marks.law_colour(law)
     start, low, high, stop = spans
     grid = np.geomspace(start, stop, 200)
     best = fit.optimum(grid)
@@ -73,7 +73,7 @@ def _law(
 def _handles(data: Data) -> list[Any]:
     handles: list[Any] = []
     for law, fit in data.fits.items():
-        colour = marks.law_colour(law, tuple(data.fits))
+        colour = marks.law_colour(law)
         handles.append(Line2D([], [], color=colour, lw=1.6, label=f"{law} ({fit.runs} runs)"))
     handles += [
         marks.band_handle(next(iter(data.fits.values())), marks.GREY),

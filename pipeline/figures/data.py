@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,15 @@ def estimate(value: float, low: float | None, high: float | None) -> str:
         places = min(max(1 - math.floor(math.log10(width)), 0), 5)
         return f"${value:.{places}f}$ [{low:.{places}f}, {high:.{places}f}]"
     return f"${number(value)}$ [${number(low)}$, ${number(high)}$]"
+
+
+class Backtest(NamedTuple):
+    """How a law fitted without the largest runs predicts them, in percent of the observed loss."""
+
+    runs: int
+    mape: float  # mean absolute error
+    worst: float
+    bias: float  # mean error, predicted less observed
 
 
 @dataclass(frozen=True)
@@ -92,12 +101,10 @@ class FittedLaw:
         return self.saved.level
 
     @property
-    def r_squared(self) -> float:
-        """Share of the variance of log loss that the fit explains; NaN without variance."""
-        observed = np.log([row["observed"] for row in self.points])
-        residual = np.array([row["residual"] for row in self.points])
-        total = float(((observed - observed.mean()) ** 2).sum()) if len(observed) > 1 else 0.0
-        return 1.0 - float((residual**2).sum()) / total if total > 0 else math.nan
+    def r_squared(self) -> float | None:
+        """Share of the variance of log loss that the fit explains; None without variance."""
+        r2: float | None = self.saved.card["quality"]["r2"]
+        return r2
 
     @property
     def doubts(self) -> list[str]:
@@ -120,19 +127,21 @@ class FittedLaw:
         """The column of the runs table that stands for params, tokens or flops in this fit."""
         return self.saved.card["convention"][variable]
 
-    def backtest(self) -> tuple[int, float, float] | None:
-        """(runs held out, mean |error|, mean error) of the backtest, as ratios; None without one.
-
-        The error of one run is predicted over observed loss, less one.
-        """
-        errors = [
-            row["backtest"] / row["observed"] - 1.0
-            for row in self.points
-            if row["held_out"] and row["backtest"] is not None and math.isfinite(row["backtest"])
-        ]
-        if not errors:
+    @property
+    def backtest(self) -> Backtest | None:
+        """The backtest on the card; None where too few runs were left to fit."""
+        test = self.saved.card["backtest"]
+        if test["mape"] is None:
             return None
-        return len(errors), float(np.mean(np.abs(errors))), float(np.mean(errors))
+        return Backtest(len(test["held_out"]), test["mape"], test["max"], test["bias"])
+
+    def misses(self) -> dict[str, float]:
+        """Absolute error on each held-out run by cell, in percent of the observed loss."""
+        return {
+            row["cell"]: 100.0 * abs(row["backtest"] / row["observed"] - 1.0)
+            for row in self.points
+            if row["held_out"] and row["backtest"] is not None
+        }
 
     def loss(self, **inputs: Floats) -> Floats:
         """The fitted line at ``inputs`` (params, tokens or flops, each (n,)), in nats/token."""

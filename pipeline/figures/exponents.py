@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 from pipeline.figures import frame, marks
 from pipeline.figures.data import UNUSABLE, Data, estimate
 
-# law -> parameter -> (value, source): Kaplan's tables 5 and 2, Hoffmann's eq. 10
 COLUMNS = {"value": 0.0, "runs": 0.42, "published": 0.53}  # where the table's columns start
 
 
@@ -26,7 +25,7 @@ def draw(figure: Figure, data: Data) -> None:
     for index, (law, parameter, row) in enumerate(rows):
         known = math.isfinite(row["value"]) and row["status"] not in UNUSABLE
         if known:
-            colour = marks.law_colour(law, tuple(data.fits))
+            colour = marks.law_colour(law)
             axes.plot(row["value"], index, "o", color=colour, ms=5, gid=f"{law}.{parameter.name}")
             if row["low"] is not None and row["high"] is not None:
                 axes.plot([row["low"], row["high"]], [index, index], color=colour, lw=2)

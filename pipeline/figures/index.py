@@ -108,12 +108,13 @@ def backtest_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
     """How each law, fitted without its largest runs, predicted them."""
     rows = []
     for fit in fits:
-        tested = fit.backtest()
+        tested, r2 = fit.backtest, fit.r_squared
         rows.append({
-            "law": fit.law.name, "runs": fit.runs, "r_squared": f"{fit.r_squared:.4f}",
-            "held_out": tested[0] if tested else 0,
-            "error": f"{100 * tested[1]:.2f} %" if tested else "too few runs",
-            "bias": signed(tested[2]) if tested else "",
+            "law": fit.law.name, "runs": fit.runs, "r_squared": "" if r2 is None else f"{r2:.4f}",
+            "held_out": tested.runs if tested else 0,
+            "error": f"{tested.mape:.2f} %" if tested else "too few runs",
+            "worst": f"{tested.worst:.2f} %" if tested else "",
+            "bias": signed(tested.bias) if tested else "",
         })  # fmt: skip
     return rows
 
@@ -181,7 +182,8 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
         title=title, front=caption("workflow"), facts=facts(data.runs),
         categories=by_category(figures), links=links, parameters=exponent_rows(data.fits.values()),
         backtests=backtest_rows(data.fits.values()),
-        verdict=verdict(surfaces) if surfaces else "", plans=plan_rows(data.predictions),
+        verdict=verdict(surfaces).splitlines() if surfaces else [],
+        plans=plan_rows(data.predictions),
         failures=[run for run in data.runs if state(run) != "included"],
         runs=data.runs, state=state, count=count,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def draw(figure: Figure, data: Data) -> None:
         grid = np.geomspace(low, high, 200)
         marks.band(axes, grid, fit.band(flops=grid), marks.GREY)
         axes.plot(grid, fit.loss(flops=grid), color=marks.INK, zorder=3)
-    marks.strip(figure, axes, fit, 1)
+    marks.strip(axes, fit, 1)
     marks.doubts(figure, {LAW: fit}, 62)
     marks.legend_below(axes, _handles(data, fit), 3)
     colours.key(figure, (axes,))

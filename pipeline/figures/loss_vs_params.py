@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from pipeline.figures import axes, frame, marks
+from pipeline.figures import axes, frame
 from pipeline.figures.data import Data
 from pipeline.figures.one_variable import View, draw_view
 
-VIEW = View("power_params", "params", axes.PARAMS, "tokens", "D", marks.BLUE)
+VIEW = View("power_params", "params", axes.PARAMS, "tokens", "D")
 
 
 def draw(figure: Figure, data: Data) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -21,6 +21,7 @@ from matplotlib.transforms import ScaledTranslation
 from pipeline.figures import axes as scales
 from pipeline.figures import data
 from pipeline.figures.data import FittedLaw, state
+from pipeline.laws import CURVES, SURFACES
 
 # Okabe and Ito's palette: told apart under every common colour blindness.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
@@ -32,17 +33,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 BAND = 0.22  # opacity of a confidence band
 LABEL_SIZE = 7.2
 LABEL_DEPTH = 25  # points that ticks and axis label take below the axes
-TALL = 2.6  # lines of text that a formula with fractions is as high as
 LISTED = 9  # more sizes than this get a colour bar instead of a list
 
 
-def law_colour(law: str, laws: Collection[str]) -> str:
-    """One colour for each law; Kaplan's and Chinchilla's are the same in every figure."""
-    fixed = {"kaplan": BLUE, "chinchilla": VERMILLION}
-    if law in fixed:
-        return fixed[law]
-    others = [name for name in laws if name not in fixed]
-    return CATEGORIES[2 + others.index(law) % (len(CATEGORIES) - 2)]
+def law_colour(law: str) -> str:
+    """One colour for each law, by the registry's order, laws of N and D first."""
+    return CATEGORIES[(*SURFACES, *CURVES).index(law) % len(CATEGORIES)]
 
 
 class SizeColours:
@@ -184,13 +180,11 @@ def spaced(heights: Sequence[float], gap: float) -> list[float]:
     return [level + index * gap for index, level in enumerate(levels)]
 
 
-def strip(figure: Figure, axes: Axes, fit: FittedLaw, per_line: int) -> None:
-    """Head the figure with the formula, the first axes with its numbers, runs and R2.
+def strip(axes: Axes, fit: FittedLaw, per_line: int) -> None:
+    """Head the first axes with the formula and, below it, its numbers, runs and R2.
 
     ``per_line`` is the most parameters, each with its interval, that a line has room for.
     """
-    # Fractions in display style: the small ones fall under seven points.
-    head(figure, f"${fit.law.formula}$".replace(r"\frac", r"\dfrac"), linespacing=TALL)
     lines = []
     if fit.drawable:
         numbers = [
@@ -200,13 +194,19 @@ def strip(figure: Figure, axes: Axes, fit: FittedLaw, per_line: int) -> None:
         even = math.ceil(len(numbers) / math.ceil(len(numbers) / per_line))
         lines += ["    ".join(numbers[i : i + even]) for i in range(0, len(numbers), even)]
     lines.append(summary(fit))
-    axes.set_title("\n".join(lines), linespacing=1.35)
+    title = axes.set_title("\n".join(lines), linespacing=1.35)
+    # Fractions in display style: the small ones fall under seven points.
+    axes.annotate(
+        f"${fit.law.formula}$".replace(r"\frac", r"\dfrac"), (0, 1), (0, 4),
+        xycoords=("axes fraction", title), textcoords="offset points", va="bottom",
+        annotation_clip=False,
+    )  # fmt: skip
 
 
 def summary(fit: FittedLaw) -> str:
     """Runs behind a fit, its R2 in log loss, and what its brackets are."""
     text = f"{fit.runs} run{'s' if fit.runs != 1 else ''}"
-    if fit.drawable and math.isfinite(fit.r_squared):
+    if fit.drawable and fit.r_squared is not None:
         text += f", $R^2$ = {fit.r_squared:.4f}"
     if fit.drawable and fit.has_intervals:
         text += f", {100 * fit.level:.3g} % intervals"
@@ -222,9 +222,9 @@ def legend_below(axes: Axes, handles: Sequence[Any], ncols: int) -> None:
     )  # fmt: skip
 
 
-def head(figure: Figure, text: str, linespacing: float = 1.35) -> None:
+def head(figure: Figure, text: str) -> None:
     """Put a few lines of text above everything, from the left edge."""
-    figure.suptitle(text, x=0.01, ha="left", fontsize=7.5, linespacing=linespacing)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=7.5, linespacing=1.35)
 
 
 def doubts(figure: Figure, fits: Mapping[str, FittedLaw], width: int) -> None:

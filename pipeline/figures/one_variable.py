@@ -24,7 +24,11 @@ class View:
     label: str
     fixed: str
     letter: str
-    colour: str
+
+    @property
+    def colour(self) -> str:
+        """The law's."""
+        return marks.law_colour(self.law)
 
 
 def draw_view(figure: Figure, data: Data, view: View) -> None:
@@ -52,7 +56,7 @@ def draw_view(figure: Figure, data: Data, view: View) -> None:
         name = f"{scales.count(max(values))}" if values else "fit"
         ends[name] = (float(fit.loss(**{view.variable: np.array([high])})[0]), view.colour)
     marks.end_labels(figure, axes, ends, f"${view.letter}$")
-    marks.strip(figure, axes, fit, 1)
+    marks.strip(axes, fit, 1)
     marks.doubts(figure, {view.law: fit}, 62)
     marks.legend_below(axes, _handles(data, fit, view), 2)
 

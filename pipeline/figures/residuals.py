@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row
+from pipeline.figures.data import Backtest, Data, FittedLaw, Row
 
 HELD: dict[str, Any] = {
     "marker": "D",
@@ -84,40 +84,64 @@ def _percent(row: Row, column: str) -> float:
 def heading(law: str, fit: FittedLaw) -> str:
     """Law, goodness of fit, and how it did on the runs it had not seen."""
     lines = [f"{law}: {marks.summary(fit)}"]
-    if backtest := fit.backtest():
-        count, size, bias = backtest
-        lines.append(f"backtest, {count} runs: error {100 * size:.2f} %, bias {signed(bias)}")
+    if test := fit.backtest:
+        lines.append(f"backtest, {test.runs} runs: error {test.mape:.2f} %, "
+                     f"bias {signed(test.bias)}")  # fmt: skip
     else:
         lines.append("no backtest: too few runs")
     return "\n".join(lines)
 
 
-def signed(ratio: float) -> str:
-    """A ratio in per cent with its sign."""
-    return f"{100 * ratio:+.2f} %".replace("-", "−")
+def signed(percent: float) -> str:
+    """A percentage with its sign."""
+    return f"{percent:+.2f} %".replace("-", "−")
 
 
 def verdict(fits: Mapping[str, FittedLaw]) -> str:
-    """Which law wins, by the error on runs left out of its fit, and why the others lose."""
-    errors = {law: fit.backtest() for law, fit in fits.items()}
-    known = {law: error for law, error in errors.items() if error is not None}
-    if len(known) < 2:
-        count = "Only one law" if known else "No law"
-        return f"{count} could be tested on runs left out of its fit: no winner is named."
-    ranked = sorted(known, key=lambda law: known[law][1])
-    best, rest = ranked[0], ranked[1:]
-    lines = [
-        f"{best} wins: it predicts the largest runs, unseen, within {100 * known[best][1]:.2f} %."
-    ]
-    for law in rest:
-        _, size, bias = known[law]
-        why = (
-            f"it puts them {'too high' if bias > 0 else 'too low'} by {100 * abs(bias):.2f} %"
-            if abs(bias) > 0.5 * size
-            else "its errors have no common sign"
-        )
-        lines.append(f"{law}: {100 * size:.2f} %; {why}.")
-    return "\n".join(lines)
+    """Which law predicts the runs left out of its fit best, if any does, and how the others miss.
+
+    One line for each law, the best first. A law is best where it beats every other one.
+    """
+    tests = {law: test for law, fit in fits.items() if (test := fit.backtest) is not None}
+    if len(tests) < 2:
+        known = "Only one law" if tests else "No law"
+        return f"{known} could be tested on runs left out of its fit: none is named best."
+    best, *rest = sorted(tests, key=lambda law: tests[law].mape)
+    misses = fits[best].misses()
+    equals = [law for law in rest if not beats(misses, fits[law].misses())]
+    count = tests[best].runs
+    if equals:
+        names = " and ".join([best, *equals])
+        lines = [f"{names} cannot be told apart on {count} run{'s' if count > 1 else ''}."]
+        rest = [best, *rest]
+    else:
+        lines = [f"{best} predicts the {count} largest runs best: {_size(tests[best])}."]
+    return "\n".join(
+        [*lines, *(f"{law}: {_size(tests[law])}; {lean(tests[law])}." for law in rest)]
+    )
+
+
+def beats(misses: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Whether the absolute errors of one law are below another's by more than chance.
+
+    Both are by cell. The mean of the paired differences must exceed its standard error, which one
+    run does not give.
+    """
+    paired = np.array([others[cell] - misses[cell] for cell in misses.keys() & others.keys()])
+    if len(paired) < 2:
+        return False
+    return bool(paired.mean() > paired.std(ddof=1) / np.sqrt(len(paired)))
+
+
+def lean(test: Backtest) -> str:
+    """How a law misses: too high, too low, or either way."""
+    if abs(test.bias) <= 0.5 * test.mape:
+        return "its errors have no common sign"
+    return f"it puts them too {'high' if test.bias > 0 else 'low'} by {abs(test.bias):.2f} %"
+
+
+def _size(test: Backtest) -> str:
+    return f"{test.mape:.2f} % off on average, {test.worst:.2f} % at worst"
 
 
 def _handles() -> list[Any]:

@@ -36,7 +36,7 @@ def draw_surface(figure: Figure, data: Data, law: str) -> None:
     if fit.drawable and fit.has_intervals:
         handles.append(marks.band_handle(fit, marks.GREY))
     marks.legend_below(left, handles + marks.state_handles(data.runs), 3)
-    marks.strip(figure, left, fit, 3)
+    marks.strip(left, fit, 3)
     marks.doubts(figure, {law: fit}, 130)
 
 

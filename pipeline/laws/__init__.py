@@ -1,4 +1,4 @@
-"""The registry of scaling laws. A new law is one module and one line here.
+"""The registry of scaling laws. A new law is one module and one name here.
 
 Importing this package loads no law and nothing outside the standard library, because the
 workflow reads the names each time it is parsed.
@@ -13,15 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.laws.base import Law
 
-LAWS: dict[str, str] = {
-    "power_params": "pipeline.laws.power_params",
-    "power_tokens": "pipeline.laws.power_tokens",
-    "power_compute": "pipeline.laws.power_compute",
-    "kaplan": "pipeline.laws.kaplan",
-    "chinchilla": "pipeline.laws.chinchilla",
-}
-# The laws of N and D, which have a compute optimum and can be planned with.
+# Laws of one variable.
+CURVES = ("power_params", "power_tokens", "power_compute")
+# Laws of N and D, which have a compute optimum and can be planned with.
 SURFACES = ("kaplan", "chinchilla")
+LAWS: dict[str, str] = {name: f"{__name__}.{name}" for name in (*CURVES, *SURFACES)}
 
 
 def law(name: str) -> Law:

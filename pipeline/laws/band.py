@@ -17,8 +17,8 @@ import numpy as np
 from pipeline import contracts
 from pipeline.laws import law as law_named
 from pipeline.laws.base import Floats, Law, SurfaceLaw
+from pipeline.laws.interval import interval
 
-LEAST_REPLICATES = 10  # fewer give no percentile
 CHUNK = 2_000_000  # numbers evaluated at once
 
 
@@ -28,22 +28,6 @@ class Band(NamedTuple):
     low: Floats
     mid: Floats
     high: Floats
-
-
-def interval(samples: Floats, level: float) -> tuple[Floats, Floats]:
-    """Low and high (m,) of samples (R, m).
-
-    NaN where fewer than ten replicates are given, or where more of them are undefined than the
-    interval leaves out at one end.
-    """
-    outside = (1 - level) / 2
-    defined = np.isfinite(samples)
-    known = (defined.sum(0) >= LEAST_REPLICATES) & ((~defined).sum(0) <= outside * len(samples))
-    low, high = np.full(samples.shape[1], np.nan), np.full(samples.shape[1], np.nan)
-    if known.any():
-        kept = np.where(defined, samples, np.nan)[:, known]
-        low[known], high[known] = np.nanquantile(kept, [outside, 1 - outside], axis=0)
-    return low, high
 
 
 def band(

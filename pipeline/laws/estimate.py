@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law, Runs, Status, SurfaceLaw
 from pipeline.laws.identify import Judgement, design, judged
+from pipeline.laws.interval import interval
 from pipeline.laws.resample import SCOUT_STARTS, replicates, resamples
 from pipeline.laws.surface import Minima, minimise, spread
 
 STARTS = 64  # nine in ten end in one minimum on published and measured grids
 SAME_BEST = 1e-8  # relative: objectives this close are one minimum
-LEAST_REPLICATES = 10  # fewer give no percentile
 SAME_INPUT = 0.01  # natural log: runs this close to the cut of a backtest are held out together
 
 Interval = tuple[float, float] | None
@@ -104,7 +104,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     values, drawn = _named(law, theta, centre), law.values(law.shifted(repeated.theta, centre))
     known = design(law, theta, x, centre)
     intervals = {
-        name: None if name in known.open else percentiles(sample, options.level)
+        name: None if name in known.open else _ends(sample, options.level)
         for name, sample in drawn.items()
     }
     judgements = {
@@ -127,13 +127,10 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     )  # fmt: skip
 
 
-def percentiles(sample: Floats, level: float) -> Interval:
-    """The central interval that holds ``level`` of a sample (R,); None for too small a sample."""
-    sample = sample[~np.isnan(sample)]
-    if len(sample) < LEAST_REPLICATES:
-        return None
-    low, high = np.quantile(sample, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def _ends(sample: Floats, level: float) -> Interval:
+    """The interval of a sample (R,); None where the sample gives none."""
+    low, high = interval(sample[:, None], level)
+    return (float(low[0]), float(high[0])) if np.isfinite(low[0]) else None
 
 
 def largest(order: Floats, share: float) -> NDArray[np.bool_]:
@@ -205,7 +202,7 @@ def _allocation(
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         point = float(law.allocation({name: np.asarray(v) for name, v in values.items()}))
-        return point, percentiles(law.allocation(drawn), level)
+        return point, _ends(law.allocation(drawn), level)
 
 
 def _empty(law: Law, runs: Runs, reason: str, options: Options, held_out: NDArray[np.bool_]) -> Fit:

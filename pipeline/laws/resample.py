@@ -51,8 +51,11 @@ def replicates(
     The optimum of all runs is a good start for most resamples and a trap for some. So a few
     resamples are searched from ``scouts`` (S, P) too, and then every replicate looks at where the
     others ended: one matrix product gives the objective of each replicate at each of those points,
-    and whoever is better off elsewhere starts again from there, until nobody is.
+    and whoever is better off elsewhere starts again from there, until nobody is. No resample gives
+    no replicate.
     """
+    if not len(weights):
+        return Minima(np.empty((0, len(optimum))), np.empty(0), np.empty(0, dtype=bool))
     held = minimise(law, x, y, weights, np.repeat(optimum[None], len(weights), 0), delta)
     revived = law.revived(held.theta, y)
     trapped = np.flatnonzero((revived != held.theta).any(-1))

@@ -1,0 +1,25 @@
+"""The interval of a bootstrapped quantity: one rule for parameters, bands and optima."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.laws.base import Floats
+
+LEAST_REPLICATES = 10  # fewer give no percentile
+
+
+def interval(samples: Floats, level: float) -> tuple[Floats, Floats]:
+    """Low and high (m,) of the central ``level`` of samples (R, m), by percentiles.
+
+    NaN where fewer than ten replicates are finite, or where more of them are not than the interval
+    leaves out at one end.
+    """
+    outside = (1 - level) / 2
+    defined = np.isfinite(samples)
+    known = (defined.sum(0) >= LEAST_REPLICATES) & ((~defined).sum(0) <= outside * len(samples))
+    low, high = np.full(samples.shape[1], np.nan), np.full(samples.shape[1], np.nan)
+    if known.any():
+        kept = np.where(defined, samples, np.nan)[:, known]
+        low[known], high[known] = np.nanquantile(kept, [outside, 1 - outside], axis=0)
+    return low, high
