@@ -28,7 +28,7 @@ TRUTH = {
     "kaplan": {"Nc": 6.4e13, "alpha_N": 0.076, "Dc": 1.8e13, "alpha_D": 0.103},
     "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658},
 }  # Kaplan et al. 2020, table 2; Besiroglu et al. 2024, table 1
-DELTA = 1e-3
+DELTA = Options().delta
 
 
 def drawn(name: str, points: int) -> Runs:
