@@ -28,10 +28,8 @@ except ConfigError as error:
 
 PLANNED = [law for law in FITTED if law in SURFACES]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
-# How training runs here; in the command and not in params, since it changes no result.
-MACHINE = "--device {device} --checkpoint-seconds {checkpoint_seconds}".format(
-    **STUDY.config["training"]
-)
+# How training runs here: resources and not params, since it changes no result.
+MACHINE = {key: str(STUDY.config["training"][key]) for key in ("device", "checkpoint_seconds")}
 # Cell key -> the part of its trunk that trains it, or has trained it.
 PARTS = trunks.parts(STUDY, RESULTS)
 PARTS_BY_KEY = {(part.trunk, part.key): part for part in PARTS.values()}

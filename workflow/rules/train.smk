@@ -10,11 +10,14 @@ rule train_trunk:
     log:
         "logs/train_trunk/{trunk}/{part}.log",
     priority: by_flops
+    resources:
+        **MACHINE,
     params:
         specs=lambda w: [f"results/cells/{cell}/spec.json" for cell in part_cells(w)],
     shell:
         "python -m pipeline.train trunk --specs {params.specs} --corpus {input.corpus} "
-        "--state results/state --out {output} --threads {threads} {MACHINE} > {log} 2>&1"
+        "--state results/state --out {output} --threads {threads} --device {resources.device} "
+        "--checkpoint-seconds {resources.checkpoint_seconds} > {log} 2>&1"
 
 
 rule train_cell:
@@ -28,7 +31,10 @@ rule train_cell:
     log:
         "logs/train_cell/{cell}.log",
     priority: by_flops
+    resources:
+        **MACHINE,
     shell:
         "python -m pipeline.train cell --spec results/cells/{wildcards.cell}/spec.json "
         "--corpus {input.corpus} --state results/state --out results/cells/{wildcards.cell} "
-        "--threads {threads} {MACHINE} > {log} 2>&1"
+        "--threads {threads} --device {resources.device} "
+        "--checkpoint-seconds {resources.checkpoint_seconds} > {log} 2>&1"
