@@ -17,6 +17,7 @@ toy: $(VENV)/ready
 
 quick: $(VENV)/ready
 	snakemake --cores $(CORES) --configfile studies/quick.yaml
+	@echo "Open figures/quick/index.html"
 
 test: $(VENV)/ready
 	python -m pytest -n auto --dist loadfile

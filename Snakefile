@@ -25,8 +25,11 @@ rule all:
     default_target: True
     input:
         page=f"figures/{STUDY.name}/index.html",
-        # Tables stand here too, so that one that was deleted is made again.
+        # All that the page is made of stands here too, so that what was deleted is made again.
+        figures=expand(
+            f"figures/{STUDY.name}/{{figure}}.{{ending}}", figure=DRAWN, ending=("svg", "png")
+        ),
         tables=expand(f"results/{STUDY.name}/{{table}}.parquet", table=TABLES),
         fits=fits(FITTED),
-        cells=expand("results/cells/{cell}/run.parquet", cell=STUDY.by_key),
+        cells=CELL_TABLES,
     localrule: True

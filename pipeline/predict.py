@@ -21,6 +21,7 @@ from pipeline.laws.band import SavedFit, read
 from pipeline.laws.base import Floats, SurfaceLaw
 
 GRID = 40  # budgets of the line, log-spaced
+SMALLEST = {"params": 1.0, "tokens": 1.0, "loss": 0.0}  # below it, an optimum makes no sense
 MULTIPLES = (10.0, 100.0, 1000.0)  # of the largest run, where no budget is given
 
 
@@ -85,7 +86,16 @@ def predictions(
         if fit.card["convention"]["flops"] != "flops_6nd":
             print(f"{fit.law.name}: budgets count 6 N D, not exact FLOP", file=sys.stderr)
         fitted = fitted_flops(folder, cells)
-        yield from rows(fit, fitted, asked)
+        found = list(rows(fit, fitted, asked))
+        if senseless := [row for row in found if not row["value"] >= SMALLEST[row["quantity"]]]:
+            row = senseless[0]
+            print(
+                f"{fit.law.name}: skipped, its optimum for {row['flops']:.3g} FLOP would be "
+                f"{row['value']:.3g} {row['quantity']}; these runs do not determine it",
+                file=sys.stderr,
+            )
+            continue
+        yield from found
 
 
 def _refuse(budgets: Sequence[float]) -> None:

@@ -119,3 +119,11 @@ def test_missing_fit_is_refused_in_one_line(study, capsys):
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+def test_an_optimum_of_less_than_one_parameter_is_no_prediction(study, capsys):
+    code, rows = predicted(study, ["kaplan", "chinchilla"], "--budgets", "1")
+    assert (code, rows) == (0, [])
+    told = capsys.readouterr().err
+    assert "kaplan: skipped, its optimum for" in told
+    assert "these runs do not determine it" in told

@@ -196,6 +196,15 @@ def test_a_bad_config_is_refused_before_any_job(unchanged, changes, message):
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize("name", ["iso_loss.svg", "residuals.png"])
+def test_a_deleted_figure_is_drawn_again(unchanged, name):
+    (unchanged.folder / "figures/tiny" / name).unlink()
+    planned = unchanged.planned()
+    assert planned == {f"draw_{name.split('.')[0]}": 1, "index_figures": 1, "all": 1}
+    assert unchanged.snakemake()[0] == 0
+    assert (unchanged.folder / "figures/tiny" / name).exists()
+
+
 @pytest.mark.parametrize("table", ["run", "curve", "evaluation"])
 def test_a_truncated_table_is_named_and_mended_by_deleting_it(unchanged, table):
     path = sorted((unchanged.folder / "results/cells").glob(f"*-D10k-*/{table}.parquet"))[0]

@@ -31,7 +31,7 @@ def draw(figure: Figure, data: Data) -> None:
         axes.set_label(quantity)
         axes.axvspan(low, high, color=MEASURED, lw=0, zorder=0)
         axes.set_xlim(*limits)
-        for law in data.fits:
+        for law in _predicted(data):
             _law(axes, data, law, quantity, (limits[0], low, high, limits[1]))
         grid = np.array(limits)
         rule = np.sqrt(grid / (6 * RATIO))
@@ -43,6 +43,12 @@ def draw(figure: Figure, data: Data) -> None:
     scales.count_axis(right, "y", "optimal training tokens $D^*$")
     figure.legend(handles=_handles(data), loc="outside upper left", ncols=3)
     marks.doubts(figure, data.fits, 130)
+
+
+def _predicted(data: Data) -> list[str]:
+    """The laws whose optimum the runs determine; the others have no predictions."""
+    found = {row["law"] for row in data.predictions}
+    return [law for law in data.fits if law in found]
 
 
 def _law(
@@ -73,10 +79,13 @@ def _law(
 def _handles(data: Data) -> list[Any]:
     handles: list[Any] = []
     for law, fit in data.fits.items():
-        colour = marks.law_colour(law)
-        handles.append(Line2D([], [], color=colour, lw=1.6, label=f"{law} ({fit.runs} runs)"))
+        shown = law in _predicted(data)
+        colour = marks.law_colour(law) if shown else "none"
+        told = f"{law} ({fit.runs} runs)" if shown else f"{law}: optimum not determined"
+        handles.append(Line2D([], [], color=colour, lw=1.6, label=told))
+    if data.predictions:
+        handles.append(marks.band_handle(next(iter(data.fits.values())), marks.GREY))
     handles += [
-        marks.band_handle(next(iter(data.fits.values())), marks.GREY),
         Patch(fc=MEASURED, lw=0, label="measured compute; dashed: extrapolated"),
     ]
     if data.predictions:

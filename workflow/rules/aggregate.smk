@@ -3,11 +3,7 @@
 
 rule aggregate_runs:
     input:
-        expand(
-            "results/cells/{cell}/{table}.parquet",
-            cell=STUDY.by_key,
-            table=("run", "curve", "evaluation"),
-        ),
+        CELL_TABLES,
         code=modules("pipeline.aggregate"),
     output:
         "results/{study}/runs.parquet",

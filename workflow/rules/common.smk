@@ -22,10 +22,16 @@ try:
     STUDY = study(complete(config))
     check_corpus(STUDY, RESULTS)
     FITTED = choose("fit.laws", STUDY.config["fit"]["laws"], LAWS)
+    BUDGETS = STUDY.budgets
     DRAWN = choose("figures", STUDY.config.get("figures"), drawable(FITTED, bool(STUDY.evaluation)))
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
 
+CELL_TABLES = expand(
+    "results/cells/{cell}/{table}.parquet",
+    cell=STUDY.by_key,
+    table=("run", "curve", "evaluation"),
+)
 PLANNED = [law for law in FITTED if law in SURFACES]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
 # How training runs here: resources and not params, since it changes no result.

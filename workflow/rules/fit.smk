@@ -35,7 +35,7 @@ rule predict_optimum:
     localrule: True
     params:
         fits=[f"results/{STUDY.name}/fits/{law}" for law in PLANNED],
-        budgets=" ".join(["--budgets", *map(repr, STUDY.budgets)]) if STUDY.budgets else "",
+        budgets=" ".join(["--budgets", *map(repr, BUDGETS)]) if BUDGETS else "",
     shell:
         "python -m pipeline.predict --fits {params.fits} --runs {input.runs} {params.budgets} "
         "--out {output} > {log} 2>&1"
