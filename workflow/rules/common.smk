@@ -13,6 +13,7 @@ from pipeline.figures import FIGURES, TABLES, drawable
 from pipeline.laws import LAWS, SURFACES
 
 RESULTS = Path("results")
+CELL_FILES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 FIT_FILES = ("parameters.parquet", "bootstrap.parquet", "points.parquet", "card.json")
 
 # Jobs run the interpreter that snakemake runs in, also where no environment is activated.
@@ -27,11 +28,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
 
-CELL_TABLES = expand(
-    "results/cells/{cell}/{table}.parquet",
-    cell=STUDY.by_key,
-    table=("run", "curve", "evaluation"),
-)
+CELL_TABLES = expand("results/cells/{cell}/{file}", cell=STUDY.by_key, file=CELL_FILES)
 PLANNED = [law for law in FITTED if law in SURFACES]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
 # How training runs here: resources and not params, since it changes no result.

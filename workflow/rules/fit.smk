@@ -6,10 +6,7 @@ rule fit_law:
         runs="results/{study}/runs.parquet",
         code=lambda w: modules("pipeline.fit", LAWS[w.law]),
     output:
-        "results/{study}/fits/{law}/parameters.parquet",
-        "results/{study}/fits/{law}/bootstrap.parquet",
-        "results/{study}/fits/{law}/points.parquet",
-        "results/{study}/fits/{law}/card.json",
+        expand("results/{{study}}/fits/{{law}}/{file}", file=FIT_FILES),
     log:
         "logs/{study}/fit_law/{law}.log",
     localrule: True

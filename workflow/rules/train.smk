@@ -25,9 +25,7 @@ rule train_cell:
         unpack(tokens),
         ledger,
     output:
-        "results/cells/{cell}/run.parquet",
-        "results/cells/{cell}/curve.parquet",
-        "results/cells/{cell}/evaluation.parquet",
+        expand("results/cells/{{cell}}/{file}", file=CELL_FILES),
     log:
         "logs/train_cell/{cell}.log",
     priority: by_flops
