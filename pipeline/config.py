@@ -53,10 +53,15 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     full = deepcopy(dict(config))
     checker = _filling(jsonschema.Draft202012Validator)(schema())
-    errors = sorted(checker.iter_errors(full), key=lambda e: (len(e.absolute_path), e.message))
+    errors = sorted(checker.iter_errors(full), key=_order)
     if errors:
         raise _explained(_meant(errors[0]))
     return full
+
+
+def _order(error: Any) -> tuple[int, bool, str]:
+    """Outer keys first; an unknown key before a missing one, which it may be a misspelling of."""
+    return len(error.absolute_path), error.validator != "additionalProperties", error.message
 
 
 def _leaves(error: Any) -> Iterator[Any]:

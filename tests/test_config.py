@@ -63,6 +63,13 @@ def test_what_is_wrong_is_named_with_key_value_and_cure(path, value, message):
         config.complete(changed(path, value))
 
 
+def test_a_misspelt_required_key_is_named_as_such():
+    misspelt = {**SMALL, "gird": SMALL["grid"]}
+    del misspelt["grid"]
+    with pytest.raises(ConfigError, match=r"gird: .* is an unknown key; did you mean 'grid'"):
+        config.complete(misspelt)
+
+
 def test_a_missing_key_is_named():
     with pytest.raises(ConfigError, match="config: .* lacks the key 'corpus'"):
         config.complete({"study": "a", "grid": {"sizes": [1]}})
