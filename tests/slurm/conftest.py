@@ -1,0 +1,44 @@
+"""Clusters for the tests of this folder, which SLURM's absence skips (but fails where CI is set)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster
+from daemons import lack
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("slurm")
+
+
+@pytest.fixture(scope="module")
+def make_cluster() -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster with Cluster's options; all end with the module."""
+    with ExitStack() as clusters:
+
+        def make(**options: Any) -> Cluster:
+            wanted = {
+                key: options[key] for key in ("accounting", "memory", "gpus") if key in options
+            }
+            if missing := lack(**wanted):
+                # A machine that is there to test must not pass without a test.
+                (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+            return clusters.enter_context(Cluster(**options))
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
+    """Four nodes of 16 cores and 4 GPUs, with accounting."""
+    return make_cluster()
