@@ -83,7 +83,10 @@ def _ensure(
     from pipeline.training.loop import Machine
     from pipeline.training.session import train
 
-    machine = Machine(arguments.device, arguments.threads, arguments.checkpoint_seconds, stop, log)
+    machine = Machine(
+        arguments.device, arguments.threads, arguments.checkpoint_seconds, arguments.patience,
+        stop, log,
+    )  # fmt: skip
     begun = time.process_time()
     train(cells, corpus, texts, arguments.state, machine)
     return texts, time.process_time() - begun
@@ -110,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         command.add_argument("--threads", type=int, default=1, help="CPU threads")
         command.add_argument("--checkpoint-seconds", type=float, default=60.0)
+        command.add_argument(
+            "--patience", type=float, default=0.0, metavar="SECONDS",
+            help="wait so long for another process that still holds this training",
+        )  # fmt: skip
     return parser
 
 

@@ -28,6 +28,11 @@ CELL_COLUMNS = (
     "warmup_steps", "cooldown_steps", "seed", "recipe", "flops_6nd", "flops_exact",
 )  # fmt: skip
 
+# Raised when the tables' columns change: what was rendered before is then rendered anew.
+RENDERING = 2
+# Columns that trainings finished before RENDERING 2 lack.
+EARLIER: dict[str, Any] = {"lost_seconds": 0.0, "interruptions": ""}
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -42,7 +47,8 @@ class Finished:
 
     def training(self) -> dict[str, Any]:
         """{"run": measured columns of contracts.RUN, "curve": rows of contracts.CURVE}."""
-        return read_json(self.folder / "training.json", "a finished training")
+        found = read_json(self.folder / "training.json", "a finished training")
+        return {**found, "run": EARLIER | found["run"]}
 
     def evaluation(self, text: CorpusFacts) -> dict[str, Any] | None:
         """The score on a text; None where it was not scored, or on other data of that name."""
@@ -118,7 +124,7 @@ def render(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -> 
     contracts.write(folder / TABLES[0], [run_row(cell, training["run"])], contracts.RUN)
     contracts.write(folder / TABLES[1], training["curve"], contracts.CURVE)
     contracts.write(folder / TABLES[2], scores, contracts.EVALUATION)
-    write_json(folder / "digests.json", _digests(folder) | _inputs(cell, texts))
+    write_json(folder / "digests.json", _digests(folder) | _origin(cell, texts))
     return folder
 
 
@@ -127,7 +133,7 @@ def publish(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts], ou
     folder = finished.folder / "published" / cell.key
     try:
         recorded = json.loads((folder / "digests.json").read_text(encoding="utf-8"))
-        in_order = recorded == _digests(folder) | _inputs(cell, texts)
+        in_order = recorded == _digests(folder) | _origin(cell, texts)
     except (OSError, ValueError):
         in_order = False
     if not in_order:
@@ -140,5 +146,6 @@ def _digests(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in TABLES}
 
 
-def _inputs(cell: Cell, texts: Mapping[str, CorpusFacts]) -> dict[str, str]:
-    return {key: texts[key].data_sha256 for key in cell.evaluate}
+def _origin(cell: Cell, texts: Mapping[str, CorpusFacts]) -> dict[str, str]:
+    scored = {key: texts[key].data_sha256 for key in cell.evaluate}
+    return {"rendering": str(RENDERING), **scored}

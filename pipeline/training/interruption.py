@@ -9,15 +9,18 @@ import fcntl
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from pipeline import provenance
 from pipeline.training.inputs import InputError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+POLL_SECONDS = 0.5  # between looks at another process's lock
 
 
 class Stopped(Exception):  # noqa: N818 - an ending, not an error
@@ -45,23 +48,46 @@ class StopRequest:
         self.signal = number
 
 
+def _locked(lock: TextIO) -> bool:
+    """Take the lock; False where another process has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(
+    folder: Path,
+    patience: float = 0.0,
+    stop: StopRequest | None = None,
+    log: Callable[[str], None] = _silent,
+) -> Iterator[None]:
     """Hold the only right to write in ``folder``, until the end or the death of the process.
 
-    Raises InputError naming the holder where another process has it. What an earlier holder left
+    Where another process has it, wait ``patience`` seconds for that one's end, then raise
+    InputError naming it; raise Stopped where a signal comes meanwhile. What an earlier holder left
     half written is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline, said = time.monotonic() + patience, False
+        while not _locked(lock):
             lock.seek(0)
-            raise InputError(
-                f"{folder}: {lock.read().strip() or 'another process'} is training this; wait for "
-                "it, or end it and run the command again"
-            ) from None
+            holder = f"{folder}: {lock.read().strip() or 'another process'} is training this"
+            if time.monotonic() >= deadline:
+                raise InputError(f"{holder}; wait for it, or end it and run the command again")
+            if not said:
+                log(f"{holder}; waiting up to {patience:.0f} s for its end")
+                said = True
+            if stop and stop.signal:
+                raise Stopped(stop.signal)
+            time.sleep(min(POLL_SECONDS, patience))
         lock.seek(0)
         lock.truncate()
         lock.write(f"process {os.getpid()} on {provenance.host()}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from pipeline.training.inputs import CorpusFacts
 from pipeline.training.interruption import Stopped, StopRequest
 from pipeline.training.learner import Learner, resolve_device, resolve_precision
 from pipeline.training.schedules import is_evaluated, lr_factor
+from pipeline.training.turns import Turn
 
 CHECK_STEPS = 32  # steps between looks at the loss: each look waits for the device
 QUIET = 30.0  # seconds at least between lines of a log
@@ -45,7 +46,20 @@ class Progress:
     loss_steps: int = 0
     seconds: float = 0.0  # of updates, without evaluations and checkpoints
     trunk_seconds: float = 0.0  # those of the trunk up to the branch point
-    restarts: int = 0
+    interruptions: list[dict[str, Any]] = field(default_factory=list)  # as turns.Turn tells
+
+    @property
+    def own_seconds(self) -> float:
+        """Seconds of updates of this trunk, or of this branch alone."""
+        return self.seconds - self.trunk_seconds
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Progress:
+        """Progress from a file's JSON; files of an earlier format only count the restarts."""
+        known = dict(values)
+        restarts = range(known.pop("restarts", 0))
+        early = [{"turn": f"early-{i}", "cause": "unknown", "lost_seconds": 0.0} for i in restarts]
+        return cls(**{"interruptions": early, **known})
 
 
 @dataclass
@@ -63,6 +77,7 @@ class Machine:
     device: str = "auto"
     threads: int = 1
     checkpoint_seconds: float = 60.0
+    patience: float = 0.0  # s to wait for another process's end
     stop: StopRequest = field(default_factory=StopRequest)
     log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
 
@@ -103,7 +118,7 @@ class Trainer:
         self.progress = deepcopy(snapshot.progress)
         self.learner.load(snapshot.arrays, self.progress.step)
 
-    def resume(self, path: Path, training: str, restarted: bool) -> bool:
+    def resume(self, path: Path, training: str) -> bool:
         """Continue from a checkpoint where a usable one stands; say so where it is not usable."""
         if not path.exists():
             return False
@@ -113,8 +128,7 @@ class Trainer:
             self.machine.log(f"discarding a checkpoint: {error}")
             path.unlink(missing_ok=True)
             return False
-        self.progress = Progress(**found.progress)
-        self.progress.restarts += restarted
+        self.progress = Progress.of(found.progress)
         self.learner.load(found.arrays, self.progress.step)
         self.machine.log(f"resuming from {path} at step {self.progress.step}")
         return True
@@ -127,9 +141,11 @@ class Trainer:
     def advance(self, cell: Cell, until: int, path: Path, training: str) -> None:
         """Train to step ``until`` under the cell's schedule, with rolling checkpoints at ``path``.
 
-        Raises Stopped (after a checkpoint) at a signal, and Diverged (after a row).
+        The turn stays on record beside them until the caller closes it. Raises Stopped (after a
+        checkpoint) at a signal, and Diverged (after a row).
         """
         progress, machine = self.progress, self.machine
+        turn = self._open_turn(path.parent, training)
         pending = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.device)
         saved = begun = time.monotonic()
         with _bar(cell, progress.step, until) as bar:
@@ -139,6 +155,7 @@ class Trainer:
                 loss = self.learner.step(*self.batches(step), factor, step)
                 pending += loss
                 progress.step, progress.loss_steps = step + 1, progress.loss_steps + 1
+                turn.note(progress.own_seconds + time.monotonic() - begun)
                 looks = progress.step % CHECK_STEPS == 0 or progress.step == until
                 diverged = looks and _is_diverged(cell, progress.step, loss)
                 if not (looks or machine.stop.signal or is_evaluated(cell, step + 1)):
@@ -150,12 +167,21 @@ class Trainer:
                     self._add_row(cell, cell.lr * factor, diverged)
                     pending.zero_()
                     bar.set_postfix(loss=f"{progress.rows[-1]['val_loss'] or math.nan:.4f}")
-                if machine.stop.signal or time.monotonic() - saved > machine.checkpoint_seconds:
+                stop = machine.stop.signal
+                if stop or time.monotonic() - saved > machine.checkpoint_seconds:
                     self.save(path, training)
+                    turn.save(progress.own_seconds, stop)
                     saved = time.monotonic()
-                if machine.stop.signal:
-                    raise Stopped(machine.stop.signal)
+                if stop:
+                    raise Stopped(stop)
                 begun = time.monotonic()
+
+    def _open_turn(self, folder: Path, training: str) -> Turn:
+        progress = self.progress
+        identity = self.identity(training)
+        turn = Turn(folder, identity, progress.interruptions, progress.own_seconds)
+        progress.interruptions = turn.interruptions
+        return turn
 
     def _add_row(self, cell: Cell, lr: float, diverged: bool) -> None:
         """Evaluate, and close the stretch of steps since the last row."""

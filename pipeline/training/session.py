@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import time
@@ -17,7 +18,7 @@ import torch
 from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.files import write_json
-from pipeline.training import checkpoints, finished
+from pipeline.training import checkpoints, finished, turns
 from pipeline.training.data import open_split
 from pipeline.training.evaluation import Score
 from pipeline.training.finished import Finished
@@ -40,10 +41,11 @@ def train(
     with ExitStack() as locks:
         folder = state / "trunks" / cells[0].trunk if cells[0].trunk else None
         if folder:
-            locks.enter_context(exclusive(folder))
+            locks.enter_context(exclusive(folder, machine.patience, machine.stop, machine.log))
         trunk: Trunk | None = None
         for cell in sorted(cells, key=lambda cell: cell.stable_steps):
-            with exclusive(finished.place(state, cell)):
+            own = finished.place(state, cell)
+            with exclusive(own, machine.patience, machine.stop, machine.log):
                 done = finished.find(state, cell, corpus, machine.log)
                 if done is None:
                     trunk = trunk or Trunk(Trainer(cell, corpus, machine), folder)
@@ -52,12 +54,18 @@ def train(
                 elif finished.unscored(done, cell, texts):
                     _score(done, cell, _revived(done, cell, corpus, machine), texts)
                 finished.render(done, cell, texts)
-                (finished.place(state, cell) / ROLLING).unlink(missing_ok=True)
+                _clear(own)
         if folder:
-            (folder / ROLLING).unlink(missing_ok=True)
+            _clear(folder)
         if trunk:
             seconds = trunk.trainer.evaluation_seconds
             machine.log(f"evaluations along the way took {seconds:.1f} s")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what only a training under way needs."""
+    (folder / ROLLING).unlink(missing_ok=True)
+    turns.close(folder)
 
 
 class Trunk:
@@ -85,10 +93,12 @@ class Trunk:
             progress = asdict(self.trainer.progress)
             content = {"identity": self.trainer.identity(cell.trunk), "progress": progress}
             write_json(self.folder / "diverged.json", content)
+            turns.close(self.folder)
             raise
         kept = self.folder / f"at-{cell.stable_steps}.ckpt"
         if not kept.exists():
             self.trainer.save(kept, cell.trunk)
+        turns.close(self.folder)
         self._here = self.trainer.snapshot()
         self.trainer.progress.trunk_seconds = self.trainer.progress.seconds
 
@@ -99,9 +109,7 @@ class Trunk:
         steps = {path: int(path.stem[3:]) for path in self.folder.glob("at-*.ckpt")}
         steps[self.folder / ROLLING] = checkpoints.step(self.folder / ROLLING)
         for path in sorted(steps, key=lambda path: -steps[path]):
-            if steps[path] <= cell.stable_steps and self.trainer.resume(
-                path, cell.trunk, restarted=path.name == ROLLING
-            ):
+            if steps[path] <= cell.stable_steps and self.trainer.resume(path, cell.trunk):
                 return
         self.trainer.restart()
 
@@ -116,7 +124,7 @@ class Trunk:
         if known["identity"] != self.trainer.identity(cell.trunk):
             return
         if known["progress"]["step"] <= cell.stable_steps:
-            self.trainer.progress = Progress(**known["progress"])
+            self.trainer.progress = Progress.of(known["progress"])
             raise Diverged(f"its trunk diverged at step {self.trainer.progress.step}")
 
 
@@ -125,7 +133,7 @@ def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
     trainer, rolling = trunk.trainer, finished.place(state, cell) / ROLLING
     status = "finished"
     try:
-        if not trainer.resume(rolling, cell.state, restarted=True):
+        if not trainer.resume(rolling, cell.state):
             trunk.reach(cell)
         trainer.advance(cell, cell.steps, rolling, cell.state)
     except Diverged as outcome:
@@ -161,9 +169,12 @@ def _measured(cell: Cell, trainer: Trainer, status: str) -> dict[str, Any]:
         "loss": loss, "loss_se": last.get("val_loss_se"),
         "bits_per_byte": None if loss is None else corpus.bits_per_byte(loss, "validation"),
         "status": status, "seconds": progress.seconds,
-        "own_seconds": progress.seconds - progress.trunk_seconds,
+        "own_seconds": progress.own_seconds,
         "tokens_per_second": speed, "peak_memory": _peak_memory(trainer.device),
-        "restarts": progress.restarts, "device": _device_name(trainer.device),
+        "restarts": len(progress.interruptions),
+        "lost_seconds": math.fsum(i["lost_seconds"] for i in progress.interruptions),
+        "interruptions": ",".join(i["cause"] for i in progress.interruptions),
+        "device": _device_name(trainer.device),
         "precision": trainer.precision, "threads": trainer.machine.threads,
         "host": provenance.host(), "finished_at": provenance.now(), "git_commit": commit,
         "git_dirty": dirty, "packages": json.dumps(provenance.packages(), sort_keys=True),
