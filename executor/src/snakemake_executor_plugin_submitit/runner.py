@@ -1,0 +1,281 @@
+"""What runs in an allocation: the commands of its jobs, and good order when it is taken away.
+
+Standard library only, and it loads nothing of Snakemake: a job's start is paid by each job.
+
+A job's life is a sequence of turns. A turn ends early by preemption, at the time limit or with
+its node; the scheduler (or the executor) then starts the next one. Each turn leaves a line in
+``<job id>.turns.jsonl``; each command that ended for good leaves ``outcome-<key>.json``, and is
+not run again. Both lie in the folder of the submission.
+
+The commands of a job are told why their last turn ended by the environment variable
+JOB_INTERRUPTION: preempted, timeout, requeued, or node_failure (the turn ended without a word).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 10.0  # seconds between asking commands to end by SIGTERM and killing them
+MARGIN = 15.0  # seconds before the end of the lead time at which waiting ends
+UNSURE = 75.0  # seconds by which the scheduler may send the signal of the time limit early
+POLL = 0.2  # seconds between looks at the commands: bounds what a short job waits for
+
+
+@dataclass(frozen=True)
+class Command:
+    """One Snakemake job: its key, and the shell command that runs it."""
+
+    key: str
+    shell: str
+
+
+@dataclass
+class Runner:
+    """Run commands side by side until all have ended or the turn is over. Pickled by submitit."""
+
+    commands: tuple[Command, ...]
+    folder: str  # of the submission
+    minutes: int
+    signal_name: str
+    lead: int  # seconds
+    turns: int  # at most
+    environment: tuple[tuple[str, str], ...] = ()
+    earlier: int = 0  # turns under other job ids
+    interruption: str = ""  # why the last of them ended
+
+    def __call__(self) -> None:
+        Turn(self).run()
+
+    def checkpoint(self) -> Any:
+        """Asked by submitit when the turn is over: the same work again."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+class Turn:
+    """One turn of a runner on this machine."""
+
+    def __init__(self, runner: Runner):
+        self.runner, self.begun = runner, time.time()
+        self.folder = Path(runner.folder)
+        import submitit
+
+        environment = submitit.JobEnvironment()
+        self.job_id, self.cluster = environment.job_id, environment.cluster
+        self.signal = getattr(signal, f"SIG{runner.signal_name}")
+        self.came: list[int] = []  # signals, in the order in which they came
+        self.ending = False  # a command that ends now was told to
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.record = self.folder / f"{self.job_id}.turns.jsonl"
+        self.number, self.before = self._history()
+
+    def _history(self) -> tuple[int, str]:
+        """This turn's number, from 1, and why the one before ended ("" where there is none)."""
+        try:
+            lines = [json.loads(line) for line in self.record.read_text().splitlines()]
+        except OSError:
+            lines = []
+        # A turn that was killed with its node has begun and left no word of its end.
+        last = lines[-1] if lines else {}
+        begun = [line for line in lines if "begun" in line]
+        before = last.get("ended", "node_failure") if begun else self.runner.interruption
+        return self.runner.earlier + len(begun) + 1, before
+
+    def run(self) -> None:
+        """Run what has no outcome yet; returns when all have one, else leaves by SystemExit."""
+        left = [c for c in self.runner.commands if not self._outcome(c.key).exists()]
+        self._note(turn=self.number, begun=self.begun, host=socket.gethostname(),
+                   interruption=self.before)  # fmt: skip
+        if self.number > self.runner.turns:
+            for command in left:
+                self._settle(command.key, "turns", None)
+            return
+        handlers = {n: signal.getsignal(n) for n in (self.signal, signal.SIGTERM, signal.SIGINT)}
+        for number in handlers:
+            signal.signal(number, lambda number, _frame: self.came.append(number))
+        try:
+            for command in left:
+                self.processes[command.key] = self._start(command)
+            if self._wait():
+                self._note(ended="done")
+            elif self.came[0] == self.signal:
+                self._give_way(handlers[self.signal])  # submitit's: it checkpoints and requeues
+            else:
+                self._leave(self.came[0])
+        finally:
+            self._send(signal.SIGKILL)  # none outlives its turn, whatever went wrong
+            for number, handler in handlers.items():
+                signal.signal(number, signal.SIG_IGN if self.came else handler)
+
+    def _start(self, command: Command) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **dict(self.runner.environment)}
+        environment["JOB_INTERRUPTION"] = self.before
+        environment["JOB_TURN"] = str(self.number)
+        environment.pop("SNAKEMAKE_PROFILE", None)
+        output = None
+        if len(self.runner.commands) > 1:  # each its own log: lines of many would mix
+            output = (self.folder / f"{command.key}.log").open("ab")
+        ignored = self.signal
+
+        def prepare() -> None:
+            # The shell and Snakemake in between must outlive the signal; a program that knows
+            # what to do with it sets its own handler, the others go on.
+            signal.signal(ignored, signal.SIG_IGN)
+
+        try:
+            return subprocess.Popen(
+                ["/bin/bash", "-c", command.shell], env=environment, stdout=output,
+                stderr=output and subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                start_new_session=True, preexec_fn=prepare,
+            )  # fmt: skip
+        finally:
+            if output:
+                output.close()
+
+    def _wait(self, seconds: float | None = None) -> bool:
+        """Wait until all commands have ended (True); or a signal came, or the seconds are over."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while self._collect():
+            if self.came if until is None else time.monotonic() > until:
+                return False
+            time.sleep(POLL)
+        return True
+
+    def _collect(self) -> bool:
+        """Take note of commands that have ended; are there any left?"""
+        for key, process in list(self.processes.items()):
+            status = process.poll()
+            if status is not None:
+                del self.processes[key]
+                self._ended(key, status)
+        return bool(self.processes)
+
+    def _ended(self, key: str, status: int) -> None:
+        if status == 0:
+            self._settle(key, "succeeded", 0)
+        elif self.ending or self.came:
+            return  # it goes on in the next turn
+        elif _out_of_memory():
+            self._settle(key, "out_of_memory", status)
+        else:
+            self._settle(key, "failed", status)
+
+    def _settle(self, key: str, ended: str, status: int | None) -> None:
+        """Leave the outcome of a command: the executor looks for these files."""
+        _write(self._outcome(key), {
+            "ended": ended, "status": status, "turn": self.number,
+            "host": socket.gethostname(), "seconds": round(time.time() - self.begun, 3),
+        })  # fmt: skip
+
+    def _outcome(self, key: str) -> Path:
+        return self.folder / f"outcome-{key}.json"
+
+    def _note(self, **line: Any) -> None:
+        with self.record.open("a") as record:
+            record.write(json.dumps({"at": time.time(), **line}) + "\n")
+
+    def _give_way(self, requeue: Any) -> None:
+        """The turn is about to be over: let the commands end in order, then ask for the next."""
+        cause = self._cause()
+        print(f"turn {self.number}: {cause}; telling the commands", file=sys.stderr, flush=True)
+        self.ending = True
+        self._send(self.signal)
+        heeded = self._wait(max(self.runner.lead - MARGIN - PATIENCE, 1.0))
+        self._end_all()
+        open_keys = [c.key for c in self.runner.commands if not self._outcome(c.key).exists()]
+        self._note(ended=cause if open_keys else "done", heeded=heeded)
+        if not open_keys:
+            return
+        if cause == "timeout" and not heeded:
+            # It would begin anew and not get further the next time.
+            for key in open_keys:
+                self._settle(key, "timeout", None)
+        elif self.number >= self.runner.turns:
+            for key in open_keys:
+                self._settle(key, "turns", None)
+        else:
+            try:
+                requeue(int(self.signal), None)
+            except (subprocess.SubprocessError, OSError, RuntimeError) as error:
+                print(f"could not requeue this job ({error})", file=sys.stderr, flush=True)
+                for key in open_keys:
+                    self._settle(key, "interrupted", None)
+
+    def _leave(self, number: int) -> None:
+        """End after SIGTERM or SIGINT, leaving no outcome: the scheduler decides what follows."""
+        self.ending = True
+        self._send(signal.SIGTERM)
+        self._note(ended=self._cause() if number == signal.SIGTERM else "interrupted")
+        # SIGINT is submitit's local controller's, which kills after a second.
+        self._wait(PATIENCE if number == signal.SIGTERM else 0.5)
+        raise SystemExit(128 + number)
+
+    def _send(self, number: int) -> None:
+        for process in self.processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
+    def _end_all(self) -> None:
+        """End what is still alive, by SIGTERM and then by SIGKILL."""
+        if self.processes:
+            self._send(signal.SIGTERM)
+            self._wait(PATIENCE)
+        if self.processes:
+            self._send(signal.SIGKILL)
+            self._wait(1.0)
+
+    def _cause(self) -> str:
+        """Why the turn ends: preempted, timeout or requeued."""
+        if self.cluster == "slurm":
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                told = subprocess.run(
+                    ["scontrol", "show", "job", os.environ["SLURM_JOB_ID"]],
+                    capture_output=True, text=True, timeout=5, check=False,
+                ).stdout  # fmt: skip
+                preempted = re.search(r"PreemptTime=(\S+)", told)
+                if preempted and preempted[1] not in ("None", "Unknown", "N/A"):
+                    return "preempted"
+        late = self.runner.minutes * 60 - self.runner.lead - UNSURE
+        return "timeout" if time.time() - self.begun > late else "requeued"
+
+
+def _out_of_memory() -> bool:
+    """Has the kernel killed a process of this allocation for its memory? False if unknown."""
+    try:
+        groups = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return False
+    for line in groups:
+        _, controllers, name = line.split(":", 2)
+        if controllers == "memory":  # version 1
+            base, file = Path("/sys/fs/cgroup/memory"), "memory.oom_control"
+        elif controllers == "":  # version 2
+            base, file = Path("/sys/fs/cgroup"), "memory.events"
+        else:
+            continue
+        path = Path(name.lstrip("/"))
+        for group in (path, *path.parents):  # the limit may be the step's or the job's
+            if not re.search(r"job_?\d+", str(group)):
+                break
+            with contextlib.suppress(OSError):
+                if re.search(r"^oom_kill [1-9]", (base / group / file).read_text(), re.M):
+                    return True
+    return False
+
+
+def _write(path: Path, value: Any) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value))
+    temporary.replace(path)
