@@ -91,7 +91,7 @@ def test_an_edited_law_is_fitted_anew_with_what_uses_it(unchanged):
     path.write_text(path.read_text() + "\n# edited\n")
     planned = unchanged.planned()
     assert planned.pop("fit_law") == 1
-    assert "train_cell" not in planned
+    assert "publish_cell" not in planned
     assert {rule for rule in planned if rule.startswith("draw_")} == {
         "draw_loss_vs_tokens", "draw_exponents",
     }  # fmt: skip
@@ -127,7 +127,7 @@ def test_a_changed_training_module_retrains_nothing(unchanged):
 def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     more = {"grid": {"tokens": [10240, 15360, 20480]}}
     unchanged.configure(more)
-    assert unchanged.planned() == {"train_trunk": 2, "train_cell": 2, **AFTER, **DRAWN}
+    assert unchanged.planned() == {"train_trunk": 2, "publish_cell": 2, **AFTER, **DRAWN}
     before = unchanged.digests("results/cells/*/*.parquet")
     parts = unchanged.digests("results/trunks/*/*.json")
     kept = unchanged.digests("results/state/trunks/*/at-*")
@@ -160,13 +160,13 @@ def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
         {"n_layer": 1, "d_model": 16, "n_head": 2},
     ]
     unchanged.configure({"grid": {"sizes": sizes}})
-    assert unchanged.planned() == {"train_trunk": 1, "train_cell": 2, **AFTER, **DRAWN}
+    assert unchanged.planned() == {"train_trunk": 1, "publish_cell": 2, **AFTER, **DRAWN}
 
 
 def test_a_changed_exclusion_retrains_nothing(unchanged):
     unchanged.configure({"exclude": {"min_steps": 50}})
     planned = unchanged.planned()
-    assert "train_cell" not in planned
+    assert "publish_cell" not in planned
     assert planned["aggregate_runs"] == 1
 
 

@@ -1,4 +1,5 @@
 # The study behind the config, and what the rules share: paths, code inputs, definitions.
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -31,8 +32,13 @@ except ConfigError as error:
 CELL_TABLES = expand("results/cells/{cell}/{file}", cell=STUDY.by_key, file=CELL_FILES)
 PLANNED = [law for law in FITTED if law in SURFACES]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
-# How training runs here: resources and not params, since it changes no result.
-MACHINE = {key: str(STUDY.config["training"][key]) for key in ("device", "checkpoint_seconds")}
+# How training runs here: resources and not params, since it changes no result. A profile sets
+# them with set-resources.
+MACHINE = {
+    **{key: str(STUDY.config["training"][key]) for key in ("device", "checkpoint_seconds")},
+    "gpus": 0,  # of one training, on each node
+    "nodes": 1,
+}
 # Cell key -> the part of its trunk that trains it, or has trained it.
 PARTS = trunks.parts(STUDY, RESULTS)
 PARTS_BY_KEY = {(part.trunk, part.key): part for part in PARTS.values()}
@@ -55,9 +61,14 @@ def tokens(wildcards):
 
 
 def ledger(wildcards):
-    """The ledger of the part that trains a cell; nothing for a cell without a trunk."""
-    part = PARTS.get(wildcards.cell)
-    return f"results/trunks/{part.trunk}/{part.key}.json" if part else []
+    """The ledger of the part that trains a cell of a trunk."""
+    part = PARTS[wildcards.cell]
+    return f"results/trunks/{part.trunk}/{part.key}.json"
+
+
+def among(cells):
+    """What the wildcard of a rule for some of the study's cells may be."""
+    return "[^/]+" if len(cells) == len(STUDY.cells) else "|".join(map(re.escape, cells)) or "(?!)"
 
 
 def part_cells(wildcards):

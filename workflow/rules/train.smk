@@ -1,5 +1,5 @@
-# Stage 2: tokens -> trained cells. A trunk's job trains all its missing cells in one process; a
-# cell's job publishes what was trained, or trains a cell that has no trunk.
+# Stage 2: tokens -> trained cells. A trunk's job trains all its missing cells in one process, and
+# a light job for each cell publishes what was trained. A cell without a trunk trains alone.
 
 
 rule train_trunk:
@@ -20,14 +20,33 @@ rule train_trunk:
         "--checkpoint-seconds {resources.checkpoint_seconds} > {log} 2>&1"
 
 
-rule train_cell:
+rule publish_cell:
     input:
         unpack(tokens),
         ledger,
     output:
         expand("results/cells/{{cell}}/{file}", file=CELL_FILES),
     log:
+        "logs/publish_cell/{cell}.log",
+    wildcard_constraints:
+        cell=among([cell.key for cell in STUDY.cells if cell.trunk]),
+    priority: by_flops
+    localrule: True
+    shell:
+        "python -m pipeline.train cell --spec results/cells/{wildcards.cell}/spec.json "
+        "--corpus {input.corpus} --state results/state --out results/cells/{wildcards.cell} "
+        "> {log} 2>&1"
+
+
+rule train_cell:
+    input:
+        unpack(tokens),
+    output:
+        expand("results/cells/{{cell}}/{file}", file=CELL_FILES),
+    log:
         "logs/train_cell/{cell}.log",
+    wildcard_constraints:
+        cell=among([cell.key for cell in STUDY.cells if not cell.trunk]),
     priority: by_flops
     resources:
         **MACHINE,

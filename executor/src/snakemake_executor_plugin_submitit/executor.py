@@ -241,12 +241,12 @@ class Executor(RemoteExecutor):
             return str(self.frozen.path(self.snakefile))
         return self.snakefile
 
-    def additional_general_args(self) -> list[str]:
+    def additional_general_args(self) -> str:
         """The config as it was at submission; the last --configfiles counts."""
         if not self.frozen:
-            return []
+            return ""
         files = [self.frozen.path(path) or path for path in self.workflow.configfiles]
-        return [format_cli_arg("--configfiles", [Path(file) for file in files], skip=not files)]
+        return format_cli_arg("--configfiles", [Path(file) for file in files], skip=not files)
 
     def get_job_args(self, job: JobExecutorInterface, **_: Any) -> str:
         """As the base's, but for files of a folder that is gone when a job starts its next turn."""
