@@ -73,6 +73,7 @@ class Project:
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, folder / name)
+        (folder / "slurm").symlink_to("profiles/slurm")
         (folder / "texts").mkdir()
         (folder / "texts" / "train.txt").write_text(verse(1, 12000))
         (folder / "texts" / "other.txt").write_text(verse(2, 800).upper())

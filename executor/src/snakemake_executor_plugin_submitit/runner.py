@@ -188,7 +188,9 @@ class Turn:
 
     def _give_way(self, requeue: Any) -> None:
         """The turn is about to be over: let the commands end in order, then ask for the next."""
-        cause = self._cause()
+        late = self.runner.minutes * 60 - self.runner.lead - UNSURE
+        over = time.time() - self.begun > late
+        cause = self._cause("timeout" if over else "requeued")
         print(f"turn {self.number}: {cause}; telling the commands", file=sys.stderr, flush=True)
         self.ending = True
         self._send(self.signal)
@@ -217,7 +219,7 @@ class Turn:
         """End after SIGTERM or SIGINT, leaving no outcome: the scheduler decides what follows."""
         self.ending = True
         self._send(signal.SIGTERM)
-        self._note(ended=self._cause() if number == signal.SIGTERM else "interrupted")
+        self._note(ended=self._cause("requeued") if number == signal.SIGTERM else "interrupted")
         # SIGINT is submitit's local controller's, which kills after a second.
         self._wait(PATIENCE if number == signal.SIGTERM else 0.5)
         raise SystemExit(128 + number)
@@ -236,8 +238,8 @@ class Turn:
             self._send(signal.SIGKILL)
             self._wait(1.0)
 
-    def _cause(self) -> str:
-        """Why the turn ends: preempted, timeout or requeued."""
+    def _cause(self, otherwise: str) -> str:
+        """Why the turn ends: preempted where SLURM says so, else as told."""
         if self.cluster == "slurm":
             with contextlib.suppress(OSError, subprocess.SubprocessError):
                 told = subprocess.run(
@@ -247,8 +249,7 @@ class Turn:
                 preempted = re.search(r"PreemptTime=(\S+)", told)
                 if preempted and preempted[1] not in ("None", "Unknown", "N/A"):
                     return "preempted"
-        late = self.runner.minutes * 60 - self.runner.lead - UNSURE
-        return "timeout" if time.time() - self.begun > late else "requeued"
+        return otherwise
 
 
 def _out_of_memory() -> bool:
