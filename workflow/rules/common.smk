@@ -38,6 +38,7 @@ MACHINE = {
     **{key: str(STUDY.config["training"][key]) for key in ("device", "checkpoint_seconds")},
     "gpus": 0,  # of one training, on each node
     "nodes": 1,
+    "patience": 0,  # seconds to wait where a lost node's process may still train
 }
 # Cell key -> the part of its trunk that trains it, or has trained it.
 PARTS = trunks.parts(STUDY, RESULTS)

@@ -17,7 +17,8 @@ rule train_trunk:
     shell:
         "python -m pipeline.train trunk --specs {params.specs} --corpus {input.corpus} "
         "--state results/state --out {output} --threads {threads} --device {resources.device} "
-        "--checkpoint-seconds {resources.checkpoint_seconds} > {log} 2>&1"
+        "--checkpoint-seconds {resources.checkpoint_seconds} --patience {resources.patience} "
+        "> {log} 2>&1"
 
 
 rule publish_cell:
@@ -54,4 +55,5 @@ rule train_cell:
         "python -m pipeline.train cell --spec results/cells/{wildcards.cell}/spec.json "
         "--corpus {input.corpus} --state results/state --out results/cells/{wildcards.cell} "
         "--threads {threads} --device {resources.device} "
-        "--checkpoint-seconds {resources.checkpoint_seconds} > {log} 2>&1"
+        "--checkpoint-seconds {resources.checkpoint_seconds} --patience {resources.patience} "
+        "> {log} 2>&1"

@@ -1,0 +1,75 @@
+"""What a real cluster does to a training in the middle; it ends in the same numbers bit for bit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from study import RUNS, Study, undisturbed
+
+SLOW = 0.15  # seconds a step: 200 steps of the longest cell take half a minute
+
+
+@pytest.fixture(scope="module")
+def interrupted(cluster, tmp_path_factory):
+    """Three trunks, each with a node of its own: one is requeued by the user, one is preempted by
+    a job of a higher partition, and one reaches its time limit."""
+    study = Study.make(tmp_path_factory.mktemp("interrupted"), cluster, SLOW)
+    process = study.start(
+        "--set-resources", "train_trunk:gpus=4", "train_trunk:runtime=1",
+        "--submitit-signal-lead", "10", RUNS,
+    )  # fmt: skip
+    requeued, preempted, limited = study.wait_for_training()
+    cluster.run("scontrol", "requeue", requeued["id"])
+    cluster.run(
+        "sbatch", "-p", "high", "-w", preempted["nodes"], "--gres=gpu:4", "-t", "1",
+        "-o", "/dev/null", "--wrap", "sleep 3",
+    )  # fmt: skip
+    status, printed = study.end(process)
+    assert status == 0, printed
+    jobs = [job["id"] for job in (requeued, preempted, limited)]
+    return study, printed, jobs
+
+
+def turns(study: Study, job: str) -> list[dict]:
+    (path,) = [p for s in study.submissions() for p in s.glob(f"{job}.turns.jsonl")]
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_numbers_are_those_of_an_undisturbed_run(interrupted, tmp_path):
+    study, _, _ = interrupted
+    assert study.numbers() == undisturbed(tmp_path / "undisturbed", study.cluster).numbers()
+
+
+def test_each_interruption_is_called_by_its_name(interrupted):
+    study, printed, jobs = interrupted
+    for job, cause in zip(jobs, ("requeued", "preempted", "timeout")):
+        lines = turns(study, job)
+        assert lines[1]["ended"] == cause
+        assert lines[2]["interruption"] == cause
+        assert f"Job {job} (train_trunk): {cause}; turn 2 of at most 50" in printed
+
+
+def test_the_signal_lets_a_checkpoint_be_written(interrupted):
+    study, _, jobs = interrupted
+    for job in jobs[1:]:
+        assert turns(study, job)[1]["heeded"]
+
+
+def test_the_runs_tell_of_it(interrupted):
+    study, *_ = interrupted
+    told = {row["params"]: row for row in study.rows()}
+    causes = [told[params]["interruptions"].split(",")[0] for params in sorted(told)]
+    assert sorted(causes) == ["preempted", "requeued", "timeout"]
+    assert all(row["restarts"] >= 1 for row in told.values())
+
+
+def test_the_scheduler_saw_the_same_jobs_again(interrupted):
+    study, _, jobs = interrupted
+    rows = study.cluster.accounting(jobs)
+    for job in jobs:
+        states = [row["State"] for row in rows if row["JobID"] == job]
+        assert states[-1] == "COMPLETED"
+        assert set(states[:-1]) <= {"REQUEUED", "PREEMPTED"}
+        assert len(states) >= 2
+    assert study.cluster.submissions() == 4  # corpus, evaluation text, trunks, the high job
