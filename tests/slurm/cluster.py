@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import socket
 import threading
 import time
@@ -14,12 +13,20 @@ from pathlib import Path
 from typing import TypeVar
 
 import configuration
-from daemons import LOCAL, STARTING_SECONDS, Daemons, lack, make_devices, wait_until
+from daemons import (
+    LOCAL,
+    STARTING_SECONDS,
+    Daemons,
+    lack,
+    lack_of_control_groups,
+    make_devices,
+    wait_until,
+)  # fmt: skip
 from keeper import descendants, kill
 
 T = TypeVar("T")
 
-# Name -> format letter of squeue. What may hold any text comes last.
+# Key -> field of squeue.
 JOB_FIELDS = {
     "id": "JobArrayID", "job": "JobID", "array": "ArrayJobID", "task": "ArrayTaskID",
     "state": "State", "reason": "Reason", "nodes": "NodeList", "partition": "Partition",
@@ -60,7 +67,8 @@ class Cluster:
 
     def start(self) -> None:
         """Bring all up and wait until every node is idle. RuntimeError, with logs, if it fails."""
-        if missing := lack(self.accounted, self.memory, self.gpus):
+        limits = lack_of_control_groups() if self.memory == "cgroup" else ""
+        if missing := lack(self.accounted, self.gpus) or limits:
             raise RuntimeError(missing)
         self.daemons = Daemons(3 + len(self.nodes), alone=self.memory == "cgroup")
         self.folder: Path = self.daemons.folder
@@ -248,9 +256,12 @@ class Cluster:
         self._start_node(node)
         self.wait_until(lambda: self.node_states()[node] in ("idle", "mixed", "allocated"))
 
-    def stop_controller(self, number: int = signal.SIGTERM) -> None:
-        """Take slurmctld down: in good order, or at once by SIGKILL."""
-        self.daemons.end("slurmctld", number)
+    def stop_controller(self) -> None:
+        """Take slurmctld down and wait until it has saved its state and is gone.
+
+        What needs it meanwhile fails after MessageTimeout (5 s), an srun that starts also.
+        """
+        self.daemons.end("slurmctld")
 
     def start_controller(self) -> None:
         """Start slurmctld, with the state that it left, and wait until it answers."""

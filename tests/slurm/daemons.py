@@ -37,7 +37,7 @@ STARTING_SECONDS = 60.0
 STOPPING_SECONDS = 30.0
 
 
-def lack(accounting: bool = True, memory: str = "none", gpus: int = 4) -> str:
+def lack(accounting: bool = True, gpus: int = 4) -> str:
     """What this machine lacks for such a cluster, as a sentence; empty where it lacks nothing."""
     needed = PROGRAMS | (ACCOUNTING_PROGRAMS if accounting else {})
     packages = {p for program, p in needed.items() if not shutil.which(program, path=PATH)}
@@ -45,12 +45,17 @@ def lack(accounting: bool = True, memory: str = "none", gpus: int = 4) -> str:
         return f"SLURM is not installed: apt-get install {' '.join(sorted(packages))}"
     if os.geteuid() != 0:
         return "a SLURM cluster of several nodes on one machine needs the user root"
-    if memory == "cgroup" and not os.access(CGROUPS / "memory/release_agent", os.W_OK):
-        return f"there are no control groups of version 1 to write at {CGROUPS}/memory"
     if gpus:
         with tempfile.TemporaryDirectory() as folder:
             return make_devices(Path(folder), 1)
     return ""
+
+
+def lack_of_control_groups() -> str:
+    """Why this machine cannot limit the memory of a job; empty where it can."""
+    if os.access(CGROUPS / "memory/release_agent", os.W_OK):
+        return ""
+    return f"no control groups of version 1 can be written at {CGROUPS}/memory"
 
 
 def make_devices(folder: Path, count: int) -> str:
@@ -157,10 +162,10 @@ class Daemons:
 
         wait_until(up, STARTING_SECONDS, self.logs)
 
-    def end(self, name: str, number: int = signal.SIGTERM) -> None:
-        """Send a signal to a daemon and wait until it is gone."""
+    def end(self, name: str) -> None:
+        """Terminate a daemon and wait until it is gone."""
         process = self.processes.pop(name)
-        os.kill(process, number)
+        os.kill(process, signal.SIGTERM)
         wait_until(lambda: not running(process), STOPPING_SECONDS, self.logs)
 
     def call(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -176,11 +181,12 @@ class Daemons:
 
     def logs(self, lines: int = 20) -> str:
         """The last lines of each daemon's log."""
-        texts = {log.name: log.read_text(errors="replace") for log in self.folder.glob("log/*")}
+        # A daemon's own log, once it is open, says with times what its output says.
+        files = sorted(self.folder.glob("log/*"), reverse=True)
+        texts = {file.stem: text for file in files if (text := file.read_text(errors="replace"))}
         return "\n".join(
             "\n".join([f"--- {name}", *text.splitlines()[-lines:]])
             for name, text in sorted(texts.items())
-            if text
         )
 
     def close(self) -> None:
