@@ -119,10 +119,6 @@ class Daemons:
 
     def __init__(self, ports: int, alone: bool) -> None:
         """Reserve ports; with `alone`, wait for other clusters with control groups to end."""
-        # Short, as the paths of sockets in it are limited to 107 characters.
-        self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-        self.folder.chmod(0o755)
-        (self.folder / "log").mkdir()
         self.processes: dict[str, int] = {}
         self._orders = threading.Lock()
         with contextlib.ExitStack() as held:
@@ -130,6 +126,10 @@ class Daemons:
             kept = [held.enter_context(guard).fileno()]
             if alone:
                 kept.append(held.enter_context(only_control_groups()).fileno())
+            # Short, as the paths of sockets in it are limited to 107 characters.
+            self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+            self.folder.chmod(0o755)
+            (self.folder / "log").mkdir()
             self.keeper = subprocess.Popen(
                 [sys.executable, "-I", Path(__file__).with_name("keeper.py"), self.folder],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
@@ -148,6 +148,7 @@ class Daemons:
             "environment": {"PATH": PATH, **self.environment()},
             "output": str(self.folder / "log" / f"{name}.output"),
         }
+        assert self.keeper.stdout
         with self._orders:
             print(json.dumps(order), file=self.keeper.stdin, flush=True)
             self.processes[name] = int(self.keeper.stdout.readline())
@@ -191,6 +192,8 @@ class Daemons:
 
     def close(self) -> None:
         """Kill every process of the cluster and remove its folder."""
+        assert self.keeper.stdin
+        assert self.keeper.stdout
         with contextlib.suppress(BrokenPipeError):
             self.keeper.stdin.close()
         self.keeper.wait(STOPPING_SECONDS)

@@ -30,12 +30,12 @@ CGROUPS = Path("/sys/fs/cgroup")
 def descendants(*roots: int) -> list[int]:
     """Ids of the living processes below some processes, parents before children."""
     children = defaultdict(list)
-    for process in Path("/proc").glob("[0-9]*"):
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             # The name in brackets may hold spaces and brackets of its own.
-            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
             if state != "Z":
-                children[int(parent)].append(int(process.name))
+                children[int(parent)].append(int(entry.name))
     found = list(roots)
     for process in found:
         found += children[process]
@@ -72,11 +72,12 @@ def clear(folder: Path) -> None:
         kill(alive)
         time.sleep(0.01)
         reap()
-    for node in (folder / "spool").glob("*"):
-        for group in CGROUPS.glob(f"*/slurm_{node.name}"):
-            for path, _, _ in os.walk(group, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
+    # Another cluster's nodes may have the same names, but only one at a time has control groups.
+    nodes = (folder / "spool").glob("*") if (folder / "cgroup.conf").exists() else ()
+    for group in (group for node in nodes for group in CGROUPS.glob(f"*/slurm_{node.name}")):
+        for path, _, _ in os.walk(group, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
     shutil.rmtree(folder, ignore_errors=True)
 
 
