@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import socket
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PROJECT = Path(__file__).parents[1]
 PACKAGES = ("torch", "numpy", "pyarrow")  # those that can move a trained model's numbers
 
 
@@ -20,11 +23,17 @@ def now() -> str:
 
 @cache
 def git_commit() -> tuple[str, bool]:
-    """The commit of this code and whether files differ from it; ("unknown", False) without git."""
+    """The commit of this code and whether files differ from it; ("unknown", False) without git.
+
+    A copy made for jobs to run carries ORIGIN.json, which tells the commit that it was made of.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        origin = json.loads((PROJECT / "ORIGIN.json").read_text(encoding="utf-8"))
+        return origin["git_commit"], origin["git_dirty"]
 
     def output(*command: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *command],
+            ["git", "-C", str(PROJECT), *command],
             capture_output=True, text=True, check=True, timeout=20,
         ).stdout.strip()  # fmt: skip
 

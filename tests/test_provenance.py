@@ -1,5 +1,6 @@
 """What provenance says of this machine, and where there is no git."""
 
+import json
 import re
 from datetime import datetime, timedelta
 
@@ -23,6 +24,13 @@ def test_the_commit_is_a_digest_or_unknown(monkeypatch, tmp_path):
     assert re.fullmatch("[0-9a-f]{40}|unknown", commit)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.git_commit.__wrapped__() == ("unknown", False)
+
+
+def test_a_copy_tells_the_commit_that_it_was_made_of(monkeypatch, tmp_path):
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
+    origin = {"folder": "/where/it/was", "git_commit": "0" * 40, "git_dirty": True}
+    (tmp_path / "ORIGIN.json").write_text(json.dumps(origin))
+    assert provenance.git_commit.__wrapped__() == ("0" * 40, True)
 
 
 def test_the_machine_has_names():
