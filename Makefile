@@ -9,7 +9,9 @@ CORES ?= 4
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_EXTRA_INDEX_URL
 
-.PHONY: toy quick test check format docs clean
+.PHONY: environment toy quick test check format docs clean
+
+environment: $(VENV)/ready
 
 toy: $(VENV)/ready
 	snakemake --cores $(CORES)
@@ -39,12 +41,12 @@ docs: $(VENV)/ready
 	python -m pipeline.laws.table docs/laws.md
 
 # Made anew when the lock or the package's metadata change.
-$(VENV)/ready: requirements.lock pyproject.toml
+$(VENV)/ready: requirements.lock pyproject.toml executor/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed; set PYTHON=python3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --editable . --editable ./executor
 	touch $@
 
 clean:

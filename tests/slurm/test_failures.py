@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from study import RUNS, Study, replace, undisturbed
+from study import LOOP, RUNS, STEP, Study, replace, undisturbed
 
 
 @pytest.fixture(scope="module")
@@ -31,39 +31,35 @@ def test_scancel(cluster, tmp_path, reference):
 
 def test_a_crashing_cell(cluster, tmp_path, reference):
     study = Study.make(tmp_path / "crashed", cluster)
-    crash = 'if cell.d_model == 16: raise RuntimeError("a crash of this test")'
-    learner = study.folder / "pipeline/training/learner.py"
-    replace(learner, "        self.cell, self.device = cell, device\n",
-            f"        {crash}\n        self.cell, self.device = cell, device\n")  # fmt: skip
+    loop, crash = study.folder / LOOP, 'assert cell.d_model != 16, "a crash of this test"; '
+    replace(loop, STEP, crash + STEP)
     status, printed = study.end(study.start(RUNS))
     assert status == 1
     assert "failed: its command ended with status 1" in printed
     assert "a crash of this test" in printed
     assert ".snakemake/submitit/submissions/train_trunk-" in printed
     assert study.outcomes().count("succeeded") == 4
-    replace(learner, f"        {crash}\n", "")
+    replace(loop, crash, "")
     assert healed(study, reference)
 
 
 def test_out_of_memory(make_cluster, tmp_path, reference):
     cluster = make_cluster(memory="cgroup", nodes=2)
     study = Study.make(tmp_path / "memory", cluster)
-    hog = "if cell.d_model == 16: hog = bytearray(3 * 10**9)"
-    learner = study.folder / "pipeline/training/learner.py"
-    replace(learner, "        self.cell, self.device = cell, device\n",
-            f"        {hog}\n        self.cell, self.device = cell, device\n")  # fmt: skip
+    loop, hog = study.folder / LOOP, "hog = b'x' * (3 * 10**9 if cell.d_model == 16 else 1); "
+    replace(loop, STEP, hog + STEP)
     resources = ("--set-resources", "train_trunk:mem_mb=2000")
-    status, printed = study.end(study.start(*resources, RUNS))
+    status, printed = study.end(study.start(RUNS, *resources))
     assert status == 1
     assert "ran out of memory: mem_mb is 2000; raise it." in printed
     assert study.outcomes().count("succeeded") == 4
-    replace(learner, f"        {hog}\n", "")
+    replace(loop, hog, "")
     assert healed(study, reference)
 
 
 def test_a_node_is_lost(cluster, tmp_path, reference):
     study = Study.make(tmp_path / "lost", cluster, 0.1)
-    process = study.start("--set-resources", "train_trunk:gpus=4", RUNS)
+    process = study.start(RUNS, "--set-resources", "train_trunk:gpus=4")
     victim = study.wait_for_training()[0]
     try:
         cluster.kill_node(victim["nodes"])

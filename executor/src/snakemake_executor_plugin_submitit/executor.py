@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,28 +26,16 @@ from snakemake_interface_executor_plugins.utils import (
 
 from . import verdict
 from .backends import backend
+from .follow import Follower, Watched, take_up
 from .frozen import freeze
 from .registry import Record, Registry, job_key
 from .request import Request, request
 from .runner import Command, Runner
-from .scheduler import STUCK, UNKNOWN, State, Unreachable
+from .scheduler import Unreachable
 from .settings import check
 
-FIRST_LOOK = 15.0  # seconds until the first look at the queue; later ones are further apart
-SETTLE = 10.0  # seconds for which a job must be over before its missing outcome counts
 OFTEN = 1.0  # seconds between looks at the files of jobs while they come in
-
-
-@dataclass
-class Watched:
-    """A living job as this process follows it."""
-
-    record: Record
-    request: Request
-    shell: str
-    turns_said: int = 0
-    over_since: float | None = None
-    warned: str = ""
+CALM = 10.0  # and at most, where Snakemake is not told otherwise
 
 
 class Executor(RemoteExecutor):
@@ -67,7 +53,9 @@ class Executor(RemoteExecutor):
         # An own list: the base empties its while it polls, and Ctrl-C may come then.
         self.living: dict[str, SubmittedJobInfo] = {}
         self._changing = threading.Lock()
-        self._looked, self._pause = time.monotonic(), FIRST_LOOK
+        self.follower = Follower(
+            self.registry, self.backend, self.settings, self.say, self.logger.warning
+        )
         self._check_requests()
         self.registry.sweep()
         self.found = self._take_up()
@@ -102,28 +90,8 @@ class Executor(RemoteExecutor):
             self._request(job)
 
     def _take_up(self) -> dict[str, Record]:
-        """Key -> record of the jobs of earlier processes that are still alive, or have ended well.
-
-        What an interrupted submission left without a record is ended: nobody could follow it.
-        """
-        records = list(self.registry)
-        for tag in self.registry.unclosed():
-            self.backend.abandon(tag, [r.job_id for r in records if r.tag == tag])
-            self.registry.close(tag)
-        foreign = [r.cluster for r in records if r.cluster != self.settings.cluster]
-        if foreign:
-            raise WorkflowError(
-                f"{len(foreign)} jobs of an earlier run live on {foreign[0]!r}, not "
-                f"{self.settings.cluster!r}; run with --submitit-cluster {foreign[0]} to take "
-                f"them up, or end them and delete {self.registry.jobs}"
-            )
-        states = self._states_at_last(records) if records else {}
-        alive: dict[str, Record] = {}
-        for record in records:
-            if not states[record.job_id].over and states[record.job_id] != UNKNOWN:
-                alive[record.key] = record
-            else:
-                self.registry.remove(record.key)
+        """Key -> record of the jobs of earlier processes that are still alive."""
+        alive = take_up(self.registry, self.backend, self.settings.cluster, self.say)
         if alive:
             wanted = {self._key(job) for job in self.workflow.dag.needrun_jobs()}
             self.say(f"Taking up {len(wanted & set(alive))} living jobs of an earlier run.")
@@ -133,14 +101,6 @@ class Executor(RemoteExecutor):
                     f"{' '.join(idle[:20])}{' ...' if len(idle) > 20 else ''}"
                 )
         return alive
-
-    def _states_at_last(self, records: Sequence[Record]) -> dict[str, State]:
-        while True:
-            try:
-                return self.backend.states(records)
-            except Unreachable as error:
-                self.say(f"SLURM does not answer ({error}); trying again in 10 s.")
-                time.sleep(10)
 
     # -- submission -------------------------------------------------------------------------
 
@@ -265,23 +225,18 @@ class Executor(RemoteExecutor):
         """Report the jobs that have ended; yields those that have not."""
         if not active_jobs:
             return
-        outcomes = self._outcomes(info.aux["job"].record for info in active_jobs)
-        states = self._look(active_jobs)
-        ended = 0
+        outcomes = self.follower.ended([info.aux["job"] for info in active_jobs])
         for info in active_jobs:
-            watched: Watched = info.aux["job"]
-            outcome = outcomes.get(watched.record.key)
-            if outcome is None:
-                outcome = self._without_outcome(watched, states.get(watched.record.job_id))
+            outcome = outcomes.get(info.aux["job"].record.key)
             if outcome is None:
                 yield info
             elif again := self._continued(info, outcome):
                 yield again
             else:
-                ended += 1
                 self._end(info, outcome)
-        calm = min(self.next_seconds_between_status_checks * 1.3, self._calmest)
-        self.next_seconds_between_status_checks = OFTEN if ended else calm
+        calm = self.workflow.remote_execution_settings.seconds_between_status_checks or CALM
+        pause = min(self.next_seconds_between_status_checks * 1.3, calm)
+        self.next_seconds_between_status_checks = OFTEN if outcomes else pause
 
     async def sleep(self) -> None:
         """Until the next look, or until there is more to look at, or nothing any more."""
@@ -290,77 +245,6 @@ class Executor(RemoteExecutor):
             await asyncio.sleep(0.2)
             if not self.wait or len(self.active_jobs) > before:
                 return
-
-    @property
-    def _calmest(self) -> float:
-        return self.workflow.remote_execution_settings.seconds_between_status_checks or 10
-
-    def _outcomes(self, records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-        """Key -> outcome, by one listing of each submission's folder."""
-        found: dict[str, dict[str, Any]] = {}
-        for folder in {self.registry.folder(record) for record in records}:
-            try:
-                folder.chmod(folder.stat().st_mode)  # makes a network file system look anew
-                names = [path.name for path in folder.iterdir()]
-            except OSError:
-                continue
-            for name in names:
-                if name.startswith("outcome-"):
-                    key = name.removeprefix("outcome-").removesuffix(".json")
-                    found[key] = json.loads((folder / name).read_text())
-        return found
-
-    def _look(self, active: Sequence[SubmittedJobInfo]) -> dict[str, State]:
-        """States of all jobs, when it is time for a look; nothing otherwise."""
-        if time.monotonic() - self._looked < self._pause:
-            return {}
-        records = [info.aux["job"].record for info in active]
-        try:
-            states = self.backend.states(records)
-        except (Unreachable, OSError) as error:
-            self.say(f"The states of jobs are unknown for now ({error}); they go on.")
-            states = {}
-        self._looked = time.monotonic()
-        self._pause = min(self._pause * 1.5, self.settings.status_seconds)
-        for info in active:
-            self._tell(info.aux["job"], states.get(info.aux["job"].record.job_id))
-        return states
-
-    def _tell(self, watched: Watched, state: State | None) -> None:
-        """Say what a user wants to know of a job that goes on."""
-        record = watched.record
-        turns = verdict.turns(self.registry.folder(record), record.job_id)
-        for turn in turns[watched.turns_said :]:
-            if turn.get("interruption"):
-                self.say(
-                    f"Job {record.job_id} ({record.rule}): {turn['interruption']}; turn "
-                    f"{turn['turn']} of at most {self.settings.turns} on {turn['host']}."
-                )
-        watched.turns_said = len(turns)
-        if state and state.name == "PENDING" and state.reason in STUCK:
-            if watched.warned != state.reason:
-                self.logger.warning(
-                    f"Job {record.job_id} ({record.rule}) will not start: {state.reason}; "
-                    f"{STUCK[state.reason]}."
-                )
-            watched.warned = state.reason
-
-    def _without_outcome(self, watched: Watched, state: State | None) -> dict[str, Any] | None:
-        """The outcome of a job that left none, once it is surely over."""
-        if state is None:
-            return None
-        if not state.over and state != UNKNOWN:
-            watched.over_since = None
-            return None
-        now = time.monotonic()
-        if watched.over_since is None:
-            # Its last files may be on their way, or the scheduler about to requeue it.
-            watched.over_since = now
-        if now - watched.over_since < SETTLE:
-            self._pause = SETTLE / 2
-            return None
-        folder = self.registry.folder(watched.record)
-        return verdict.from_state(state, verdict.turns(folder, watched.record.job_id))
 
     def _continued(
         self, info: SubmittedJobInfo, outcome: dict[str, Any]

@@ -110,10 +110,8 @@ class Turn:
                 self.processes[command.key] = self._start(command)
             if self._wait():
                 self._note(ended="done")
-            elif self.came[0] == self.signal:
-                self._give_way(handlers[self.signal])  # submitit's: it checkpoints and requeues
             else:
-                self._leave(self.came[0])
+                self._interrupted(self.came[0], handlers[self.signal])
         finally:
             self._send(signal.SIGKILL)  # none outlives its turn, whatever went wrong
             for number, handler in handlers.items():
@@ -186,11 +184,19 @@ class Turn:
         with self.record.open("a") as record:
             record.write(json.dumps({"at": time.time(), **line}) + "\n")
 
-    def _give_way(self, requeue: Any) -> None:
-        """The turn is about to be over: let the commands end in order, then ask for the next."""
+    def _interrupted(self, number: int, requeue: Any) -> None:
+        """A signal came. ``requeue`` is submitit's handler: it checkpoints and requeues."""
         late = self.runner.minutes * 60 - self.runner.lead - UNSURE
-        over = time.time() - self.begun > late
+        over = number == self.signal and time.time() - self.begun > late
         cause = self._cause("timeout" if over else "requeued")
+        if number == self.signal or (number == signal.SIGTERM and cause == "preempted"):
+            # A job that ends by itself while it is preempted would not be requeued.
+            self._give_way(cause, requeue)
+        else:
+            self._leave(number, cause)
+
+    def _give_way(self, cause: str, requeue: Any) -> None:
+        """The turn is about to be over: let the commands end in order, then ask for the next."""
         print(f"turn {self.number}: {cause}; telling the commands", file=sys.stderr, flush=True)
         self.ending = True
         self._send(self.signal)
@@ -215,11 +221,11 @@ class Turn:
                 for key in open_keys:
                     self._settle(key, "interrupted", None)
 
-    def _leave(self, number: int) -> None:
+    def _leave(self, number: int, cause: str) -> None:
         """End after SIGTERM or SIGINT, leaving no outcome: the scheduler decides what follows."""
         self.ending = True
         self._send(signal.SIGTERM)
-        self._note(ended=self._cause("requeued") if number == signal.SIGTERM else "interrupted")
+        self._note(ended=cause if number == signal.SIGTERM else "interrupted")
         # SIGINT is submitit's local controller's, which kills after a second.
         self._wait(PATIENCE if number == signal.SIGTERM else 0.5)
         raise SystemExit(128 + number)

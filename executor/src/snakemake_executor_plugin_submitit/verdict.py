@@ -44,8 +44,8 @@ def from_state(state: State, told: list[dict[str, Any]]) -> dict[str, Any]:
     """The outcome of a job that is over by its state and left none itself."""
     ended = STATES.get(state.name, "vanished")
     last = told[-1] if told else {}
-    if ended == "vanished" and last.get("heeded"):
-        # It gave way in order, and was to go on, which the cluster did not let it.
+    if ended == "vanished" and last.get("ended", "done") in ("preempted", "requeued", "timeout"):
+        # It gave way and was to go on, which the cluster did not let it.
         ended = "interrupted"
     return {"ended": ended, "host": state.nodes or last.get("host", ""), "state": state.name,
             "cause": ended if ended in ("node_failure", "preempted") else None}  # fmt: skip
