@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ GRID = {
     "tokens": [25600, 51200],
 }
 RUNS = "results/tiny/runs.parquet"  # a target without fits and figures
+LOOP = "pipeline/training/loop.py"
 STEP = "loss = self.learner.step("
 CLOCKS = {
     "seconds", "own_seconds", "tokens_per_second", "peak_memory", "restarts", "lost_seconds",
@@ -47,9 +47,7 @@ class Study:
         project = Project.make(folder)
         project.configure({"grid": GRID, **config})
         if step_seconds:
-            replace(
-                folder / "pipeline/training/loop.py", STEP, f"time.sleep({step_seconds}); {STEP}"
-            )
+            replace(folder / LOOP, STEP, f"time.sleep({step_seconds}); {STEP}")
         return cls(project, cluster)
 
     @property
@@ -124,7 +122,3 @@ def undisturbed(folder: Path, cluster: Cluster) -> Study:
     status, printed = study.project.snakemake(RUNS)
     assert status == 0, printed
     return study
-
-
-def trained_cells(rows: Sequence[dict[str, Any]]) -> int:
-    return sum(row["status"] == "finished" for row in rows)
