@@ -74,14 +74,14 @@ def freeze(names: Iterable[str], root: Path, store: Path) -> Frozen:
     return Frozen(root, folder.resolve())
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """All files under a path. Links are followed, but neither to nothing nor in circles."""
     if path.is_file():
         yield path
-        return
-    for folder, names, files in os.walk(path):
-        skipped = IGNORED(folder, [*names, *files])
-        names[:] = [name for name in names if name not in skipped]
-        yield from (Path(folder) / name for name in files if name not in skipped)
+    elif path.is_dir() and path.resolve() not in above:
+        names = [entry.name for entry in path.iterdir()]
+        for name in set(names) - IGNORED(str(path), names):
+            yield from _files(path / name, above | {path.resolve()})
 
 
 def _commit(root: Path) -> dict[str, object]:

@@ -39,6 +39,8 @@ SET_BY = {
     "parsable": "nothing", "test-only": "snakemake --dry-run", "wait": "nothing",
     "chdir": "snakemake --directory", "export": "nothing: the environment is passed on",
     "export-file": "nothing: the environment is passed on",
+    "clusters": "nothing: jobs of one cluster are followed",
+    "quiet": "nothing: the job's id is read from what sbatch prints",
 }  # fmt: skip
 
 
@@ -109,15 +111,19 @@ def request(
         raise WorkflowError(f"rule {rule}: the resources gpu and gpus mean the same; keep gpus")
     gpus = _count(rule, "gpus", asked.get("gpus", asked.get("gpu", 0)), 0)
     gres = str(asked.get("gres", ""))
-    if "gpu_model" in asked and gpus:
-        gres, gpus = f"gpu:{asked['gpu_model']}:{gpus}", 0
     if gres and gpus:
         raise WorkflowError(
             f"rule {rule}: gpus={gpus} and gres={gres!r} both ask for GPUs; keep one of them"
         )
+    if "gpu_model" in asked:
+        if not gpus:
+            raise WorkflowError(
+                f"rule {rule}: gpu_model={asked['gpu_model']!r} without gpus; set gpus, too"
+            )
+        gres, gpus = f"gpu:{asked['gpu_model']}:{gpus}", 0
     if "mem_mb_per_cpu" in asked:
         asked.pop("mem_mb", None)  # Snakemake always gives mem_mb a default
-    counts = {
+    counts: dict[str, Any] = {
         key: _count(rule, key, asked[key], 1)
         for key in ("nodes", "tasks", "tasks_per_node", "mem_mb", "mem_mb_per_cpu",
                     "jobs_per_allocation")
@@ -128,14 +134,16 @@ def request(
             f"rule {rule}: jobs_per_allocation={counts['jobs_per_allocation']} on "
             f"nodes={counts['nodes']}: jobs share one node only; set nodes to 1"
         )
+    texts: dict[str, Any] = {
+        key: str(asked.get(key, "")) for key in ("qos", "constraint", "reservation")
+    }
     return Request(
         name=rule, minutes=_count(rule, "runtime", asked["runtime"], 1),
         cpus_per_task=_count(rule, "cpus_per_task", asked.get("cpus_per_task", threads), 1),
         partition=str(asked.get("slurm_partition", "")),
         account=str(asked.get("slurm_account", "")),
-        **{key: str(asked.get(key, "")) for key in ("qos", "constraint", "reservation")},
         gpus=gpus, gres=gres, extra=extra_options(rule, str(asked.get("slurm_extra", "")), known),
-        **counts,
+        **texts, **counts,
     )  # fmt: skip
 
 
@@ -146,7 +154,7 @@ def _given(value: Any) -> bool:
 def _count(rule: str, name: str, value: Any, least: int) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = least - 1
     if number < least or isinstance(value, bool) or number != float(value):
         raise WorkflowError(

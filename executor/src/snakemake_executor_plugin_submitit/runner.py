@@ -83,13 +83,10 @@ class Turn:
 
     def _history(self) -> tuple[int, str]:
         """This turn's number, from 1, and why the one before ended ("" where there is none)."""
-        try:
-            lines = [json.loads(line) for line in self.record.read_text().splitlines()]
-        except OSError:
-            lines = []
+        told = lines(self.record)
         # A turn that was killed with its node has begun and left no word of its end.
-        last = lines[-1] if lines else {}
-        begun = [line for line in lines if "begun" in line]
+        last = told[-1] if told else {}
+        begun = [line for line in told if "begun" in line]
         before = last.get("ended", "node_failure") if begun else self.runner.interruption
         return self.runner.earlier + len(begun) + 1, before
 
@@ -280,6 +277,19 @@ def _out_of_memory() -> bool:
                 if re.search(r"^oom_kill [1-9]", (base / group / file).read_text(), re.M):
                     return True
     return False
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a record of turns, without what a node that died left unfinished."""
+    found: list[dict[str, Any]] = []
+    try:
+        told = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in told:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def _write(path: Path, value: Any) -> None:

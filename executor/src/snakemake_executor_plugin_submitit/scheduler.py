@@ -107,6 +107,8 @@ class Queue:
         told = self.run("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%r|%N|%k")
         states = {}
         for line in told.splitlines():
+            if line.count("|") < 4:
+                continue  # of a comment of several lines
             job, name, reason, nodes, comment = line.split("|", 4)
             states[job.strip()] = State(name, reason, nodes, comment.strip())
         return states

@@ -87,8 +87,10 @@ def check(settings: ExecutorSettings) -> None:
         _refuse("cluster", settings.cluster, f"is none of {', '.join(CLUSTERS)}")
     if settings.on_interrupt not in INTERRUPTS:
         _refuse("on-interrupt", settings.on_interrupt, f"is none of {', '.join(INTERRUPTS)}")
-    if not hasattr(signal, f"SIG{settings.signal}"):
+    if f"SIG{settings.signal}" not in signal.Signals.__members__:
         _refuse("signal", settings.signal, "is no signal; write it as USR2")
+    if settings.signal in ("KILL", "STOP"):
+        _refuse("signal", settings.signal, "cannot be handled by a command; take USR2")
     least = {"signal_lead": 10, "turns": 1, "array_size": 1, "status_seconds": 1}
     for name, bound in least.items():
         if getattr(settings, name) < bound:

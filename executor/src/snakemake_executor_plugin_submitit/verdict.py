@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from .registry import Record
 from .request import Request
+from .runner import lines
 from .scheduler import State
 from .settings import ExecutorSettings
 
@@ -26,13 +26,8 @@ INTERRUPTED = ("interrupted", "node_failure", "preempted")
 
 def turns(folder: Path, job_id: str) -> list[dict[str, Any]]:
     """The turns of a job: each its first line, updated by the line that tells its end."""
-    try:
-        lines = [json.loads(line) for line in
-                 (folder / f"{job_id}.turns.jsonl").read_text().splitlines()]  # fmt: skip
-    except (OSError, ValueError):
-        return []
     found: list[dict[str, Any]] = []
-    for line in lines:
+    for line in lines(folder / f"{job_id}.turns.jsonl"):
         if "begun" in line:
             found.append(line)
         elif found:
@@ -65,14 +60,14 @@ def message(
     settings: ExecutorSettings,
 ) -> str:
     """What happened, what to do, and the end of the log."""
-    lines = _last_lines(path)
+    shown = _last_lines(path)
     ended = outcome["ended"]
     if ended in ("failed", "vanished") and any(
-        re.search(r"oom.kill|Out Of Memory|OUT_OF_MEMORY", line) for line in lines
+        re.search(r"oom.kill|Out Of Memory|OUT_OF_MEMORY", line) for line in shown
     ):
         ended = "out_of_memory"
     where = f" on {outcome['host']}" if outcome.get("host") else ""
-    told = "\n".join(f"    {line}" for line in lines) or "    (empty)"
+    told = "\n".join(f"    {line}" for line in shown) or "    (empty)"
     return (
         f"Job {record.job_id} ({record.rule}){where} {_sentence(ended, outcome, request, settings)}"
         f"\nIts log: {path}\n{told}\n"
@@ -82,11 +77,13 @@ def message(
 def _sentence(
     ended: str, outcome: dict[str, Any], request: Request, settings: ExecutorSettings
 ) -> str:
-    memory = request.mem_mb or request.mem_mb_per_cpu
-    name = "mem_mb" if request.mem_mb else "mem_mb_per_cpu"
+    name = "mem_mb_per_cpu" if request.mem_mb_per_cpu else "mem_mb"
+    memory = f"is {request.mem_mb or request.mem_mb_per_cpu}; raise it"
+    if not (request.mem_mb or request.mem_mb_per_cpu):
+        memory = "is not set; set it"
     return {
         "failed": f"failed: its command ended with status {outcome.get('status')}.",
-        "out_of_memory": f"ran out of memory: {name} is {memory}; raise it.",
+        "out_of_memory": f"ran out of memory: {name} {memory}.",
         "timeout": f"timed out: it had {request.minutes} min and did not end on "
         f"SIG{settings.signal}; raise runtime, or let its command write a checkpoint and end "
         "when it gets the signal.",
