@@ -17,7 +17,7 @@ def interrupted(cluster, tmp_path_factory):
     study = Study.make(tmp_path_factory.mktemp("interrupted"), cluster, SLOW)
     process = study.start(
         "--set-resources", "train_trunk:gpus=4", "train_trunk:runtime=1",
-        "--submitit-signal-lead", "10", RUNS,
+        "--submitit-signal-lead", "20", RUNS,
     )  # fmt: skip
     requeued, preempted, limited = study.wait_for_training()
     cluster.run("scontrol", "requeue", requeued["id"])

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 10.0  # seconds between asking commands to end by SIGTERM and killing them
-MARGIN = 15.0  # seconds before the end of the lead time at which waiting ends
+MARGIN = 15.0  # seconds of the lead time, beside PATIENCE, that are kept for ending and requeueing
 UNSURE = 75.0  # seconds by which the scheduler may send the signal of the time limit early
 POLL = 0.2  # seconds between looks at the commands: bounds what a short job waits for
 
@@ -197,7 +197,8 @@ class Turn:
         print(f"turn {self.number}: {cause}; telling the commands", file=sys.stderr, flush=True)
         self.ending = True
         self._send(self.signal)
-        heeded = self._wait(max(self.runner.lead - MARGIN - PATIENCE, 1.0))
+        lead = self.runner.lead
+        heeded = self._wait(max(lead - MARGIN - PATIENCE, lead / 2))
         self._end_all()
         open_keys = [c.key for c in self.runner.commands if not self._outcome(c.key).exists()]
         self._note(ended=cause if open_keys else "done", heeded=heeded)
