@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from .runner import Runner
 from .scheduler import UNREACHABLE, Queue, State, Unreachable
 from .settings import ExecutorSettings
 
+# What a terminal sends is for Snakemake, which decides what becomes of its jobs.
+TERMINAL = (signal.SIGINT, signal.SIGHUP)
 FOR_EVER = 10**6  # time limits that submitit lets a job reach: the runner counts its turns itself
 
 
@@ -146,7 +149,11 @@ class Local:
             timeout_min=request.minutes, signal_delay_s=self.settings.signal_lead,
             gpus_per_node=request.gpus, tasks_per_node=1, stderr_to_stdout=True,
         )  # fmt: skip
-        jobs = [executor.submit(runner) for runner in runners]
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)  # the jobs inherit it
+        try:
+            jobs = [executor.submit(runner) for runner in runners]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._jobs |= {job.job_id: job for job in jobs}
         return [job.job_id for job in jobs]
 
@@ -171,9 +178,9 @@ class Local:
         return record.tag.encode() in command
 
     def cancel(self, records: Sequence[Record]) -> None:
-        for record in records:
-            if self._alive(record):
-                os.kill(int(record.job_id), signal.SIGINT)
+        for job_id in {record.job_id for record in records if self._alive(record)}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(job_id), signal.SIGTERM)
 
     def abandon(self, tag: str, kept: Sequence[str]) -> None:
         """Nothing: the record of a local job is written at once."""

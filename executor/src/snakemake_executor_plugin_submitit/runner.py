@@ -92,12 +92,11 @@ class Turn:
 
     def run(self) -> None:
         """Run what has no outcome yet; returns when all have one, else leaves by SystemExit."""
-        left = [c for c in self.runner.commands if not self._outcome(c.key).exists()]
+        left = self._open()
         self._note(turn=self.number, begun=self.begun, host=socket.gethostname(),
                    interruption=self.before)  # fmt: skip
         if self.number > self.runner.turns:
-            for command in left:
-                self._settle(command.key, "turns", None)
+            self._settle("turns", None, *(command.key for command in left))
             return
         handlers = {n: signal.getsignal(n) for n in (self.signal, signal.SIGTERM, signal.SIGINT)}
         for number in handlers:
@@ -105,7 +104,7 @@ class Turn:
         try:
             for command in left:
                 self.processes[command.key] = self._start(command)
-            if self._wait():
+            if self._wait() and not self._open():
                 self._note(ended="done")
             else:
                 self._interrupted(self.came[0], handlers[self.signal])
@@ -128,6 +127,7 @@ class Turn:
             # The shell and Snakemake in between must outlive the signal; a program that knows
             # what to do with it sets its own handler, the others go on.
             signal.signal(ignored, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what this process is kept from
 
         try:
             return subprocess.Popen(
@@ -159,20 +159,25 @@ class Turn:
 
     def _ended(self, key: str, status: int) -> None:
         if status == 0:
-            self._settle(key, "succeeded", 0)
+            self._settle("succeeded", 0, key)
         elif self.ending or self.came:
             return  # it goes on in the next turn
         elif _out_of_memory():
-            self._settle(key, "out_of_memory", status)
+            self._settle("out_of_memory", status, key)
         else:
-            self._settle(key, "failed", status)
+            self._settle("failed", status, key)
 
-    def _settle(self, key: str, ended: str, status: int | None) -> None:
-        """Leave the outcome of a command: the executor looks for these files."""
-        _write(self._outcome(key), {
-            "ended": ended, "status": status, "turn": self.number,
-            "host": socket.gethostname(), "seconds": round(time.time() - self.begun, 3),
-        })  # fmt: skip
+    def _settle(self, ended: str, status: int | None, *keys: str) -> None:
+        """Leave the outcome of commands: the executor looks for these files."""
+        for key in keys:
+            _write(self._outcome(key), {
+                "ended": ended, "status": status, "turn": self.number,
+                "host": socket.gethostname(), "seconds": round(time.time() - self.begun, 3),
+            })  # fmt: skip
+
+    def _open(self) -> list[Command]:
+        """The commands that have no outcome yet."""
+        return [c for c in self.runner.commands if not self._outcome(c.key).exists()]
 
     def _outcome(self, key: str) -> Path:
         return self.folder / f"outcome-{key}.json"
@@ -200,32 +205,28 @@ class Turn:
         lead = self.runner.lead
         heeded = self._wait(max(lead - MARGIN - PATIENCE, lead / 2))
         self._end_all()
-        open_keys = [c.key for c in self.runner.commands if not self._outcome(c.key).exists()]
+        open_keys = [command.key for command in self._open()]
         self._note(ended=cause if open_keys else "done", heeded=heeded)
         if not open_keys:
             return
         if cause == "timeout" and not heeded:
             # It would begin anew and not get further the next time.
-            for key in open_keys:
-                self._settle(key, "timeout", None)
+            self._settle("timeout", None, *open_keys)
         elif self.number >= self.runner.turns:
-            for key in open_keys:
-                self._settle(key, "turns", None)
+            self._settle("turns", None, *open_keys)
         else:
             try:
                 requeue(int(self.signal), None)
             except (subprocess.SubprocessError, OSError, RuntimeError) as error:
                 print(f"could not requeue this job ({error})", file=sys.stderr, flush=True)
-                for key in open_keys:
-                    self._settle(key, "interrupted", None)
+                self._settle("interrupted", None, *open_keys)
 
     def _leave(self, number: int, cause: str) -> None:
         """End after SIGTERM or SIGINT, leaving no outcome: the scheduler decides what follows."""
         self.ending = True
         self._send(signal.SIGTERM)
-        self._note(ended=cause if number == signal.SIGTERM else "interrupted")
-        # SIGINT is submitit's local controller's, which kills after a second.
-        self._wait(PATIENCE if number == signal.SIGTERM else 0.5)
+        self._note(ended=cause)
+        self._wait(PATIENCE)
         raise SystemExit(128 + number)
 
     def _send(self, number: int) -> None:
@@ -237,7 +238,7 @@ class Turn:
         """End what is still alive, by SIGTERM and then by SIGKILL."""
         if self.processes:
             self._send(signal.SIGTERM)
-            self._wait(PATIENCE)
+            self._wait(min(PATIENCE, self.runner.lead / 4))
         if self.processes:
             self._send(signal.SIGKILL)
             self._wait(1.0)
