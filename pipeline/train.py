@@ -6,7 +6,8 @@
 ``trunk`` trains the stable phase that cells share and every missing branch; ``cell`` publishes a
 finished training as run, curve and evaluation.parquet, and trains it first where that is needed.
 Ends with 0 when done (a diverged run is a result, too), 2 at an error, 128 + n at signal n after
-writing a checkpoint: run the same command again to go on.
+writing a checkpoint: run the same command again to go on. --processes and --nodes train in several
+processes, which a run may change in number each time it is gone on with.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.files import write_json
-from pipeline.training import finished
+from pipeline.training import finished, launch
 from pipeline.training.inputs import CorpusFacts, InputError, check, read_cell, read_corpus
 from pipeline.training.inputs import read_texts as texts_of
-from pipeline.training.interruption import Stopped, StopRequest
+from pipeline.training.interruption import Stopped, StopRequest, end_with_parent
+from pipeline.training.team import Alone, Ended
 
 
 def log(line: str) -> None:
@@ -32,64 +35,111 @@ def log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def train_trunk(arguments: argparse.Namespace, corpus: CorpusFacts) -> None:
-    """Train what is missing of a trunk's cells, then write the ledger."""
-    begun, cells = time.monotonic(), [read_cell(path) for path in arguments.specs]
+def cells_of_trunk(arguments: argparse.Namespace) -> list[Cell]:
+    """The cells of the trunk command; raises InputError where they are not of one trunk."""
+    cells = [read_cell(path) for path in arguments.specs]
     trunks = sorted({str(cell.trunk) for cell in cells})
     if len(trunks) > 1 or cells[0].trunk is None:
         raise InputError(
             f"--specs: the cells belong to the trunks {trunks}; give cells of one trunk, and "
             "train a cell without one (schedule other than wsd) by the cell command"
         )
-    _, cpu_seconds = _ensure(cells, corpus, arguments)
+    return cells
+
+
+def cell_alone(arguments: argparse.Namespace) -> list[Cell]:
+    """The cell of the cell command."""
+    return [read_cell(arguments.spec)]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a command is about: cells, the corpus, the texts they are scored on; when it began."""
+
+    cells: list[Cell]
+    corpus: CorpusFacts
+    texts: Mapping[str, CorpusFacts]
+    begun: float
+
+    def is_done(self, state: Path) -> bool:
+        """Is every cell trained and scored?"""
+        for cell in self.cells:
+            done = finished.find(state, cell, self.corpus, log)
+            if done is None or finished.unscored(done, cell, self.texts):
+                return False
+        return True
+
+
+def write_ledger(arguments: argparse.Namespace, work: Work, cpu_seconds: float) -> None:
+    """Write which cells of a trunk are trained, and in what time."""
+    cells = work.cells
     write_json(arguments.out, {
         "trunk": cells[0].trunk, "part": arguments.out.stem, "cells": [c.key for c in cells],
         "stable_steps": [c.stable_steps for c in cells],
-        "seconds": round(time.monotonic() - begun, 3),
+        "seconds": round(time.monotonic() - work.begun, 3),
         "cpu_seconds": round(cpu_seconds, 3), "finished_at": provenance.now(),
     })  # fmt: skip
 
 
-def train_cell(arguments: argparse.Namespace, corpus: CorpusFacts) -> None:
-    """Publish a cell's tables, training it first where it is not finished."""
-    cell = read_cell(arguments.spec)
-    texts, _ = _ensure([cell], corpus, arguments)
-    done = finished.find(arguments.state, cell, corpus, log)
+def publish_cell(arguments: argparse.Namespace, work: Work, _cpu_seconds: float) -> None:
+    """Publish a cell's tables."""
+    [cell] = work.cells
+    done = finished.find(arguments.state, cell, work.corpus, log)
     if done is None:
         raise InputError(f"{arguments.state}: the training of {cell.key} vanished; run this again")
-    finished.publish(done, cell, texts, arguments.out)
+    finished.publish(done, cell, work.texts, arguments.out)
 
 
-def _ensure(
-    cells: Sequence[Cell], corpus: CorpusFacts, arguments: argparse.Namespace
-) -> tuple[dict[str, CorpusFacts], float]:
-    """Train and score the cells where that is missing.
+def train(arguments: argparse.Namespace) -> int:
+    """Train what is missing and leave what is asked for; returns the exit status.
 
-    Returns the texts they are scored on and the CPU seconds of training and scoring.
+    Where several processes are asked for and there is something to do, they do it.
     """
+    launch.check(arguments)
+    begun, corpus = time.monotonic(), read_corpus(arguments.corpus)
+    cells: list[Cell] = arguments.cells(arguments)
     for cell in cells:
         check(cell, corpus)
-    texts = texts_of(corpus, cells)
-    for cell in cells:
-        done = finished.find(arguments.state, cell, corpus, log)
-        if done is None or finished.unscored(done, cell, texts):
-            break
-    else:
-        return texts, 0.0
-    stop = StopRequest()
+    work = Work(cells, corpus, texts_of(corpus, cells), begun)
+    cpu_seconds = 0.0
+    if launch.is_launched() or not work.is_done(arguments.state):
+        if launch.is_wanted(arguments):
+            return launch.run(arguments, log)
+        cpu_seconds = _train_here(arguments, work)
+    if launch.is_first():
+        arguments.finish(arguments, work, cpu_seconds)
+    return 0
+
+
+def _train_here(arguments: argparse.Namespace, work: Work) -> float:
+    """Train and score in this process, perhaps as one of several; returns CPU seconds of all."""
+    stop = StopRequest(arguments.launch and arguments.launch / launch.STOP)
     stop.listen()
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
     # PyTorch costs seconds to import: only where something must be trained or scored.
     from pipeline.training.loop import Machine
-    from pipeline.training.session import train
+    from pipeline.training.session import train as train_cells
 
+    team = arguments.team
+    if launch.is_launched():
+        from pipeline.training.processes import Processes
+
+        end_with_parent()
+        team = arguments.team = Processes(arguments.device)
+    say = log if team.first else _silent
     machine = Machine(
         arguments.device, arguments.threads, arguments.checkpoint_seconds, arguments.patience,
-        stop, log,
+        arguments.shard, team, stop, say,
     )  # fmt: skip
     begun = time.process_time()
-    train(cells, corpus, texts, arguments.state, machine)
-    return texts, time.process_time() - begun
+    train_cells(work.cells, work.corpus, work.texts, arguments.state, machine)
+    cpu_seconds = sum(team.gathered(time.process_time() - begun))
+    team.close()
+    return cpu_seconds
+
+
+def _silent(_line: str) -> None:
+    """Processes but the first say nothing."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,11 +152,11 @@ def _parser() -> argparse.ArgumentParser:
     trunk = commands.add_parser("trunk", help="train a trunk and its branches")
     trunk.add_argument("--specs", type=Path, nargs="+", required=True, help="spec.json files")
     trunk.add_argument("--out", type=Path, required=True, help="ledger to write")
-    trunk.set_defaults(run=train_trunk)
+    trunk.set_defaults(cells=cells_of_trunk, finish=write_ledger)
     cell = commands.add_parser("cell", help="publish one cell, training it where needed")
     cell.add_argument("--spec", type=Path, required=True, help="spec.json of the cell")
     cell.add_argument("--out", type=Path, required=True, help="folder for the three tables")
-    cell.set_defaults(run=train_cell)
+    cell.set_defaults(cells=cell_alone, finish=publish_cell)
     for command in (trunk, cell):
         command.add_argument("--corpus", type=Path, required=True, help="manifest.parquet")
         command.add_argument("--state", type=Path, required=True, help="checkpoints and results")
@@ -117,20 +167,26 @@ def _parser() -> argparse.ArgumentParser:
             "--patience", type=float, default=0.0, metavar="SECONDS",
             help="wait so long for another process that still holds this training",
         )  # fmt: skip
+        launch.add_options(command)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    command = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(command, argparse.Namespace(command=command, team=Alone()))
+    together = True  # do all processes know of the end?
     try:
-        arguments.run(arguments, read_corpus(arguments.corpus))
+        status = train(arguments)
     except Stopped as stopped:
-        log(str(stopped))
-        return stopped.code
+        if launch.is_first():
+            log(str(stopped))
+        status = stopped.code
+    except Ended:
+        status = 0
     except (InputError, OSError) as error:
         log(f"error: {error}")
-        return 2
-    return 0
+        status, together = 2, arguments.team.agreed
+    return launch.leave(arguments.launch, status, together) if arguments.launch else status
 
 
 if __name__ == "__main__":

@@ -102,15 +102,19 @@ class Batches:
     a run will see does not enter, so runs of one seed see the same text in the same order.
     """
 
-    def __init__(self, stream: TokenStream, cell: Cell, device: torch.device):
+    def __init__(
+        self, stream: TokenStream, cell: Cell, device: torch.device, rows: range | None = None
+    ):
+        """Of each batch the ``rows`` alone where these are given."""
         self.stream, self.cell, self.device = stream, cell, device
         pool = len(stream) if cell.unique_tokens is None else cell.unique_tokens
         self.count = (pool - 1) // cell.context
-        self.rows = cell.batch_tokens // cell.context
+        self.whole = cell.batch_tokens // cell.context
+        self.rows = range(self.whole) if rows is None else rows
         self._first, self._block = -1, torch.empty(0)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Tokens and their successors, (batch, context) int64 each, on the device."""
+        """Tokens and their successors, (rows, context) int64 each, on the device."""
         steps = max(1, BLOCK // self.cell.batch_tokens)
         first = step // steps * steps
         if first != self._first:
@@ -118,11 +122,13 @@ class Batches:
             if self.device.type == "cuda":
                 block = block.pin_memory().to(self.device, non_blocking=True)
             self._first, self._block = first, block
-        batch = self._block[(step - first) * self.rows : (step - first + 1) * self.rows]
+        rows = len(self.rows)
+        batch = self._block[(step - first) * rows : (step - first + 1) * rows]
         return batch[:, :-1], batch[:, 1:]
 
     def _cut(self, step: int, steps: int) -> np.ndarray:
-        places = np.arange(step * self.rows, (step + steps) * self.rows)
+        batches = np.arange(step, step + steps)[:, None] * self.whole
+        places = (batches + np.array(self.rows, np.int64)).ravel()
         starts = [
             int(_order(self.count, self.cell.seed, int(place // self.count))[place % self.count])
             * self.cell.context

@@ -11,6 +11,7 @@ import torch
 
 from pipeline.training.data import TokenStream
 from pipeline.training.learner import MICRO_TOKENS, Learner
+from pipeline.training.team import Alone
 
 LOGITS = {"cpu": 2**26, "cuda": 2**30}  # at once, 4 bytes each: bounds memory, not the result
 
@@ -25,34 +26,69 @@ class Score:
     tokens: int
 
 
-def evaluate(learner: Learner, stream: TokenStream, context: int) -> Score:
+def evaluate(
+    learner: Learner, stream: TokenStream, context: int, team: Alone | None = None
+) -> Score:
     """Score every token of a split but the first, in windows that do not overlap.
 
     The windows start afresh, so the mean includes positions with little context, as training
     does. The last window is as long as the rest of the split. The standard error is that between
-    documents; between windows where the split is a single document.
+    documents; between windows where the split is a single document. A team's processes score
+    stretches that follow one another.
     """
+    team = team or Alone()
     whole, rest = divmod(len(stream) - 1, context)
-    rows = rows_at_once(learner, context)
-    totals, by_position = [], np.zeros(context)
-    documents = DocumentLosses(stream.end_of_text)
+    mine = team.part(whole + bool(rest))
+    first, *others = team.gathered(_stretch(learner, stream, context, mine, team))
+    for other in others:
+        first.join(other)
+    lengths = np.array([context] * whole + [rest] * bool(rest), float)
+    loss, se = cluster_mean(np.concatenate(first.totals), lengths)
+    totals, counts = first.documents.sums()
+    if len(counts) > 1:
+        _, se = cluster_mean(np.array(totals), np.array(counts, float))
+    seen = whole + (np.arange(context) < rest)
+    return Score(loss, se, _binned(first.by_position, seen), len(stream) - 1)
+
+
+@dataclass
+class _Losses:
+    """Sums of the losses of a stretch of windows: by window, by position and by document."""
+
+    totals: list[np.ndarray]
+    by_position: np.ndarray
+    documents: DocumentLosses
+
+    def join(self, other: _Losses) -> None:
+        """Take in the stretch that follows."""
+        self.totals += other.totals
+        self.by_position += other.by_position
+        self.documents.join(other.documents)
+
+
+def _stretch(
+    learner: Learner, stream: TokenStream, context: int, mine: range, team: Alone
+) -> _Losses:
+    """Score the windows ``mine``, of ``context`` tokens but the split's last."""
+    whole, rest = divmod(len(stream) - 1, context)
+    found = _Losses([], np.zeros(context), DocumentLosses(stream.end_of_text))
+    rows, full = rows_at_once(learner, context), min(mine.stop, whole)
+    spans = [(range(i, min(i + rows, full)), context) for i in range(mine.start, full, rows)]
+    if rest and whole in mine:
+        spans.append((range(whole, whole + 1), rest))
+    most = max(team.gathered(len(spans))) if learner.sharded else 0
     with learner.evaluating():
-        spans = [(range(i, min(i + rows, whole)), context) for i in range(0, whole, rows)]
-        if rest:
-            spans.append((range(whole, whole + 1), rest))
         for windows, length in spans:
             cut = stream.windows([window * context for window in windows], length + 1)
             batch = torch.from_numpy(cut).to(learner.device)
             losses = learner.module.losses(batch[:, :-1], batch[:, 1:]).double().cpu().numpy()
-            totals.append(losses.sum(1))
-            by_position[:length] += losses.sum(0)
-            documents.add(cut[:, :-1], losses)
-    lengths = np.array([context] * whole + [rest] * bool(rest), float)
-    loss, se = cluster_mean(np.concatenate(totals), lengths)
-    if len(documents.counts) > 1:
-        _, se = cluster_mean(np.array(documents.totals), np.array(documents.counts, float))
-    seen = whole + (np.arange(context) < rest)
-    return Score(loss, se, _binned(by_position, seen), len(stream) - 1)
+            found.totals.append(losses.sum(1))
+            found.by_position[:length] += losses.sum(0)
+            found.documents.add(cut[:, :-1], losses)
+        for _ in range(most - len(spans)):  # others have more to score and need these weights
+            idle = torch.zeros((1, context), dtype=torch.int64, device=learner.device)
+            learner.module.losses(idle, idle)
+    return found
 
 
 def rows_at_once(learner: Learner, context: int) -> int:
@@ -71,9 +107,8 @@ class DocumentLosses:
 
     def __init__(self, end_of_text: int | None):
         self.end_of_text = end_of_text
-        self.totals: list[float] = []
-        self.counts: list[int] = []
-        self._open = False  # does the next token go on with the last document?
+        # The first goes on with what came before, if anything did.
+        self.totals, self.counts = [0.0], [0]
 
     def add(self, preceding: np.ndarray, losses: np.ndarray) -> None:
         """Losses of tokens in the order of the stream, and the token before each; equal shapes."""
@@ -81,14 +116,22 @@ class DocumentLosses:
         document = np.cumsum(ended)
         totals = np.bincount(document, losses.ravel()).tolist()
         counts = np.bincount(document).tolist()
-        if self._open:
-            self.totals[-1] += totals.pop(0)
-            self.counts[-1] += counts.pop(0)
-        elif not counts[0]:  # the text begins with an end
-            del totals[0], counts[0]
-        self.totals += totals
-        self.counts += counts
-        self._open = True
+        self._append(totals, counts)
+
+    def join(self, other: DocumentLosses) -> None:
+        """Take in the losses of the stretch that follows."""
+        self._append(other.totals, other.counts)
+
+    def _append(self, totals: list[float], counts: list[int]) -> None:
+        self.totals[-1] += totals[0]
+        self.counts[-1] += counts[0]
+        self.totals += totals[1:]
+        self.counts += counts[1:]
+
+    def sums(self) -> tuple[list[float], list[int]]:
+        """Losses and tokens of each document; of none before an end that begins the text."""
+        begun = 0 if self.counts[0] else 1
+        return self.totals[begun:], self.counts[begun:]
 
 
 def cluster_mean(totals: np.ndarray, counts: np.ndarray) -> tuple[float, float]:

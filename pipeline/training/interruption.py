@@ -5,22 +5,26 @@ Standard library only.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import math
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 from pipeline import provenance
+from pipeline.files import atomic
 from pipeline.training.inputs import InputError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-POLL_SECONDS = 0.5  # between looks at another process's lock
+POLL_SECONDS = 0.5  # between looks at what another process does
+PR_SET_PDEATHSIG = 1  # of Linux's prctl (sys/prctl.h)
 
 
 class Stopped(Exception):  # noqa: N818 - an ending, not an error
@@ -34,10 +38,25 @@ class Stopped(Exception):  # noqa: N818 - an ending, not an error
 
 
 class StopRequest:
-    """Holds the number of the signal that asked to stop, until training can."""
+    """Holds the number of the signal that asked to stop, until training can.
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
+    Processes that train together share a file: a signal to one of them is a request to all.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
+        self._number: int | None = None
+        self._shared, self._looked = shared, -math.inf
+
+    @property
+    def signal(self) -> int | None:
+        """The signal's number; None while nobody asked."""
+        if self._shared and not self._number:
+            now = time.monotonic()
+            if now - self._looked > POLL_SECONDS:
+                self._looked = now
+                with suppress(OSError, ValueError):
+                    self._number = int(self._shared.read_text(encoding="utf-8"))
+        return self._number
 
     def listen(self) -> None:
         """Take SIGTERM, SIGINT and SIGUSR2 as a request instead of an end at once."""
@@ -45,7 +64,10 @@ class StopRequest:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = number
+        self._number = number
+        if self._shared:
+            with suppress(OSError), atomic(self._shared) as temporary:
+                temporary.write_text(str(number), encoding="utf-8")
 
 
 def _locked(lock: TextIO) -> bool:
@@ -59,6 +81,12 @@ def _locked(lock: TextIO) -> bool:
 
 def _silent(_line: str) -> None:
     """Tell nobody."""
+
+
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """Ask the system (Linux) to send this process a signal when the one that started it dies."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 @contextmanager

@@ -49,15 +49,15 @@ def dropout_seed(seed: int, step: int) -> int:
 
 @dataclass(frozen=True)
 class Group:
-    """A stretch of the flat parameters with its own learning rate and decay."""
+    """Parameters with one learning rate and decay, their gradients, moments and step counts."""
 
     lr: float
     weight_decay: float
-    parameter: Tensor
-    gradient: Tensor
-    first: Tensor
-    second: Tensor
-    step: Tensor
+    parameters: list[Tensor]
+    gradients: list[Tensor]
+    firsts: list[Tensor]
+    seconds: list[Tensor]
+    steps: list[Tensor]
 
 
 class Learner:
@@ -68,8 +68,10 @@ class Learner:
     are. In bf16 the model computes on a cast copy; the parameters stay float32.
     """
 
+    sharded = False  # is every forward pass one of all processes together?
+
     def __init__(self, cell: Cell, device: torch.device, precision: str, fast: bool = True):
-        self.cell, self.device = cell, device
+        self.cell, self.device, self.precision = cell, device, precision
         operations = fastest(device.type, precision) if fast else PLAIN
         self.module = FAMILIES[cell.family](
             cell.shape, cell.vocab_size, cell.context, cell.dropout, operations
@@ -78,12 +80,19 @@ class Learner:
         matrices = self.module.matrices()
         known = {id(weight) for weight in matrices}
         self.weights = matrices + [w for w in self.module.parameters() if id(w) not in known]
-        self.master = torch.cat([w.detach().reshape(-1) for w in self.weights]).to(device)
-        self.gradient = torch.zeros_like(self.master)
-        self.first, self.second = torch.zeros_like(self.master), torch.zeros_like(self.master)
         self.norm = torch.zeros((), device=device)
+        self._place(len(matrices))
+
+    def _place(self, matrices: int) -> None:
+        """Move the weights, of which the first are ``matrices``, to where they are trained."""
+        device = self.device
+        self.master = torch.cat([w.detach().reshape(-1) for w in self.weights]).to(device)
+        # The gradient, and behind it the loss.
+        self.sums = torch.zeros(len(self.master) + 1, device=device)
+        self.gradient = self.sums[:-1]
+        self.first, self.second = torch.zeros_like(self.master), torch.zeros_like(self.master)
         self.working = self.master
-        if precision == "bf16":
+        if self.precision == "bf16":
             self.working = self.master.to(torch.bfloat16)
         self.module.to(device, self.working.dtype)
         self._split = [w.shape for w in self.weights]
@@ -91,7 +100,7 @@ class Learner:
             for weight, view in zip(self.weights, self._views(self.working)):
                 weight.data = view
         self._gradients = self._views(self.gradient)
-        self.groups = self._groups(sum(w.numel() for w in matrices))
+        self.groups = self._groups(sum(shape.numel() for shape in self._split[:matrices]))
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         parts = flat.split([shape.numel() for shape in self._split])
@@ -101,8 +110,8 @@ class Learner:
         cell = self.cell
         hidden, rest = slice(0, matrices), slice(matrices, None)
         return tuple(  # type: ignore[return-value]
-            Group(lr, decay, self.master[part], self.gradient[part], self.first[part],
-                  self.second[part], torch.zeros((), device=self.device))
+            Group(lr, decay, [self.master[part]], [self.gradient[part]], [self.first[part]],
+                  [self.second[part]], [torch.zeros((), device=self.device)])
             for part, lr, decay in ((hidden, cell.lr, cell.weight_decay),
                                     (rest, cell.lr_embedding, 0.0))
         )  # fmt: skip
@@ -114,29 +123,42 @@ class Learner:
         after a resume. The gradient norm before clipping is left in ``norm``.
         """
         if self.cell.dropout:
-            torch.manual_seed(dropout_seed(self.cell.seed, index))
+            torch.manual_seed(self._dropout_seed(index))
         loss = self.backward(tokens, targets)
         with torch.no_grad():
-            self.norm = torch.linalg.vector_norm(self.gradient)
+            self._measure()
             if self.cell.clip:
-                self.gradient *= (self.cell.clip / (self.norm + 1e-6)).clamp(max=1.0)
+                self._scale((self.cell.clip / (self.norm + 1e-6)).clamp(max=1.0))
             for group in self.groups:
                 adamw(
-                    [group.parameter], [group.gradient], [group.first], [group.second], [],
-                    [group.step], fused=True, amsgrad=False, maximize=False,
+                    group.parameters, group.gradients, group.firsts, group.seconds, [],
+                    group.steps, fused=True, amsgrad=False, maximize=False,
                     beta1=self.cell.betas[0], beta2=self.cell.betas[1], lr=group.lr * factor,
                     weight_decay=group.weight_decay, eps=EPSILON,
                 )  # fmt: skip
             self._cast()
         return loss
 
-    def backward(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Leave the batch's mean gradient in ``gradient``; returns its mean loss (0-d)."""
+    def _dropout_seed(self, index: int) -> int:
+        return dropout_seed(self.cell.seed, index)
+
+    def _measure(self) -> None:
+        self.norm = torch.linalg.vector_norm(self.gradient)
+
+    def _scale(self, factor: Tensor) -> None:
+        self.gradient *= factor
+
+    def backward(self, tokens: Tensor, targets: Tensor, whole: int | None = None) -> Tensor:
+        """Leave the batch's mean gradient in ``gradient``; returns its mean loss (0-d).
+
+        Where the rows are part of a batch of ``whole`` rows, their share of both.
+        """
         rows = max(1, MICRO_TOKENS[self.device.type] // tokens.shape[1])
+        whole = len(tokens) if whole is None else whole
         total = None
         for first in range(0, len(tokens), rows):
             part = slice(first, first + rows)
-            share = len(tokens[part]) / len(tokens)
+            share = len(tokens[part]) / whole
             loss = self.module(tokens[part], targets[part]) * share
             found = torch.autograd.grad(loss, self.weights)
             for view, gradient in zip(self._gradients, found):
@@ -173,6 +195,10 @@ class Learner:
         with torch.no_grad():
             for flat, values in zip((self.master, self.first, self.second), arrays):
                 flat.copy_(values)
-            for group in self.groups:
-                group.step.fill_(float(step))
+            self._count(step)
             self._cast()
+
+    def _count(self, step: int) -> None:
+        for group in self.groups:
+            for count in group.steps:
+                count.fill_(float(step))

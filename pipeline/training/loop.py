@@ -25,6 +25,7 @@ from pipeline.training.inputs import CorpusFacts
 from pipeline.training.interruption import Stopped, StopRequest
 from pipeline.training.learner import Learner, resolve_device, resolve_precision
 from pipeline.training.schedules import is_evaluated, lr_factor
+from pipeline.training.team import Alone
 from pipeline.training.turns import Turn
 
 CHECK_STEPS = 32  # steps between looks at the loss: each look waits for the device
@@ -78,6 +79,8 @@ class Machine:
     threads: int = 1
     checkpoint_seconds: float = 60.0
     patience: float = 0.0  # s to wait for another process's end
+    shard: str = "auto"
+    team: Alone = field(default_factory=Alone)
     stop: StopRequest = field(default_factory=StopRequest)
     log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
 
@@ -88,20 +91,48 @@ class Trainer:
     def __init__(self, cell: Cell, corpus: CorpusFacts, machine: Machine):
         keep_freed_memory()
         torch.set_num_threads(machine.threads)
-        self.machine, self.corpus = machine, corpus
+        self.machine, self.corpus, self.team = machine, corpus, machine.team
         self.device = resolve_device(machine.device)
         self.precision = resolve_precision(cell.precision, self.device)
-        self.cell = cell
+        self.cell, self.sharded = cell, self._is_sharded(cell)
         self.restart()
-        self.batches = Batches(open_split(corpus.manifest, "train"), cell, self.device)
+        mine = self.team.part(cell.batch_tokens // cell.context)
+        self.batches = Batches(open_split(corpus.manifest, "train"), cell, self.device, mine)
         self.end_of_text = end_of_text(corpus.manifest)
         self.validation = open_split(corpus.manifest, "validation", self.end_of_text)
         self.evaluation_seconds, self._said = 0.0, time.monotonic()
 
     def restart(self) -> None:
         """Go back to step 0."""
-        self.learner = Learner(self.cell, self.device, self.precision)
+        self.learner = self._learner()
         self.progress = Progress()
+
+    def _is_sharded(self, cell: Cell) -> bool:
+        """Do the processes share out one model, as it would not fit into each, or as was asked?"""
+        if self.team.size == 1 or self.machine.shard != "auto":
+            return self.team.size > 1 and self.machine.shard == "always"
+        from pipeline.training.sharded import device_bytes, needed_bytes
+
+        needed = needed_bytes(cell, self.precision, self.device.type)
+        least = min(found or math.inf for found in self.team.gathered(device_bytes(self.device)))
+        if needed > least:
+            self.machine.log(
+                f"{cell.key}: takes about {needed / 2**30:.0f} GiB, a GPU has "
+                f"{least / 2**30:.0f}; sharing it out between {self.team.size} processes"
+            )
+        return needed > least
+
+    def _learner(self) -> Learner:
+        """A cell's first weights, in the form that the team trains them."""
+        if self.team.size == 1:
+            return Learner(self.cell, self.device, self.precision)
+        if self.sharded:
+            from pipeline.training.sharded import Sharded
+
+            return Sharded(self.cell, self.device, self.precision, self.team)
+        from pipeline.training.parallel import DataParallel
+
+        return DataParallel(self.cell, self.device, self.precision, self.team)
 
     def identity(self, training: str) -> dict[str, str]:
         """What a checkpoint must agree in to be continued."""
@@ -120,23 +151,31 @@ class Trainer:
 
     def resume(self, path: Path, training: str) -> bool:
         """Continue from a checkpoint where a usable one stands; say so where it is not usable."""
-        if not path.exists():
+        arrays: list[Tensor] = []
+
+        def read() -> Progress | None:
+            if not path.exists():
+                return None
+            try:
+                found = checkpoints.load(path, self.identity(training))
+            except checkpoints.CheckpointError as error:
+                self.machine.log(f"discarding a checkpoint: {error}")
+                path.unlink(missing_ok=True)
+                return None
+            arrays.extend(found.arrays)
+            return Progress.of(found.progress)
+
+        progress = self.team.told(read)
+        if progress is None:
             return False
-        try:
-            found = checkpoints.load(path, self.identity(training))
-        except checkpoints.CheckpointError as error:
-            self.machine.log(f"discarding a checkpoint: {error}")
-            path.unlink(missing_ok=True)
-            return False
-        self.progress = Progress.of(found.progress)
-        self.learner.load(found.arrays, self.progress.step)
-        self.machine.log(f"resuming from {path} at step {self.progress.step}")
+        self.progress = progress
+        self.learner.load(arrays, progress.step)
+        self.machine.log(f"resuming from {path} at step {progress.step}")
         return True
 
     def save(self, path: Path, training: str) -> None:
-        checkpoints.save(
-            path, self.identity(training), asdict(self.progress), self.learner.arrays()
-        )
+        arrays, identity = self.learner.arrays(), self.identity(training)
+        self.team.told(lambda: checkpoints.save(path, identity, asdict(self.progress), arrays))
 
     def advance(self, cell: Cell, until: int, path: Path, training: str) -> None:
         """Train to step ``until`` under the cell's schedule, with rolling checkpoints at ``path``.
@@ -148,7 +187,7 @@ class Trainer:
         turn = self._open_turn(path.parent, training)
         pending = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.device)
         saved = begun = time.monotonic()
-        with _bar(cell, progress.step, until) as bar:
+        with _bar(cell, progress.step, until, self.team.first) as bar:
             while progress.step < until:
                 step = progress.step
                 factor = lr_factor(cell, step)
@@ -158,7 +197,8 @@ class Trainer:
                 turn.note(progress.own_seconds + time.monotonic() - begun)
                 looks = progress.step % CHECK_STEPS == 0 or progress.step == until
                 diverged = looks and _is_diverged(cell, progress.step, loss)
-                if not (looks or machine.stop.signal or is_evaluated(cell, step + 1)):
+                stop = self.team.stopping(progress.step, machine.stop.signal)
+                if not (looks or stop or is_evaluated(cell, step + 1)):
                     continue
                 progress.loss_sum = float(pending)
                 progress.seconds += time.monotonic() - begun
@@ -167,8 +207,7 @@ class Trainer:
                     self._add_row(cell, cell.lr * factor, diverged)
                     pending.zero_()
                     bar.set_postfix(loss=f"{progress.rows[-1]['val_loss'] or math.nan:.4f}")
-                stop = machine.stop.signal
-                if stop or time.monotonic() - saved > machine.checkpoint_seconds:
+                if self._is_due(saved) or stop:
                     self.save(path, training)
                     turn.save(progress.own_seconds, stop)
                     saved = time.monotonic()
@@ -176,10 +215,15 @@ class Trainer:
                     raise Stopped(stop)
                 begun = time.monotonic()
 
+    def _is_due(self, saved: float) -> bool:
+        """Is it time for a checkpoint, by the first process's clock?"""
+        return self.team.told(lambda: time.monotonic() - saved > self.machine.checkpoint_seconds)
+
     def _open_turn(self, folder: Path, training: str) -> Turn:
         progress = self.progress
         identity = self.identity(training)
-        turn = Turn(folder, identity, progress.interruptions, progress.own_seconds)
+        recorded = folder if self.team.first else None
+        turn = Turn(recorded, identity, progress.interruptions, progress.own_seconds)
         progress.interruptions = turn.interruptions
         return turn
 
@@ -219,7 +263,7 @@ class Trainer:
 
     def score(self, stream: TokenStream) -> Score:
         """The present model's loss on a split."""
-        return evaluate(self.learner, stream, self.cell.context)
+        return evaluate(self.learner, stream, self.cell.context, self.team)
 
 
 def _is_diverged(cell: Cell, step: int, loss: Tensor) -> bool:
@@ -232,9 +276,9 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _bar(cell: Cell, step: int, until: int) -> Any:
+def _bar(cell: Cell, step: int, until: int, shown: bool) -> Any:
     """A progress bar in tokens on a terminal; nothing in a log."""
     return tqdm(
         total=until, initial=step, unit="tok", unit_scale=cell.batch_tokens, leave=False,
-        desc=cell.key, disable=not sys.stderr.isatty(),
+        desc=cell.key, disable=not (shown and sys.stderr.isatty()),
     )  # fmt: skip

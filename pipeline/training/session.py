@@ -10,10 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pipeline import provenance
 from pipeline.cells import Cell
@@ -35,31 +37,42 @@ def train(
 ) -> None:  # fmt: skip
     """Train, score and render every cell that is not yet finished; all are of one trunk.
 
-    Cells without a trunk come alone. Raises InputError where another process trains one of them,
-    and Stopped at a signal; in both cases the same call later goes on from the checkpoints.
+    The processes of the machine's team call it together; the first alone reads and writes. Cells
+    without a trunk come alone. Raises InputError where another process trains one of them, and
+    Stopped at a signal; in both cases the same call later goes on from the checkpoints.
     """
+    team = machine.team
+
+    def hold(place: Path, held: ExitStack) -> None:
+        held.enter_context(exclusive(place, machine.patience, machine.stop, machine.log))
+
     with ExitStack() as locks:
         folder = state / "trunks" / cells[0].trunk if cells[0].trunk else None
         if folder:
-            locks.enter_context(exclusive(folder, machine.patience, machine.stop, machine.log))
+            team.told(lambda: hold(folder, locks))
         trunk: Trunk | None = None
         for cell in sorted(cells, key=lambda cell: cell.stable_steps):
             own = finished.place(state, cell)
-            with exclusive(own, machine.patience, machine.stop, machine.log):
-                done = finished.find(state, cell, corpus, machine.log)
+            with ExitStack() as lock:
+                team.told(partial(hold, own, lock))
+                done = team.told(partial(finished.find, state, cell, corpus, machine.log))
                 if done is None:
                     trunk = trunk or Trunk(Trainer(cell, corpus, machine), folder)
                     done = _train_cell(cell, trunk, state)
                     _score(done, cell, trunk.trainer, texts)
-                elif finished.unscored(done, cell, texts):
+                elif team.told(partial(finished.unscored, done, cell, texts)):
                     _score(done, cell, _revived(done, cell, corpus, machine), texts)
-                finished.render(done, cell, texts)
-                _clear(own)
+                team.told(partial(_publish, done, cell, texts, own))
         if folder:
-            _clear(folder)
+            team.told(lambda: _clear(folder))
         if trunk:
             seconds = trunk.trainer.evaluation_seconds
             machine.log(f"evaluations along the way took {seconds:.1f} s")
+
+
+def _publish(done: Finished, cell: Cell, texts: Mapping[str, CorpusFacts], own: Path) -> None:
+    finished.render(done, cell, texts)
+    _clear(own)
 
 
 def _clear(folder: Path) -> None:
@@ -72,7 +85,7 @@ class Trunk:
     """The stable phase, moved from branch point to branch point; without a folder, nothing."""
 
     def __init__(self, trainer: Trainer, folder: Path | None):
-        self.trainer, self.folder = trainer, folder
+        self.trainer, self.folder, self.team = trainer, folder, trainer.team
         self._here: Snapshot | None = None
 
     def reach(self, cell: Cell) -> None:
@@ -80,7 +93,8 @@ class Trunk:
 
         The state there is kept for good; training goes on from the nearest one before it.
         """
-        if self.folder is None or cell.trunk is None:
+        folder = self.folder
+        if folder is None or cell.trunk is None:
             return
         self._refuse_diverged(cell)
         if self._here:
@@ -88,44 +102,52 @@ class Trunk:
         else:
             self._resume(cell)
         try:
-            self.trainer.advance(cell, cell.stable_steps, self.folder / ROLLING, cell.trunk)
+            self.trainer.advance(cell, cell.stable_steps, folder / ROLLING, cell.trunk)
         except Diverged:
             progress = asdict(self.trainer.progress)
             content = {"identity": self.trainer.identity(cell.trunk), "progress": progress}
-            write_json(self.folder / "diverged.json", content)
-            turns.close(self.folder)
+            self.team.told(lambda: write_json(folder / "diverged.json", content))
+            self.team.told(lambda: turns.close(folder))
             raise
-        kept = self.folder / f"at-{cell.stable_steps}.ckpt"
-        if not kept.exists():
+        kept = folder / f"at-{cell.stable_steps}.ckpt"
+        if not self.team.told(kept.exists):
             self.trainer.save(kept, cell.trunk)
-        turns.close(self.folder)
+        self.team.told(lambda: turns.close(folder))
         self._here = self.trainer.snapshot()
         self.trainer.progress.trunk_seconds = self.trainer.progress.seconds
 
     def _resume(self, cell: Cell) -> None:
         """Take the furthest usable checkpoint at or before the branch point, or start anew."""
-        assert self.folder is not None
         assert cell.trunk is not None
-        steps = {path: int(path.stem[3:]) for path in self.folder.glob("at-*.ckpt")}
-        steps[self.folder / ROLLING] = checkpoints.step(self.folder / ROLLING)
-        for path in sorted(steps, key=lambda path: -steps[path]):
-            if steps[path] <= cell.stable_steps and self.trainer.resume(path, cell.trunk):
+        for path in self.team.told(lambda: self._kept(cell.stable_steps)):
+            if self.trainer.resume(path, cell.trunk):
                 return
         self.trainer.restart()
 
+    def _kept(self, step: int) -> list[Path]:
+        """The trunk's checkpoints up to a step, the furthest first."""
+        assert self.folder is not None
+        steps = {path: int(path.stem[3:]) for path in self.folder.glob("at-*.ckpt")}
+        steps[self.folder / ROLLING] = checkpoints.step(self.folder / ROLLING)
+        return sorted((path for path in steps if steps[path] <= step), key=lambda p: -steps[p])
+
     def _refuse_diverged(self, cell: Cell) -> None:
         """Raise Diverged where the trunk is known to have diverged before the branch point."""
-        assert self.folder is not None
         assert cell.trunk is not None
-        try:
-            known = json.loads((self.folder / "diverged.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return
-        if known["identity"] != self.trainer.identity(cell.trunk):
+        known = self.team.told(self._divergence)
+        if known is None or known["identity"] != self.trainer.identity(cell.trunk):
             return
         if known["progress"]["step"] <= cell.stable_steps:
             self.trainer.progress = Progress.of(known["progress"])
             raise Diverged(f"its trunk diverged at step {self.trainer.progress.step}")
+
+    def _divergence(self) -> dict[str, Any] | None:
+        """What is on record of the trunk's divergence, if anything."""
+        assert self.folder is not None
+        try:
+            return json.loads((self.folder / "diverged.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
 
 
 def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
@@ -140,14 +162,16 @@ def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
         trainer.machine.log(f"{cell.key}: {outcome}")
         status = "diverged"
 
-    def save_weights(path: Path) -> None:
-        identity = trainer.identity(cell.state)
-        checkpoints.save(path, identity, {"step": cell.steps}, trainer.learner.arrays()[:1])
+    weights = trainer.learner.arrays()[:1]
+    measured = _measured(cell, trainer, status)
 
-    done = finished.keep(
-        state, cell, _measured(cell, trainer, status), trainer.progress.rows,
+    def save_weights(path: Path) -> None:
+        checkpoints.save(path, trainer.identity(cell.state), {"step": cell.steps}, weights)
+
+    done = trainer.team.told(lambda: finished.keep(
+        state, cell, measured, trainer.progress.rows,
         save_weights if status == "finished" else None,
-    )  # fmt: skip
+    ))  # fmt: skip
     trainer.machine.log(f"{cell.key}: {status}, kept in {done.folder}")
     return done
 
@@ -170,7 +194,8 @@ def _measured(cell: Cell, trainer: Trainer, status: str) -> dict[str, Any]:
         "bits_per_byte": None if loss is None else corpus.bits_per_byte(loss, "validation"),
         "status": status, "seconds": progress.seconds,
         "own_seconds": progress.own_seconds,
-        "tokens_per_second": speed, "peak_memory": _peak_memory(trainer.device),
+        "tokens_per_second": speed,
+        "peak_memory": max(trainer.team.gathered(_peak_memory(trainer.device))),
         "restarts": len(progress.interruptions),
         "lost_seconds": math.fsum(i["lost_seconds"] for i in progress.interruptions),
         "interruptions": ",".join(i["cause"] for i in progress.interruptions),
@@ -184,28 +209,33 @@ def _measured(cell: Cell, trainer: Trainer, status: str) -> dict[str, Any]:
 
 def _score(done: Finished, cell: Cell, trainer: Trainer, texts: Mapping[str, CorpusFacts]) -> None:
     """Score the trainer's present model on the cell's texts that lack a score."""
-    begun = time.monotonic()
-    for text in finished.unscored(done, cell, texts):
+    begun, team = time.monotonic(), trainer.team
+    for text in team.told(lambda: finished.unscored(done, cell, texts)):
         stream = open_split(text.manifest, "evaluation", trainer.end_of_text)
         score: Score = trainer.score(stream)
         row = {
             "corpus": text.name, "loss": score.loss, "loss_se": score.se, "tokens": score.tokens,
             "bits_per_byte": text.bits_per_byte(score.loss, "evaluation"),
         }  # fmt: skip
-        done.add_evaluation(text, row)
+        team.told(partial(done.add_evaluation, text, row))
     trainer.evaluation_seconds += time.monotonic() - begun
 
 
 def _revived(done: Finished, cell: Cell, corpus: CorpusFacts, machine: Machine) -> Trainer:
     """A trainer holding a finished model, in the precision that it was trained in."""
-    precision = done.training()["run"]["precision"]
+    precision = machine.team.told(lambda: done.training()["run"]["precision"])
     trainer = Trainer(replace(cell, precision=precision), corpus, machine)
     identity = {"training": cell.state, "data_sha256": corpus.data_sha256}
-    try:
-        found = checkpoints.load(done.weights, identity)
-    except checkpoints.CheckpointError as error:
-        raise InputError(f"{error}; delete {done.folder} to train {cell.key} anew") from error
-    trainer.learner.load(found.arrays, cell.steps)
+    arrays: list[Tensor] = []
+
+    def read() -> None:
+        try:
+            arrays.extend(checkpoints.load(done.weights, identity).arrays)
+        except checkpoints.CheckpointError as error:
+            raise InputError(f"{error}; delete {done.folder} to train {cell.key} anew") from error
+
+    machine.team.told(read)
+    trainer.learner.load(arrays, cell.steps)
     return trainer
 
 

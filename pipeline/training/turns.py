@@ -29,18 +29,20 @@ class Turn:
     branch since the branch point.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, str], known: Iterable[dict[str, Any]],
-                 seconds: float):  # fmt: skip
+    def __init__(self, folder: Path | None, identity: Mapping[str, str],
+                 known: Iterable[dict[str, Any]], seconds: float):  # fmt: skip
         """Open the turn of a training that stands at ``seconds``, with the ``known`` interruptions.
+
+        Without a folder it leaves no record: that of another process counts.
 
         ``interruptions`` then holds these and those that only the record of an earlier turn of
         the same training knows, its own end included: dictionaries with ``turn`` (what tells
         turns apart), ``cause`` and ``lost_seconds``.
         """
-        self.path, self.identity = folder / FILE, dict(identity)
+        self.path, self.identity = folder and folder / FILE, dict(identity)
         self.name = f"{os.getpid()}-{time.time_ns()}"
         self.interruptions = list(known)
-        found = _read(self.path)
+        found = self.path and _read(self.path)
         if found and found["identity"] == self.identity:
             cause = os.environ.get(CAUSE, "").strip().replace(",", " ")
             lost = max(0.0, found["seconds"] - seconds)
@@ -59,12 +61,14 @@ class Turn:
 
     def save(self, seconds: float, stop: int | None = None) -> None:
         """Write the record; ``stop`` is the signal at which the turn ends in good order."""
+        self._saved = time.monotonic()
+        if self.path is None:
+            return
         ended = None if stop is None else signal.Signals(stop).name
         write_json(self.path, {
             "turn": self.name, "identity": self.identity, "seconds": seconds, "ended": ended,
             "interruptions": self.interruptions,
         })  # fmt: skip
-        self._saved = time.monotonic()
 
 
 def close(folder: Path) -> None:
