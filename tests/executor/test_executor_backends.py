@@ -84,7 +84,7 @@ ONE_GPU = """\
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/%j_%t_log.out PYTHON -u -m submitit.core._submit FOLDER
+srun --unbuffered --output FOLDER/%j_%t_log.out PYTHON -u -m snakemake_executor_plugin_submitit.job FOLDER
 """
 
 ARRAY = """\
@@ -106,7 +106,7 @@ ARRAY = """\
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/%A_%a_%t_log.out PYTHON -u -m submitit.core._submit FOLDER
+srun --unbuffered --output FOLDER/%A_%a_%t_log.out PYTHON -u -m snakemake_executor_plugin_submitit.job FOLDER
 """
 
 TWO_NODES = """\

@@ -86,10 +86,10 @@ class Slurm:
             return self.queue.patiently(f"Submitting {request.name}", again)
 
     def _executor(self, request: Request, folder: Path, jobs: int) -> Any:
-        import submitit
+        from .sbatch import LightExecutor
 
         # The folder holds no %j: a job that starts at once must find it.
-        executor = submitit.SlurmExecutor(folder, max_num_timeout=FOR_EVER)
+        executor = LightExecutor(folder, max_num_timeout=FOR_EVER)
         executor.update_parameters(**self.parameters(request, folder.name, jobs))
         return executor
 

@@ -35,6 +35,7 @@ from .scheduler import Unreachable
 from .settings import check
 
 OFTEN = 1.0  # seconds between looks at the files of jobs while they come in
+TBD = "<TBD>"  # Snakemake's word for a resource that depends on files that are not there yet
 CALM = 10.0  # and at most, where Snakemake is not told otherwise
 
 
@@ -87,7 +88,13 @@ class Executor(RemoteExecutor):
             if not job.is_local:
                 rules.setdefault(job.name, job)
         for job in rules.values():
-            self._request(job)
+            try:
+                told = {k: v for k, v in self._resources(job).items()
+                        if v != TBD or k != "slurm_extra"}  # fmt: skip
+            except WorkflowError:
+                continue  # they cannot be told before its inputs are there
+            asked = {name: 1 if value == TBD else value for name, value in told.items()}
+            request(job.name, asked, job.threads, self.backend.options())
 
     def _take_up(self) -> dict[str, Record]:
         """Key -> record of the jobs of earlier processes that are still alive."""
@@ -191,8 +198,10 @@ class Executor(RemoteExecutor):
         return job_key(self._targets(job))
 
     def _request(self, job: JobExecutorInterface) -> Request:
-        resources = {name: job.resources.get(name) for name in list(job.resources.keys())}
-        return request(job.name, resources, job.threads, self.backend.options())
+        return request(job.name, self._resources(job), job.threads, self.backend.options())
+
+    def _resources(self, job: JobExecutorInterface) -> dict[str, Any]:
+        return {name: job.resources.get(name) for name in list(job.resources.keys())}
 
     # -- the command of a job ---------------------------------------------------------------
 
@@ -202,11 +211,15 @@ class Executor(RemoteExecutor):
         return self.snakefile
 
     def additional_general_args(self) -> str:
-        """The config as it was at submission; the last --configfiles counts."""
-        if not self.frozen:
-            return ""
-        files = [self.frozen.path(path) or path for path in self.workflow.configfiles]
-        return format_cli_arg("--configfiles", [Path(file) for file in files], skip=not files)
+        """Arguments after Snakemake's own, which they override.
+
+        The config as it was at submission; and the light scheduler: a job has one step to plan.
+        """
+        arguments = ["--scheduler greedy"]
+        if self.frozen:
+            files = [Path(self.frozen.path(p) or p) for p in self.workflow.configfiles]
+            arguments.append(format_cli_arg("--configfiles", files, skip=not files))
+        return join_cli_args(arguments)
 
     def get_job_args(self, job: JobExecutorInterface, **_: Any) -> str:
         """As the base's, but for files of a folder that is gone when a job starts its next turn."""
