@@ -147,7 +147,8 @@ def test_a_new_token_count_goes_on_from_the_nearest_checkpoint(tmp_path, capsys)
 
 def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):
     results = Results(tmp_path, *three()).trunk()
-    commands = [results.trunk_arguments(), results.cell_arguments()]
+    several = ["--processes", "2", "--nodes", "2", "--across", "none"]
+    commands = [[*results.trunk_arguments(), *several], [*results.cell_arguments(), *several]]
     code = (
         "import sys; from pipeline.train import main\n"
         f"assert all(main(c) == 0 for c in {commands!r})\n"

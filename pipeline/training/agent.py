@@ -56,7 +56,7 @@ def main() -> int:
     given = vars(parser.parse_args())
     copies = given.pop("copies")
     nodes = Nodes(**given)
-    StopRequest(nodes.folder / STOP).listen()
+    StopRequest(nodes.folder / STOP, announces=True).listen()
     return run(nodes, copies[1:] if copies[:1] == ["--"] else copies)
 
 

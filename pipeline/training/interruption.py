@@ -40,10 +40,12 @@ class Stopped(Exception):  # noqa: N818 - an ending, not an error
 class StopRequest:
     """Holds the number of the signal that asked to stop, until training can.
 
-    Processes that train together share a file: a signal to one of them is a request to all.
+    Processes that train together read a ``shared`` file, too; who launched them writes there the
+    signals that come to it (``announces``).
     """
 
-    def __init__(self, shared: Path | None = None) -> None:
+    def __init__(self, shared: Path | None = None, announces: bool = False) -> None:
+        self._announces = announces
         self._number: int | None = None
         self._shared, self._looked = shared, -math.inf
 
@@ -65,7 +67,7 @@ class StopRequest:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._number = number
-        if self._shared:
+        if self._shared and self._announces:
             with suppress(OSError), atomic(self._shared) as temporary:
                 temporary.write_text(str(number), encoding="utf-8")
 

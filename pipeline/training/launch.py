@@ -17,12 +17,13 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files import write_json
 from pipeline.training.inputs import InputError, read_json
-from pipeline.training.interruption import StopRequest, end_with_parent
+from pipeline.training.interruption import Stopped, StopRequest, end_with_parent
 
 STOP, STATUS = "stop", "status.json"  # files in a launch's folder: what is asked, what came of it
 
@@ -86,7 +87,7 @@ def run(arguments: Namespace, log: Callable[[str], None]) -> int:
     name = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
     folder = arguments.state.absolute() / "launches" / name
     folder.mkdir(parents=True)
-    stop = StopRequest(folder / STOP)
+    stop = StopRequest(folder / STOP, announces=True)
     stop.listen()
     try:
         log(f"training in {arguments.nodes} x {arguments.processes} processes")
@@ -98,10 +99,14 @@ def run(arguments: Namespace, log: Callable[[str], None]) -> int:
             end = _across(arguments, name, folder, copies)
         if (folder / STATUS).exists():
             return int(read_json(folder / STATUS, "the outcome of a launch")["status"])
+        if stop.signal:  # before the processes could listen to it
+            return Stopped(stop.signal).code
         log(f"error: the processes ended without an outcome (status {end}): see the lines above")
         return end or 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # others may be training
+            folder.parent.rmdir()
 
 
 def leave(folder: Path, status: int, together: bool) -> int:
