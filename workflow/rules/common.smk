@@ -36,8 +36,9 @@ EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
 # them with set-resources.
 MACHINE = {
     **{key: str(STUDY.config["training"][key]) for key in ("device", "checkpoint_seconds")},
-    "gpus": 0,  # of one training, on each node
+    "gpus": 0,  # of one training, on each node; a process for each
     "nodes": 1,
+    "across": "",  # the command that starts another on each of several nodes
     "patience": 0,  # seconds to wait where a lost node's process may still train
 }
 # Cell key -> the part of its trunk that trains it, or has trained it.
@@ -47,6 +48,12 @@ PARTS_BY_KEY = {(part.trunk, part.key): part for part in PARTS.values()}
 
 onstart:
     write_definitions(STUDY, RESULTS)
+
+# A process for each GPU, and one where there is none.
+PROCESSES = (
+    "--processes $(({resources.gpus} > 1 ? {resources.gpus} : 1)) --nodes {resources.nodes} "
+    "--across {resources.across:q} "
+)
 
 
 def modules(*names):

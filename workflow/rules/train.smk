@@ -18,6 +18,7 @@ rule train_trunk:
         "python -m pipeline.train trunk --specs {params.specs} --corpus {input.corpus} "
         "--state results/state --out {output} --threads {threads} --device {resources.device} "
         "--checkpoint-seconds {resources.checkpoint_seconds} --patience {resources.patience} "
+        f"{PROCESSES}"
         "> {log} 2>&1"
 
 
@@ -56,4 +57,5 @@ rule train_cell:
         "--corpus {input.corpus} --state results/state --out results/cells/{wildcards.cell} "
         "--threads {threads} --device {resources.device} "
         "--checkpoint-seconds {resources.checkpoint_seconds} --patience {resources.patience} "
+        f"{PROCESSES}"
         "> {log} 2>&1"

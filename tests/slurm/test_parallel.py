@@ -1,0 +1,48 @@
+"""One model over two nodes and four processes, interrupted once; and several jobs in one allocation."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from study import GRID, RUNS, Study, undisturbed
+
+ACROSS = "srun --overlap --nodes=2 --ntasks=2 --ntasks-per-node=1"
+ONE = {**GRID, "sizes": GRID["sizes"][:1]}
+
+
+@pytest.fixture(scope="module")
+def reference(cluster, tmp_path_factory):
+    return undisturbed(tmp_path_factory.mktemp("reference"), cluster)
+
+
+def test_two_nodes_train_one_model(cluster, tmp_path, reference):
+    study = Study.make(tmp_path / "parallel", cluster, 0.05, grid=ONE)
+    process = study.start(
+        RUNS, "--set-resources", "train_trunk:gpus=2", "train_trunk:nodes=2",
+        f"train_trunk:across='{ACROSS}'",
+    )  # fmt: skip
+    (job,) = study.wait_for_training(1)
+    assert job["nodes"] == "node[1-2]"
+    cluster.run("scontrol", "requeue", job["id"])
+    status, printed = study.end(process)
+    assert status == 0, printed
+    losses = {row["cell"]: row["loss"] for row in study.rows()}
+    alone = {row["cell"]: row["loss"] for row in reference.rows()}
+    assert losses == pytest.approx({cell: alone[cell] for cell in losses}, rel=1e-5)
+    assert {row["interruptions"] for row in study.rows()} == {"requeued"}
+    (log,) = (study.folder / "logs/train_trunk").glob("*/*.log")
+    assert "training in 2 x 2 processes" in log.read_text()
+
+
+def test_jobs_share_an_allocation(cluster, tmp_path, reference):
+    study = Study.make(tmp_path / "shared", cluster)
+    study.run(RUNS, "--set-resources", "train_trunk:gpus=1", "train_trunk:jobs_per_allocation=3")
+    (job,) = study.jobs()
+    (row,) = cluster.accounting([job["id"]], ("AllocTRES",))
+    assert {"gres/gpu=1", "cpu=6", "mem=48000M"} <= set(row["AllocTRES"].split(","))
+    assert study.numbers() == reference.numbers()
+    folder = study.folder / ".snakemake/submitit/submissions" / job["comment"]
+    outcomes = [json.loads(path.read_text()) for path in folder.glob("outcome-*.json")]
+    assert [outcome["ended"] for outcome in outcomes] == ["succeeded"] * 3
+    assert len(list(folder.glob("*.log"))) == 3
