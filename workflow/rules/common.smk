@@ -49,10 +49,11 @@ PARTS_BY_KEY = {(part.trunk, part.key): part for part in PARTS.values()}
 onstart:
     write_definitions(STUDY, RESULTS)
 
+
 # A process for each GPU, and one where there is none.
 PROCESSES = (
     "--processes $(({resources.gpus} > 1 ? {resources.gpus} : 1)) --nodes {resources.nodes} "
-    "--across {resources.across:q} "
+    "--across '{resources.across}' "
 )
 
 
