@@ -133,9 +133,7 @@ def _train_here(arguments: argparse.Namespace, work: Work) -> float:
     )  # fmt: skip
     begun = time.process_time()
     train_cells(work.cells, work.corpus, work.texts, arguments.state, machine)
-    cpu_seconds = sum(team.gathered(time.process_time() - begun))
-    team.close()
-    return cpu_seconds
+    return sum(team.gathered(time.process_time() - begun))
 
 
 def _silent(_line: str) -> None:
@@ -186,6 +184,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         log(f"error: {error}")
         status, together = 2, arguments.team.agreed
+    if together:
+        arguments.team.close()
     return launch.leave(arguments.launch, status, together) if arguments.launch else status
 
 

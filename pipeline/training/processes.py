@@ -80,6 +80,7 @@ class Processes(Alone):
         return found
 
     def close(self) -> None:
+        dist.barrier(self._decisions)  # none leaves before all have heard the last word
         dist.destroy_process_group()
 
 

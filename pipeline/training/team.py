@@ -58,4 +58,4 @@ class Alone:
         return [value]
 
     def close(self) -> None:
-        """Part."""
+        """Part, all at once."""
