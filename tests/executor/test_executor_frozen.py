@@ -52,6 +52,11 @@ def test_the_copy_holds_what_is_named_and_no_more(make):
     ]  # fmt: skip
 
 
+def test_an_empty_folder_is_a_copy_of_nothing(make, root):
+    (root / "empty").mkdir()
+    assert listing(make("empty").folder) == ["ORIGIN.json"]
+
+
 def test_a_file_is_found_in_the_copy(make, root, tmp_path, monkeypatch):
     frozen = make()
     assert frozen.path(root / "Snakefile") == frozen.folder / "Snakefile"

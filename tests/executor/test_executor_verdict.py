@@ -55,6 +55,44 @@ def test_the_last_lines_of_the_log_are_shown(log):
     assert message("failed", log).splitlines()[2:] == [f"    line {i}" for i in range(25, 40)]
 
 
+REPORT = """\
+RuleException:
+CalledProcessError in file "/w/Snakefile", line 3:
+Command 'set -euo pipefail;
+ train' returned non-zero exit status 3.
+[Mon Jan  5 01:00:14 2026]
+Error in rule fold:
+    message: None
+    shell:
+        train
+        (command exited with non-zero exit code)
+Shutting down, this might take some time.
+WorkflowError:
+At least one job did not complete successfully.
+submitit INFO (2026-01-05 01:00:16,126) - Job completed successfully
+"""
+
+
+def test_what_snakemake_says_of_it_does_not_hide_the_last_words(log):
+    log.write_text(f"turn 1\n{REPORT}turn 2\nthe last words\n{REPORT}")
+    assert message("failed", log).endswith("    turn 2\n    the last words\n")
+    raised = REPORT.replace("CalledProcessError in", "ValueError in")  # by Python of the rule
+    log.write_text(f"turn 1\n{REPORT}turn 2\n{raised}")
+    told = message("failed", log)
+    assert "    turn 2\n    RuleException:\n    ValueError in file" in told
+    assert "WorkflowError:" not in told.split("turn 2")[1]
+
+
+def test_what_slurm_says_of_it_is_shown(log):
+    slurm = "slurmstepd: error: *** STEP 5.0 ON n1 CANCELLED AT 2026-01-05 DUE TO TIME LIMIT ***"
+    log.write_text(f"the last words\n{REPORT}{slurm}\nsrun: error: n1: task 0: Killed\n")
+    assert message("vanished", log).endswith(
+        f"    the last words\n    {slurm}\n    srun: error: n1: task 0: Killed\n"
+    )
+    log.write_text(f"the last words\n{REPORT}a wrapper: Detected 1 oom_kill event\n")
+    assert "ran out of memory" in message("failed", log)
+
+
 def test_a_missing_log_and_an_empty_one_are_no_error(tmp_path, log):
     assert "    (empty)" in message("failed", tmp_path / "missing")
     log.write_text("")

@@ -63,6 +63,7 @@ def freeze(names: Iterable[str], root: Path, store: Path) -> Frozen:
     folder = store / digest.hexdigest()[:16]
     if not folder.exists():
         building = store / f".{folder.name}.{os.getpid()}"
+        building.mkdir(parents=True, exist_ok=True)
         for name, path in files.items():
             (building / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, building / name)

@@ -13,6 +13,7 @@ from .scheduler import State
 from .settings import ExecutorSettings
 
 LINES = 15  # of a log that an error shows
+BYTES = 20000  # of a log's end, among which they are looked for
 
 # State of a job that left no outcome -> outcome.
 STATES = {
@@ -60,10 +61,12 @@ def message(
     settings: ExecutorSettings,
 ) -> str:
     """What happened, what to do, and the end of the log."""
-    shown = _last_lines(path)
+    end = _end(path)
+    shown = _of_the_command(end)[-LINES:]
     ended = outcome["ended"]
     if ended in ("failed", "vanished") and any(
-        re.search(r"oom.kill|Out Of Memory|OUT_OF_MEMORY", line) for line in shown
+        re.search(r"oom.kill|Out Of Memory|OUT_OF_MEMORY", line)
+        for line in [*shown, *end.splitlines()[-LINES:]]
     ):
         ended = "out_of_memory"
     where = f" on {outcome['host']}" if outcome.get("host") else ""
@@ -94,10 +97,23 @@ def _sentence(
           "its node was lost.")  # fmt: skip
 
 
-def _last_lines(path: Path) -> list[str]:
+def _end(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 20000))
-            return file.read().decode(errors="replace").splitlines()[-LINES:]
+            file.seek(max(0, path.stat().st_size - BYTES))
+            return file.read().decode(errors="replace")
     except OSError:
-        return []
+        return ""
+
+
+def _of_the_command(end: str) -> list[str]:
+    """Lines of a log's end less what Snakemake says when a command fails, which hides its words."""
+    reports = list(re.finditer(r"^\[.*\]\nError in (rule|group) ", end, re.M))
+    if not reports:
+        return end.splitlines()
+    before, after = end[: reports[-1].start()], end[reports[-1].start() :]
+    head, found, rest = before.rpartition("RuleException:\nCalledProcessError in ")
+    if found and "\nError in " not in rest:
+        before = head
+    scheduler = [line for line in after.splitlines() if re.match(r"(slurmstepd|srun): ", line)]
+    return [*before.splitlines(), *scheduler]
