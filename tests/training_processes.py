@@ -15,12 +15,12 @@ import torch
 from training_data import cell, chain, make_corpus
 
 from pipeline.cells import Cell
-from pipeline.training import finished, learner
+from pipeline.training import finished, learner, sharded
 from pipeline.training.data import Batches, TokenStream
 from pipeline.training.evaluation import evaluate
 from pipeline.training.inputs import InputError, read_corpus
 from pipeline.training.learner import Learner
-from pipeline.training.loop import Machine
+from pipeline.training.loop import Machine, Trainer
 from pipeline.training.parallel import DataParallel
 from pipeline.training.processes import Processes
 from pipeline.training.session import train
@@ -146,6 +146,17 @@ def check_runs(team: Processes, folder: Path) -> None:
                     assert row[key] == pytest.approx(other[key], rel=1e-5)
 
 
+def check_choice(team: Processes, folder: Path) -> None:
+    """By itself a model is shared out where the smallest GPU cannot hold it, and only there."""
+    corpus = read_corpus(folder / "corpus" / "manifest.parquet")
+    needed = sharded.needed_bytes(cell(), "fp32", "cpu")
+    rooms = [needed, needed - 1 + team.rank, None]  # one process has too little
+    for room, kind in zip(rooms, (DataParallel, Sharded, DataParallel)):
+        sharded.device_bytes = lambda _, room=room: room
+        machine = Machine("cpu", team=team, log=lambda _: None)
+        assert type(Trainer(cell(), corpus, machine).learner) is kind
+
+
 def check_all(folder: Path) -> None:
     team = Processes("cpu")
     check_decisions(team)
@@ -165,6 +176,7 @@ def check_all(folder: Path) -> None:
         make_corpus(folder / "corpus")
     team.told(lambda: None)
     check_runs(team, folder)
+    check_choice(team, folder)
     assert not math.isnan(team.gathered(0.0)[0])
     team.close()
 

@@ -54,7 +54,7 @@ class Processes(Alone):
                 message = [find(), None]
             except Exception as raised:
                 error, message = raised, [None, str(raised)]
-        dist.broadcast_object_list(message, group=self._decisions, group_src=0)
+        dist.broadcast_object_list(message, src=0, group=self._decisions)
         if message[1] is not None:
             self.agreed = True
             raise error or Ended(message[1])
