@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -130,7 +131,7 @@ TWO_NODES = """\
 # command
 export SUBMITIT_EXECUTOR=slurm
 srun --unbuffered --output FOLDER/%j_%t_log.out --nodes=1 --ntasks=1 --overlap PYTHON -u -m \
-submitit.core._submit FOLDER
+snakemake_executor_plugin_submitit.job FOLDER
 """
 
 
@@ -164,6 +165,29 @@ def test_an_array_is_one_call_and_every_job_finds_its_own_work(slurm, folder, co
     for i in range(3):
         work = DelayedSubmission.load(folder / f"77_{i}_submitted.pkl").function
         assert work == runners[i]
+
+
+SRUN = """
+while [[ $1 == --* ]]; do
+    if [ $1 = --output ]; then shift; fi; shift
+done
+exec "$@"
+"""
+
+
+def test_the_script_does_the_work_that_was_submitted(slurm, folder, command):
+    command("sbatch", SBATCH.format(kept=folder / "kept.sh"))
+    command("scontrol", "exit 1")
+    work = runner(folder, "echo $SLURM_JOB_ID at work")
+    assert slurm.submit([work], asked(nodes=2), folder) == ["77"]
+    command("srun", SRUN)
+    printed = subprocess.run(
+        ["bash", folder / "kept.sh"], env={**os.environ, "SLURM_JOB_ID": "77"}, check=True,
+        capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert "77 at work\n" in printed
+    assert ended(folder, "k")
+    assert (folder / "77.turns.jsonl").exists()
 
 
 def test_the_largest_array_is_the_smaller_of_the_setting_and_the_clusters(slurm):
