@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,17 +12,10 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models
-from training_data import cell, make_corpus, write_spec
+from training_data import LONG, Results, cell, make_corpus, three
 
-from pipeline import contracts
-from pipeline.cells import Cell
 from pipeline.train import main
-from pipeline.training import turns
 from pipeline.training.interruption import exclusive
-from pipeline.training.loop import Progress
-
-CLOCKS = {"seconds", "own_seconds", "tokens_per_second", "peak_memory", "restarts", "finished_at",
-          "lost_seconds", "interruptions"}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -34,62 +26,6 @@ def _signals():
     yield
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
-
-
-class Results:
-    """A results folder with a corpus and some cells, and the two commands on it."""
-
-    def __init__(self, root: Path, *cells: Cell):
-        self.root, self.state = root, root / "state"
-        self.manifest = root / "corpus" / "manifest.parquet"
-        if not self.manifest.exists():
-            make_corpus(root / "corpus")
-        self.cells = cells
-        self.specs = [write_spec(root, made) for made in cells]
-
-    def common(self, seconds):
-        return ["--corpus", str(self.manifest), "--state", str(self.state), "--device", "cpu",
-                "--checkpoint-seconds", str(seconds)]  # fmt: skip
-
-    def trunk_arguments(self, seconds=60.0):
-        ledger = self.root / "trunks" / str(self.cells[0].trunk) / "part.json"
-        specs = [str(spec) for spec in self.specs]
-        return ["trunk", "--specs", *specs, "--out", str(ledger), *self.common(seconds)]
-
-    def cell_arguments(self, index=0, seconds=60.0):
-        spec = self.specs[index]
-        return ["cell", "--spec", str(spec), "--out", str(spec.parent), *self.common(seconds)]
-
-    def trunk(self, expected=0):
-        assert main(self.trunk_arguments()) == expected
-        return self
-
-    def publish(self, expected=0):
-        for index in range(len(self.cells)):
-            assert main(self.cell_arguments(index)) == expected
-        return self
-
-    def read(self, index=0):
-        """Run row, curve and evaluation rows, without what a clock decides."""
-        folder = self.specs[index].parent
-        tables = (contracts.RUN, contracts.CURVE, contracts.EVALUATION)
-        run, curve, evaluation = (
-            contracts.read(folder / f"{schema.metadata[b'contract'].decode()}.parquet", schema)
-            for schema in tables
-        )
-        keep = [{k: v for k, v in row.items() if k not in CLOCKS}
-                for row in run.to_pylist() + curve.to_pylist()]  # fmt: skip
-        return keep, evaluation.to_pylist()
-
-    def run(self, index=0):
-        return contracts.read(self.specs[index].parent / "run.parquet", contracts.RUN).to_pylist()[
-            0
-        ]
-
-
-def three(**changes):
-    changes = {"evaluate": ("other-1",), **changes}
-    return [cell(steps=s, cooldown_steps=s // 5, **changes) for s in (20, 40, 80)]
 
 
 def test_a_trunk_trains_its_cells_and_they_are_published(tmp_path):
@@ -289,74 +225,6 @@ def test_two_processes_never_train_the_same(tmp_path, capsys):
     results.trunk()
 
 
-@pytest.fixture
-def held(tmp_path, capsys):
-    """(results, start): another process holds the trunk's lock until its work is done.
-
-    ``start(work)`` lets it do ``work`` when the command has said that it waits, and then end.
-    """
-    results = Results(tmp_path, *three())
-
-    def start(work):
-        def hold():
-            with exclusive(results.state / "trunks" / str(results.cells[0].trunk)):
-                begun.set()
-                while "training this; waiting up to 60 s" not in capsys.readouterr().err:
-                    time.sleep(0.01)
-                work()
-
-        begun = threading.Event()
-        holder = threading.Thread(target=hold)
-        holder.start()
-        begun.wait()
-        return holder
-
-    return results, start
-
-
-def test_patience_waits_and_then_looks_at_everything_anew(tmp_path, held, capsys):
-    results, start = held
-    done = Results(tmp_path / "other", *three()).trunk()
-    holder = start(lambda: shutil.copytree(done.state / "cells", results.state / "cells"))
-    assert main([*results.trunk_arguments(), "--patience", "60"]) == 0
-    holder.join()
-    said = capsys.readouterr().err
-    assert "kept in" not in said
-    assert "waiting" not in said
-    assert results.publish().read() == done.publish().read()
-
-
-def test_a_signal_ends_the_wait_for_another_process(held):
-    results, start = held
-    ended = threading.Event()
-
-    def interrupt():
-        os.kill(os.getpid(), signal.SIGTERM)
-        ended.wait()
-
-    holder = start(interrupt)
-    assert main([*results.trunk_arguments(), "--patience", "60"]) == 128 + signal.SIGTERM
-    ended.set()
-    holder.join()
-
-
-def test_an_earlier_formats_checkpoint_and_finished_training_are_read(tmp_path):
-    results = Results(tmp_path, cell(evaluate=("other-1",))).publish()
-    [path] = results.state.glob("cells/*/done/training.json")
-    training = json.loads(path.read_text())
-    del training["run"]["lost_seconds"], training["run"]["interruptions"]
-    path.write_text(json.dumps(training))
-    for digests in results.state.glob("cells/*/done/published/*/digests.json"):
-        content = json.loads(digests.read_text())
-        del content["rendering"]
-        digests.write_text(json.dumps(content))
-    expected = results.read()
-    assert results.publish().read() == expected
-    assert (results.run()["lost_seconds"], results.run()["interruptions"]) == (0.0, "")
-    old = Progress.of({"step": 3, "seconds": 1.0, "restarts": 2})
-    assert [found["cause"] for found in old.interruptions] == ["unknown", "unknown"]
-
-
 def test_a_full_disk_is_reported_and_leaves_nothing_half(tmp_path, capfd):
     results = Results(tmp_path, cell())
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -380,9 +248,6 @@ def appears(folder: Path, pattern: str):
     while not list(folder.glob(pattern)):
         assert time.monotonic() < deadline
         time.sleep(0.002)
-
-
-LONG = {"unique_tokens": 5000, "evaluate": ("other-1",)}
 
 
 @pytest.mark.parametrize(
@@ -430,81 +295,3 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_status(tmp_path, capsys, numb
     assert run["lost_seconds"] == 0
     if number == signal.SIGTERM:
         assert results.read() == Results(tmp_path / "fresh", made).publish().read()
-
-
-# The record of a turn is written at almost every step instead of every few seconds.
-RECORDING = """
-import sys
-from pipeline.training import turns
-turns.RECORD_SECONDS = 0.005
-from pipeline.train import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def record(state: Path, place: str) -> dict:
-    """The record of a turn at the trunk or at a cell; without one, of nothing."""
-    found = [json.loads(path.read_text()) for path in state.glob(f"{place}/*/turn.json")]
-    return found[0] if found else {"turn": None, "seconds": 0.0}
-
-
-def works(state: Path, place: str, after: dict):
-    """Wait until a turn after that one has gone some way beyond it."""
-    deadline = time.monotonic() + 120
-    while (now := record(state, place))["turn"] == after["turn"] or now["seconds"] < 0.02:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def killed(results, place, seconds):
-    """Kill a process in its work; returns the seconds of work that no checkpoint holds."""
-    command = [sys.executable, "-c", RECORDING, *results.trunk_arguments(seconds)]
-    before = record(results.state, place)
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        works(results.state, place, before)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-    [rolling] = [*results.state.glob(f"{place}/*/rolling.ckpt")] or [None]
-    kept = json.loads(rolling.open("rb").readline())["progress"] if rolling else None
-    saved = kept["seconds"] - kept["trunk_seconds"] if kept else 0.0
-    return record(results.state, place)["seconds"] - saved
-
-
-def stopped(results, place, number):
-    """Send this process a signal while it trains."""
-    before = record(results.state, place)
-
-    def interrupt():
-        works(results.state, place, before)
-        os.kill(os.getpid(), number)
-
-    interruption = threading.Thread(target=interrupt)
-    interruption.start()
-    assert main(results.trunk_arguments()) == 128 + number
-    interruption.join()
-
-
-def test_a_run_tells_how_often_why_and_at_what_cost_it_was_interrupted(tmp_path, monkeypatch):
-    made = [cell(steps=s, cooldown_steps=s // 2, **LONG) for s in (800, 1000)]
-    results = Results(tmp_path, *made)
-    monkeypatch.setattr(turns, "RECORD_SECONDS", 0.005)
-    lost = [killed(results, "trunks", 1e9)]  # before any checkpoint
-    monkeypatch.setenv("JOB_INTERRUPTION", "preempted, perhaps")
-    lost.append(killed(results, "trunks", 1e9))
-    monkeypatch.setenv("JOB_INTERRUPTION", "")
-    stopped(results, "trunks", signal.SIGUSR2)
-    lost.append(killed(results, "cells", 0.05))
-    stopped(results, "cells", signal.SIGTERM)
-    monkeypatch.setenv("JOB_INTERRUPTION", "node_failure")
-    results.trunk().publish()
-    assert min(lost[:2]) > 0
-    first, second = results.run(0), results.run(1)
-    assert first["interruptions"] == "preempted  perhaps,killed,SIGUSR2,killed,node_failure"
-    assert second["interruptions"] == "preempted  perhaps,killed,SIGUSR2"
-    assert (first["restarts"], second["restarts"]) == (5, 3)
-    assert first["lost_seconds"] == pytest.approx(sum(lost), abs=1e-9)
-    assert second["lost_seconds"] == pytest.approx(sum(lost[:2]), abs=1e-9)
-    assert not list(results.state.glob("**/turn.json"))
-    fresh = Results(tmp_path / "fresh", *made).trunk().publish()
-    assert [results.read(i) for i in range(2)] == [fresh.read(i) for i in range(2)]
-    assert (fresh.run()["interruptions"], fresh.run()["lost_seconds"]) == ("", 0.0)

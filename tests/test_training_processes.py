@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_train import LONG, Results, record
-from training_data import cell
+from training_data import LONG, Results, cell, record
 
 from pipeline.training.interruption import exclusive
 from pipeline.training.sharded import needed_bytes

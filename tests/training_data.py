@@ -1,4 +1,4 @@
-"""A small tokenized text and cells on it, for the tests of training."""
+"""A small tokenized text, cells on it, and the commands on them, for the tests of training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from pipeline import contracts
 from pipeline.cells import Cell
 from pipeline.files import write_json
+from pipeline.train import main
 
 VOCAB = 32
 CELL = Cell(
@@ -84,3 +85,70 @@ def write_spec(results: Path, made: Cell) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(made.spec()), encoding="utf-8")
     return path
+
+
+CLOCKS = {"seconds", "own_seconds", "tokens_per_second", "peak_memory", "restarts", "finished_at",
+          "lost_seconds", "interruptions"}  # fmt: skip
+LONG = {"unique_tokens": 5000, "evaluate": ("other-1",)}
+
+
+class Results:
+    """A results folder with a corpus and some cells, and the two commands on it."""
+
+    def __init__(self, root: Path, *cells: Cell):
+        self.root, self.state = root, root / "state"
+        self.manifest = root / "corpus" / "manifest.parquet"
+        if not self.manifest.exists():
+            make_corpus(root / "corpus")
+        self.cells = cells
+        self.specs = [write_spec(root, made) for made in cells]
+
+    def common(self, seconds):
+        return ["--corpus", str(self.manifest), "--state", str(self.state), "--device", "cpu",
+                "--checkpoint-seconds", str(seconds)]  # fmt: skip
+
+    def trunk_arguments(self, seconds=60.0):
+        ledger = self.root / "trunks" / str(self.cells[0].trunk) / "part.json"
+        specs = [str(spec) for spec in self.specs]
+        return ["trunk", "--specs", *specs, "--out", str(ledger), *self.common(seconds)]
+
+    def cell_arguments(self, index=0, seconds=60.0):
+        spec = self.specs[index]
+        return ["cell", "--spec", str(spec), "--out", str(spec.parent), *self.common(seconds)]
+
+    def trunk(self, expected=0):
+        assert main(self.trunk_arguments()) == expected
+        return self
+
+    def publish(self, expected=0):
+        for index in range(len(self.cells)):
+            assert main(self.cell_arguments(index)) == expected
+        return self
+
+    def read(self, index=0):
+        """Run row, curve and evaluation rows, without what a clock decides."""
+        folder = self.specs[index].parent
+        tables = (contracts.RUN, contracts.CURVE, contracts.EVALUATION)
+        run, curve, evaluation = (
+            contracts.read(folder / f"{schema.metadata[b'contract'].decode()}.parquet", schema)
+            for schema in tables
+        )
+        keep = [{k: v for k, v in row.items() if k not in CLOCKS}
+                for row in run.to_pylist() + curve.to_pylist()]  # fmt: skip
+        return keep, evaluation.to_pylist()
+
+    def run(self, index=0):
+        return contracts.read(self.specs[index].parent / "run.parquet", contracts.RUN).to_pylist()[
+            0
+        ]
+
+
+def three(**changes):
+    changes = {"evaluate": ("other-1",), **changes}
+    return [cell(steps=s, cooldown_steps=s // 5, **changes) for s in (20, 40, 80)]
+
+
+def record(state: Path, place: str) -> dict:
+    """The record of a turn at the trunk or at a cell; without one, of nothing."""
+    found = [json.loads(path.read_text()) for path in state.glob(f"{place}/*/turn.json")]
+    return found[0] if found else {"turn": None, "seconds": 0.0}
