@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +19,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from .registry import Record
 from .request import Request
 from .runner import Runner
-from .scheduler import UNREACHABLE, Queue, State, Unreachable
+from .scheduler import FULL, UNREACHABLE, Full, Queue, State, Unreachable
 from .settings import ExecutorSettings
 
 # What a terminal sends is for Snakemake, which decides what becomes of its jobs.
@@ -35,7 +37,11 @@ class Backend(Protocol):
         """Most runners of one submission."""
 
     def submit(self, runners: Sequence[Runner], request: Request, folder: Path) -> list[str]:
-        """Start runners under one request; returns their job ids, in order."""
+        """Start runners under one request; returns their job ids, in order.
+
+        Raises Full where there is no room for so many now, Unreachable where the scheduler did
+        not answer for long, WorkflowError where it refuses; then none has been started.
+        """
 
     def states(self, records: Sequence[Record]) -> dict[str, State]:
         """Job id -> state. Raises Unreachable where they cannot be told now."""
@@ -53,6 +59,11 @@ class Slurm:
     def __init__(self, settings: ExecutorSettings, say: Callable[[str], None]):
         self.settings, self.queue, self.say = settings, Queue(say), say
         self._rate, self._last = threading.Lock(), 0.0
+        if os.environ.get("SLURM_JOB_ID"):
+            # Snakemake runs in a job itself: what describes that one must not reach the others.
+            for name in [name for name in os.environ if name.startswith("SLURM_")]:
+                if name != "SLURM_CONF":
+                    del os.environ[name]
 
     def options(self) -> frozenset[str]:
         return self.queue.options
@@ -64,12 +75,15 @@ class Slurm:
         def attempt() -> list[str]:
             self._wait_for_rate()
             self.queue.calls += 1
+            executor = self._executor(request, folder, len(runners))
             try:
-                return [job.job_id for job in self._executor(request, folder, len(runners))
-                        .submit_array(list(runners))]  # fmt: skip
+                with redirect_stderr(StringIO()):  # submitit prints what its error says, too
+                    return [job.job_id for job in executor.submit_array(list(runners))]
             except RuntimeError as error:  # submitit's: sbatch failed, or its answer makes no sense
                 if UNREACHABLE.search(str(error)):
                     raise Unreachable(str(error).strip()) from error
+                if FULL.search(str(error)):
+                    raise Full(str(error).strip()) from error
                 raise WorkflowError(f"rule {request.name}: sbatch refused: {error}") from error
 
         def again() -> list[str]:

@@ -31,12 +31,16 @@ from .frozen import freeze
 from .registry import Record, Registry, job_key
 from .request import Request, request
 from .runner import Command, Runner
-from .scheduler import Unreachable
+from .scheduler import Full, Unreachable
 from .settings import check
 
+ROOM = 30.0  # seconds between asking a full scheduler
 OFTEN = 1.0  # seconds between looks at the files of jobs while they come in
 TBD = "<TBD>"  # Snakemake's word for a resource that depends on files that are not there yet
 CALM = 10.0  # and at most, where Snakemake is not told otherwise
+
+# Allocations, each with the Snakemake jobs that share it and their commands.
+Packs = Sequence[Sequence[tuple[JobExecutorInterface, str]]]
 
 
 class Executor(RemoteExecutor):
@@ -135,12 +139,31 @@ class Executor(RemoteExecutor):
         for size in sizes:
             alike = [pack for pack in packs if len(pack) == size]
             for part in _chunks(alike, self.backend.array_size()):
-                work = [[(job, self.format_job_exec(job)) for job in pack] for pack in part]
-                self._submit(asked, work)
+                self._submit_as_room_is(
+                    asked, [[(job, self.format_job_exec(job)) for job in pack] for pack in part]
+                )
 
-    def _submit(
-        self, asked: Request, packs: Sequence[Sequence[tuple[JobExecutorInterface, str]]]
-    ) -> None:
+    def _submit_as_room_is(self, asked: Request, packs: Packs) -> None:
+        """Submit all that the scheduler takes at once, the rest in smaller parts or later."""
+        while True:
+            try:
+                return self._submit(asked, packs)
+            except Full as error:
+                half = len(packs) // 2
+                if half:
+                    self._submit_as_room_is(asked, packs[:half])
+                    return self._submit_as_room_is(asked, packs[half:])
+                told = str(error).splitlines()[0]
+                self.say(f"No room in the queue beside {len(self.living)} jobs ({told}); waiting.")
+                time.sleep(ROOM)
+            except WorkflowError as error:
+                if not self.living:
+                    raise  # nothing is under way: better end than fail job by job
+                for job in [job for pack in packs for job, _ in pack]:
+                    self.report_job_error(SubmittedJobInfo(job), msg=f"{error} ")
+                return None
+
+    def _submit(self, asked: Request, packs: Packs) -> None:
         runners_of = [
             tuple(Command(self._key(job), shell) for job, shell in pack) for pack in packs
         ]
@@ -174,7 +197,7 @@ class Executor(RemoteExecutor):
             return self.backend.submit(runners, asked.shared_by(len(packs[0])), folder), tag
         except Unreachable as error:
             raise WorkflowError(f"rule {asked.name}: SLURM does not answer: {error}") from error
-        except WorkflowError:
+        except (Full, WorkflowError):
             self.registry.close(tag)
             raise
 
@@ -317,6 +340,9 @@ class Executor(RemoteExecutor):
             self.say(f"Leaving {len(infos)} jobs running; the same command takes them up again.")
         else:
             self.cancel_jobs(infos)
+            for tag in self.registry.unclosed():  # cut off in the middle of a submission
+                self.backend.abandon(tag, [])
+                self.registry.close(tag)
         self.shutdown()
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:

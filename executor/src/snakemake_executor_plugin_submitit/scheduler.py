@@ -36,10 +36,15 @@ UNREACHABLE = re.compile(
     r"|[Tt]emporarily un|[Zz]ero [Bb]ytes were transmitted|[Cc]ommunication connection failure"
     r"|slurm_persist|[Uu]nexpected message received|timed out after"
 )
+FULL = re.compile(r"MaxSubmitJob|MaxJobCount|[Jj]ob submit limit.*reached|[Tt]oo many jobs")
 CHUNK = 500  # job ids on one command line
 PATIENCE = 3600.0  # seconds for which an unreachable scheduler is waited for
 
 T = TypeVar("T")
+
+
+class Full(Exception):  # noqa: N818 - a state of the scheduler, waited out
+    """The scheduler takes no more jobs of this user for now."""
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of the scheduler, waited out
