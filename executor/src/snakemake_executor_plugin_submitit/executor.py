@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -27,20 +25,19 @@ from snakemake_interface_executor_plugins.utils import (
 from . import verdict
 from .backends import backend
 from .follow import Follower, Watched, take_up
-from .frozen import freeze
+from .frozen import freeze_workflow
 from .registry import Record, Registry, job_key
 from .request import Request, request
-from .runner import Command, Runner
 from .scheduler import Full, Unreachable
 from .settings import check
+from .submission import Submitter, Work
 
 ROOM = 30.0  # seconds between asking a full scheduler
 OFTEN = 1.0  # seconds between looks at the files of jobs while they come in
 TBD = "<TBD>"  # Snakemake's word for a resource that depends on files that are not there yet
 CALM = 10.0  # and at most, where Snakemake is not told otherwise
 
-# Allocations, each with the Snakemake jobs that share it and their commands.
-Packs = Sequence[Sequence[tuple[JobExecutorInterface, str]]]
+Packs = Sequence[Sequence[JobExecutorInterface]]  # allocations, each with the jobs that share it
 
 
 class Executor(RemoteExecutor):
@@ -54,13 +51,18 @@ class Executor(RemoteExecutor):
         root = Path.cwd() / ".snakemake" / "submitit"
         self.registry = Registry(root)
         self.backend = backend(self.settings, self.say)
-        self.frozen = self._freeze(root / "frozen")
+        self.frozen = freeze_workflow(
+            self.settings.freeze.split(), self.workflow.main_snakefile, self.workflow.configfiles,
+            root / "frozen",
+        )  # fmt: skip
         # An own list: the base empties its while it polls, and Ctrl-C may come then.
         self.living: dict[str, SubmittedJobInfo] = {}
         self._changing = threading.Lock()
         self.follower = Follower(
             self.registry, self.backend, self.settings, self.say, self.logger.warning
         )
+        environment = self.frozen.environment() if self.frozen else {}
+        self.submitter = Submitter(self.registry, self.backend, self.settings, environment)
         self._check_requests()
         self.registry.sweep()
         self.found = self._take_up()
@@ -70,20 +72,6 @@ class Executor(RemoteExecutor):
         self.logger.info(line)
 
     # -- before the first job ---------------------------------------------------------------
-
-    def _freeze(self, store: Path) -> Any:
-        if not self.settings.freeze.split():
-            return None
-        root = Path.cwd()
-        configs = [Path(path).absolute() for path in self.workflow.configfiles]
-        inside = [str(path.relative_to(root)) for path in configs if path.is_relative_to(root)]
-        frozen = freeze({*self.settings.freeze.split(), *inside}, root, store)
-        if frozen.path(self.workflow.main_snakefile) is None:
-            raise WorkflowError(
-                f"--submitit-freeze: {self.settings.freeze!r} lacks the Snakefile "
-                f"{os.path.relpath(self.workflow.main_snakefile)}; add it"
-            )
-        return frozen
 
     def _check_requests(self) -> None:
         """Refuse what a rule asks for before any job of any rule is submitted."""
@@ -139,9 +127,7 @@ class Executor(RemoteExecutor):
         for size in sizes:
             alike = [pack for pack in packs if len(pack) == size]
             for part in _chunks(alike, self.backend.array_size()):
-                self._submit_as_room_is(
-                    asked, [[(job, self.format_job_exec(job)) for job in pack] for pack in part]
-                )
+                self._submit_as_room_is(asked, part)
 
     def _submit_as_room_is(self, asked: Request, packs: Packs) -> None:
         """Submit all that the scheduler takes at once, the rest in smaller parts or later."""
@@ -159,53 +145,21 @@ class Executor(RemoteExecutor):
             except WorkflowError as error:
                 if not self.living:
                     raise  # nothing is under way: better end than fail job by job
-                for job in [job for pack in packs for job, _ in pack]:
+                for job in [job for pack in packs for job in pack]:
                     self.report_job_error(SubmittedJobInfo(job), msg=f"{error} ")
                 return None
 
     def _submit(self, asked: Request, packs: Packs) -> None:
-        runners_of = [
-            tuple(Command(self._key(job), shell) for job, shell in pack) for pack in packs
-        ]
-        ids, tag = self._start(asked, runners_of)
-        for pack, job_id in zip(packs, ids):
-            for job, shell in pack:
-                record = self._record(job, job_id, tag)
-                self.registry.add(record)
-                self._watch(job, Watched(record, asked, shell))
-        self.registry.close(tag)
-        self.say(f"Submitted {sum(map(len, packs))} x {asked.name} as {_range(ids)}.")
-
-    def _start(
-        self, asked: Request, packs: Sequence[tuple[Command, ...]], earlier: int = 0,
-        interruption: str = "",
-    ) -> tuple[list[str], str]:  # fmt: skip
-        """Submit packs of commands; returns their job ids and the tag of the submission."""
-        tag = f"{asked.name}-{uuid.uuid4().hex[:12]}"
-        folder = self.registry.open(tag, [command.key for pack in packs for command in pack])
-        environment = tuple(self.frozen.environment().items()) if self.frozen else ()
-        runners = [
-            Runner(
-                commands=pack, folder=str(folder), minutes=asked.minutes,
-                signal_name=self.settings.signal, lead=self.settings.signal_lead,
-                turns=self.settings.turns, environment=environment, earlier=earlier,
-                interruption=interruption,
-            )
+        work = [
+            [Work(self._key(j), tuple(self._targets(j)), self.format_job_exec(j)) for j in pack]
             for pack in packs
-        ]  # fmt: skip
-        try:
-            return self.backend.submit(runners, asked.shared_by(len(packs[0])), folder), tag
-        except Unreachable as error:
-            raise WorkflowError(f"rule {asked.name}: SLURM does not answer: {error}") from error
-        except (Full, WorkflowError):
-            self.registry.close(tag)
-            raise
-
-    def _record(self, job: JobExecutorInterface, job_id: str, tag: str, earlier: int = 0) -> Record:
-        return Record(
-            self._key(job), job_id, tag, job.name, tuple(self._targets(job)),
-            self.settings.cluster, socket.gethostname(), earlier,
-        )  # fmt: skip
+        ]
+        started = self.submitter.submit(asked, work)
+        for pack, watched in zip(packs, started):
+            for job, following in zip(pack, watched):
+                self._watch(job, following)
+        ids = [watched[0].record.job_id for watched in started]
+        self.say(f"Submitted {sum(map(len, packs))} x {asked.name} as {_range(ids)}.")
 
     def _watch(self, job: JobExecutorInterface, watched: Watched) -> None:
         info = SubmittedJobInfo(job, external_jobid=watched.record.job_id, aux={"job": watched})
@@ -285,35 +239,16 @@ class Executor(RemoteExecutor):
     def _continued(
         self, info: SubmittedJobInfo, outcome: dict[str, Any]
     ) -> SubmittedJobInfo | None:
-        """Submit an interrupted job again where the scheduler has not; None where it has ended."""
-        watched: Watched = info.aux["job"]
-        record = watched.record
-        if outcome["ended"] not in verdict.INTERRUPTED:
+        """An interrupted job under its new id; None where it has ended."""
+        record = info.aux["job"].record
+        again = self.submitter.again(info.aux["job"], outcome)
+        if again is None:
             return None
-        turns = verdict.turns(self.registry.folder(record), record.job_id)
-        used = record.earlier + len(turns)
-        if used >= self.settings.turns:
-            outcome["ended"] = "turns"
-            return None
-        cause = outcome.get("cause") or next(
-            (turn["ended"] for turn in reversed(turns) if "ended" in turn), "node_failure"
-        )
-        ids, tag = self._start(
-            watched.request, [(Command(record.key, watched.shell),)], used, cause
-        )
-        again = Record(
-            record.key, ids[0], tag, record.rule, record.targets, record.cluster,
-            socket.gethostname(), used,
-        )  # fmt: skip
-        self.registry.add(again)
-        self.registry.close(tag)
         self.say(
-            f"Job {record.job_id} ({record.rule}): {cause}, and not requeued by the cluster; "
-            f"submitted again as {ids[0]}."
+            f"Job {record.job_id} ({record.rule}): {outcome['cause']}, and not requeued by the "
+            f"cluster; submitted again as {again.record.job_id}."
         )
-        info = SubmittedJobInfo(
-            info.job, ids[0], {"job": Watched(again, watched.request, watched.shell)}
-        )
+        info = SubmittedJobInfo(info.job, again.record.job_id, {"job": again})
         with self._changing:
             self.living[record.key] = info
         return info

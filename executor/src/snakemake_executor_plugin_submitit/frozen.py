@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,27 @@ class Frozen:
         """Variables under which Python imports from the copy, before anything else."""
         paths = [str(self.folder), os.environ.get("PYTHONPATH", "")]
         return {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
+
+
+def freeze_workflow(
+    names: Collection[str], snakefile: str | Path, configs: Iterable[str | Path], store: Path
+) -> Frozen | None:
+    """A copy of what the user names, under the current folder, and of the config files.
+
+    None where nothing is named. Raises WorkflowError where the Snakefile is not among it.
+    """
+    if not names:
+        return None
+    root = Path.cwd()
+    absolute = [Path(path).absolute() for path in configs]
+    inside = {str(path.relative_to(root)) for path in absolute if path.is_relative_to(root)}
+    frozen = freeze({*names, *inside}, root, store)
+    if frozen.path(snakefile) is None:
+        raise WorkflowError(
+            f"--submitit-freeze: {' '.join(names)!r} lacks the Snakefile "
+            f"{os.path.relpath(snakefile)}; add it"
+        )
+    return frozen
 
 
 def freeze(names: Iterable[str], root: Path, store: Path) -> Frozen:
