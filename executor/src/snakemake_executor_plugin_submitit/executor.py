@@ -71,8 +71,6 @@ class Executor(RemoteExecutor):
         """A line for people."""
         self.logger.info(line)
 
-    # -- before the first job ---------------------------------------------------------------
-
     def _check_requests(self) -> None:
         """Refuse what a rule asks for before any job of any rule is submitted."""
         rules: dict[str, JobExecutorInterface] = {}
@@ -100,8 +98,6 @@ class Executor(RemoteExecutor):
                     f"{' '.join(idle[:20])}{' ...' if len(idle) > 20 else ''}"
                 )
         return alive
-
-    # -- submission -------------------------------------------------------------------------
 
     def run_job(self, job: JobExecutorInterface) -> None:
         self.run_jobs([job])
@@ -180,12 +176,8 @@ class Executor(RemoteExecutor):
     def _resources(self, job: JobExecutorInterface) -> dict[str, Any]:
         return {name: job.resources.get(name) for name in list(job.resources.keys())}
 
-    # -- the command of a job ---------------------------------------------------------------
-
     def get_snakefile(self) -> str:
-        if getattr(self, "frozen", None):
-            return str(self.frozen.path(self.snakefile))
-        return self.snakefile
+        return str((self.frozen and self.frozen.path(self.snakefile)) or self.snakefile)
 
     def additional_general_args(self) -> str:
         """Arguments after Snakemake's own, which they override.
@@ -206,8 +198,6 @@ class Executor(RemoteExecutor):
         listed.parent.mkdir(exist_ok=True)
         listed.write_text("".join(f"{file}\n" for file in job.get_wait_for_files()))
         return join_cli_args([arguments, format_cli_arg("--wait-for-files-file", listed)])
-
-    # -- following jobs ---------------------------------------------------------------------
 
     async def check_active_jobs(
         self, active_jobs: list[SubmittedJobInfo]
@@ -264,8 +254,6 @@ class Executor(RemoteExecutor):
         log = verdict.log(self.registry.folder(watched.record), watched.record)
         message = verdict.message(watched.record, watched.request, outcome, log, self.settings)
         self.report_job_error(info, msg=message, aux_logs=[str(log)])
-
-    # -- the end ----------------------------------------------------------------------------
 
     def cancel(self) -> None:
         """Ctrl-C, or an error of Snakemake itself."""
