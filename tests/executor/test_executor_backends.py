@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from snakemake_executor_plugin_submitit import backends
+from snakemake_executor_plugin_submitit import backends, scheduler
 from snakemake_executor_plugin_submitit.backends import Debug, Local, Slurm, backend
 from snakemake_executor_plugin_submitit.registry import Record
 from snakemake_executor_plugin_submitit.request import request
@@ -222,9 +223,10 @@ def test_a_lost_answer_submits_no_job_twice(slurm, folder, command, monkeypatch)
 def test_a_scheduler_that_stays_away_is_not_waited_for_for_ever(
     slurm, folder, command, monkeypatch
 ):
-    slept = []
-    monkeypatch.setattr("time.sleep", slept.append)
-    monkeypatch.setattr("time.monotonic", lambda: sum(slept))
+    slept: list[float] = []  # these modules' own clock: that of subprocess goes on
+    clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept))
+    for module in (backends, scheduler):
+        monkeypatch.setattr(module, "time", clock)
     command("sbatch", "echo 'Unable to contact slurm controller' >&2; exit 1")
     command("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(Unreachable):
