@@ -77,7 +77,7 @@ def run(width: int, tokens: int, loss: float | None, **changed: Any) -> dict[str
         "loss": loss, "loss_se": 0.004, "bits_per_byte": loss and loss / 2.0, "status": "finished",
         "seconds": 4e-6 * tokens, "own_seconds": 1e-6 * tokens, "tokens_per_second": 2.5e5,
         "peak_memory": 10**9, "restarts": 0, "lost_seconds": 0.0, "interruptions": "",
-        "precision": "bf16", "threads": 1, "device": "a made-up processor", "git_commit": "0" * 40, "git_dirty": False,
+        "precision": "bf16", "threads": 1, "processes": 1, "device": "a made-up processor", "git_commit": "0" * 40, "git_dirty": False,
         "packages": "{}", "data_sha256": "ab" * 32, "included": True, "exclusion": None,
     }  # fmt: skip
     return row | changed

@@ -16,7 +16,7 @@ RUN: dict[str, Any] = {
     "flops_exact": 2.4e8, "loss": 5.0, "loss_se": 0.01, "bits_per_byte": 3.0,
     "status": "finished", "seconds": 1.0, "own_seconds": 0.2, "tokens_per_second": 10240.0,
     "peak_memory": 10**8, "restarts": 0, "lost_seconds": 0.0, "interruptions": "",
-    "device": "cpu", "precision": "fp32", "threads": 1, "host": "here",
+    "device": "cpu", "precision": "fp32", "threads": 1, "processes": 1, "host": "here",
     "finished_at": "2026-01-01T00:00:00Z", "git_commit": "unknown", "git_dirty": False,
     "packages": "{}", "data_sha256": "aa",
 }  # fmt: skip

@@ -31,7 +31,7 @@ CELL_COLUMNS = (
 # Raised when the tables' columns change: what was rendered before is then rendered anew.
 RENDERING = 2
 # Columns that trainings finished before RENDERING 2 lack.
-EARLIER: dict[str, Any] = {"lost_seconds": 0.0, "interruptions": ""}
+EARLIER: dict[str, Any] = {"lost_seconds": 0.0, "interruptions": "", "processes": 1}
 
 
 @dataclass(frozen=True)

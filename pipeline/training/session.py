@@ -201,6 +201,7 @@ def _measured(cell: Cell, trainer: Trainer, status: str) -> dict[str, Any]:
         "interruptions": ",".join(i["cause"] for i in progress.interruptions),
         "device": _device_name(trainer.device),
         "precision": trainer.precision, "threads": trainer.machine.threads,
+        "processes": trainer.team.size,
         "host": provenance.host(), "finished_at": provenance.now(), "git_commit": commit,
         "git_dirty": dirty, "packages": json.dumps(provenance.packages(), sort_keys=True),
         "data_sha256": corpus.data_sha256,

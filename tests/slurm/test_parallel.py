@@ -31,6 +31,7 @@ def test_two_nodes_train_one_model(cluster, tmp_path, reference):
     alone = {row["cell"]: row["loss"] for row in reference.rows()}
     assert losses == pytest.approx({cell: alone[cell] for cell in losses}, rel=1e-5)
     assert {row["interruptions"] for row in study.rows()} == {"requeued"}
+    assert {row["processes"] for row in study.rows()} == {4}
     (log,) = (study.folder / "logs/train_trunk").glob("*/*.log")
     assert "training in 2 x 2 processes" in log.read_text()
 
