@@ -227,6 +227,8 @@ def test_a_scheduler_that_stays_away_is_not_waited_for_for_ever(
     clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept))
     for module in (backends, scheduler):
         monkeypatch.setattr(module, "time", clock)
+    waits = SimpleNamespace(wait=slept.append, is_set=lambda: False)
+    monkeypatch.setattr(slurm.queue, "ending", waits)
     command("sbatch", "echo 'Unable to contact slurm controller' >&2; exit 1")
     command("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(Unreachable):

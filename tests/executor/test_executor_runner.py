@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from snakemake_executor_plugin_submitit import allocation
 from snakemake_executor_plugin_submitit import runner as runner_module
 from snakemake_executor_plugin_submitit.runner import Command, Runner, lines
 
@@ -158,7 +159,7 @@ def test_turns_under_other_ids_count(job):
 def test_a_command_that_heeds_the_signal_goes_on_in_another_turn(job):
     status, _ = job.run(HEEDS, number=signal.SIGUSR2)
     assert (status, job.ended(), job.requeues) == (144, None, 1)
-    assert (job.record[1]["ended"], job.record[1]["heeded"]) == ("requeued", True)
+    assert (job.record[2]["ended"], job.record[2]["heeded"]) == ("requeued", True)
     shell = 'echo "$JOB_TURN $JOB_INTERRUPTION"'
     assert job.run(shell) == (0, "2 requeued\n")
     assert job.ended() == "succeeded"
@@ -173,7 +174,7 @@ def test_at_the_time_limit_it_is_called_timeout(job):
 def test_a_command_that_ignores_it_at_the_time_limit_has_timed_out(job):
     status, _ = job.run(IGNORES, number=signal.SIGUSR2, minutes=1)
     assert (status, job.ended(), job.requeues) == (0, "timeout", 0)
-    assert job.record[1]["heeded"] is False
+    assert job.record[2]["heeded"] is False
 
 
 def test_a_command_that_ignores_it_before_begins_anew(job):
@@ -288,7 +289,7 @@ def test_all_that_is_waited_for_fits_into_the_lead_time(lead, tmp_path, monkeypa
     turn.processes = {"k0": subprocess.Popen(["sleep", "60"], start_new_session=True)}
     monkeypatch.setattr(turn, "_wait", lambda seconds: waited.append(seconds))
     try:
-        turn._give_way("requeued", lambda *_: None)
+        turn._give_way(signal.SIGUSR2, "requeued", lambda *_: None)
     finally:
         turn.processes["k0"].kill()
         turn.processes["k0"].wait()
@@ -334,7 +335,7 @@ def test_a_kill_for_memory_is_read_from_the_allocations_control_group(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     below = lambda path: Path(f"{tmp_path}{path}" if str(path).startswith("/") else path)  # noqa: E731
-    monkeypatch.setattr(runner_module, "Path", below)
-    assert runner_module._out_of_memory() is told
+    monkeypatch.setattr(allocation, "Path", below)
+    assert allocation.out_of_memory() is told
     (tmp_path / "proc/self/cgroup").unlink()
-    assert runner_module._out_of_memory() is False
+    assert allocation.out_of_memory() is False

@@ -59,7 +59,7 @@ def test_out_of_memory(make_cluster, tmp_path, reference):
 
 def test_a_node_is_lost(cluster, tmp_path, reference):
     study = Study.make(tmp_path / "lost", cluster, 0.1)
-    process = study.start(RUNS, "--set-resources", "train_trunk:gpus=4")
+    process = study.start(RUNS, "--set-resources", "train_trunk:cpus_per_task=16")
     victim = study.wait_for_training()[0]
     try:
         cluster.kill_node(victim["nodes"])

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from study import RUNS, Study, undisturbed
+from snakemake_executor_plugin_submitit import verdict
+from study import GRID, RUNS, Study, undisturbed
 
 SLOW = 0.15  # seconds a step: 200 steps of the longest cell take half a minute
+ONE = {**GRID, "sizes": GRID["sizes"][:1]}
+
+
+@pytest.fixture(scope="module")
+def cluster(make_cluster):
+    """With a partition whose jobs are preempted without grace, as SLURM does unless told not to."""
+    return make_cluster(
+        extra=["PartitionName=instant Nodes=ALL PriorityTier=10 PreemptMode=REQUEUE GraceTime=0"]
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(cluster, tmp_path_factory):
+    return undisturbed(tmp_path_factory.mktemp("undisturbed"), cluster)
 
 
 @pytest.fixture(scope="module")
@@ -16,44 +29,47 @@ def interrupted(cluster, tmp_path_factory):
     a job of a higher partition, and one reaches its time limit."""
     study = Study.make(tmp_path_factory.mktemp("interrupted"), cluster, SLOW)
     process = study.start(
-        "--set-resources", "train_trunk:gpus=4", "train_trunk:runtime=1",
+        "--set-resources", "train_trunk:cpus_per_task=16", "train_trunk:runtime=1",
         "--submitit-signal-lead", "20", RUNS,
     )  # fmt: skip
     requeued, preempted, limited = study.wait_for_training()
     cluster.run("scontrol", "requeue", requeued["id"])
-    cluster.run(
-        "sbatch", "-p", "high", "-w", preempted["nodes"], "--gres=gpu:4", "-t", "1",
-        "-o", "/dev/null", "--wrap", "sleep 3",
-    )  # fmt: skip
+    preempt(cluster, preempted["nodes"])
     status, printed = study.end(process)
     assert status == 0, printed
     jobs = [job["id"] for job in (requeued, preempted, limited)]
     return study, printed, jobs
 
 
+def preempt(cluster, node: str) -> None:
+    """Take a whole node for a job of the higher partition."""
+    cluster.run("sbatch", "-p", "high", "-w", node, "-c", "16", "-t", "1", "-o", "/dev/null",
+                "--wrap", "sleep 3")  # fmt: skip
+
+
 def turns(study: Study, job: str) -> list[dict]:
     (path,) = [p for s in study.submissions() for p in s.glob(f"{job}.turns.jsonl")]
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return verdict.turns(path.parent, job)
 
 
-def test_the_numbers_are_those_of_an_undisturbed_run(interrupted, tmp_path):
+def test_the_numbers_are_those_of_an_undisturbed_run(interrupted, reference):
     study, _, _ = interrupted
-    assert study.numbers() == undisturbed(tmp_path / "undisturbed", study.cluster).numbers()
+    assert study.numbers() == reference.numbers()
 
 
 def test_each_interruption_is_called_by_its_name(interrupted):
     study, printed, jobs = interrupted
     for job, cause in zip(jobs, ("requeued", "preempted", "timeout")):
-        lines = turns(study, job)
-        assert lines[1]["ended"] == cause
-        assert lines[2]["interruption"] == cause
+        first, second, *_ = turns(study, job)
+        assert first["ended"] == cause
+        assert second["interruption"] == cause
         assert f"Job {job} (train_trunk): {cause}; turn 2 of at most 50" in printed
 
 
 def test_the_signal_lets_a_checkpoint_be_written(interrupted):
     study, _, jobs = interrupted
     for job in jobs[1:]:
-        assert turns(study, job)[1]["heeded"]
+        assert turns(study, job)[0]["heeded"]
 
 
 def test_the_runs_tell_of_it(interrupted):
@@ -73,3 +89,20 @@ def test_the_scheduler_saw_the_same_jobs_again(interrupted):
         assert set(states[:-1]) <= {"REQUEUED", "PREEMPTED"}
         assert len(states) >= 2
     assert study.cluster.submissions() == 4  # corpus, evaluation text, trunks, the high job
+
+
+def test_preemption_without_grace_is_no_second_job(cluster, tmp_path, reference, interrupted):
+    study = Study.make(tmp_path / "instant", cluster, SLOW, grid=ONE)
+    process = study.start(
+        RUNS, "--set-resources", "train_trunk:cpus_per_task=16",
+        "train_trunk:slurm_partition=instant",
+    )  # fmt: skip
+    (job,) = study.wait_for_training(1)
+    preempt(cluster, job["nodes"])
+    status, printed = study.end(process)
+    assert status == 0, printed
+    assert f"Job {job['id']} (train_trunk): preempted; turn 2 of at most 50" in printed
+    assert "submitted again" not in printed
+    losses = {row["cell"]: row["loss"] for row in reference.rows()}
+    assert {row["cell"]: row["loss"] for row in study.rows()}.items() <= losses.items()
+    assert [found["id"] for found in study.jobs()] == [job["id"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -49,6 +50,9 @@ class Backend(Protocol):
     def cancel(self, records: Sequence[Record]) -> None:
         """End living jobs."""
 
+    def end(self) -> None:
+        """Wait for nothing any more: the user wants to leave."""
+
     def abandon(self, tag: str, kept: Sequence[str]) -> None:
         """End living jobs of a submission that have no record: all but the job ids ``kept``."""
 
@@ -59,11 +63,13 @@ class Slurm:
     def __init__(self, settings: ExecutorSettings, say: Callable[[str], None]):
         self.settings, self.queue, self.say = settings, Queue(say), say
         self._rate, self._last = threading.Lock(), 0.0
-        if os.environ.get("SLURM_JOB_ID"):
-            # Snakemake runs in a job itself: what describes that one must not reach the others.
-            for name in [name for name in os.environ if name.startswith("SLURM_")]:
-                if name != "SLURM_CONF":
-                    del os.environ[name]
+        self._doubtful: dict[str, list[str]] = {}  # tag -> job ids, where an answer was lost
+        if shutil.which("sbatch") is None:
+            raise WorkflowError(
+                "sbatch is not on PATH: start Snakemake on a login node of the cluster, or take "
+                "--submitit-cluster local"
+            )
+        _clear_environment(say)
 
     def options(self) -> frozenset[str]:
         return self.queue.options
@@ -80,10 +86,10 @@ class Slurm:
                 with redirect_stderr(StringIO()):  # submitit prints what its error says, too
                     return [job.job_id for job in executor.submit_array(list(runners))]
             except RuntimeError as error:  # submitit's: sbatch failed, or its answer makes no sense
-                if UNREACHABLE.search(str(error)):
-                    raise Unreachable(str(error).strip()) from error
                 if FULL.search(str(error)):
                     raise Full(str(error).strip()) from error
+                if UNREACHABLE.search(str(error)):
+                    raise Unreachable(str(error).strip()) from error
                 raise WorkflowError(f"rule {request.name}: sbatch refused: {error}") from error
 
         def again() -> list[str]:
@@ -96,8 +102,10 @@ class Slurm:
             return attempt()
         except Unreachable as error:
             self.say(f"Submitting {request.name}: SLURM does not answer ({error}); trying again.")
-            time.sleep(2)
-            return self.queue.patiently(f"Submitting {request.name}", again)
+            self.queue.ending.wait(2)
+            ids = self.queue.patiently(f"Submitting {request.name}", again)
+            self._doubtful[folder.name] = ids
+            return ids
 
     def _executor(self, request: Request, folder: Path, jobs: int) -> Any:
         from .sbatch import LightExecutor
@@ -126,10 +134,23 @@ class Slurm:
             self._last = time.monotonic()
 
     def states(self, records: Sequence[Record]) -> dict[str, State]:
-        return self.queue.states(sorted({record.job_id for record in records}))
+        states = self.queue.states(sorted({record.job_id for record in records}))
+        # A submission whose answer was lost may be accepted late, beside the one that took its
+        # place: it waits for a command that never comes.
+        strays = [
+            job
+            for job, state in self.queue.seen.items()
+            if job not in self._doubtful.get(state.comment, [job]) and not state.over
+        ]
+        if strays:
+            self.queue.cancel(strays)
+        return states
 
     def cancel(self, records: Sequence[Record]) -> None:
         self.queue.cancel(sorted({record.job_id for record in records}))
+
+    def end(self) -> None:
+        self.queue.ending.set()
 
     def abandon(self, tag: str, kept: Sequence[str]) -> None:
         def act() -> None:
@@ -196,6 +217,9 @@ class Local:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(job_id), signal.SIGTERM)
 
+    def end(self) -> None:
+        """Nothing: nothing is waited for."""
+
     def abandon(self, tag: str, kept: Sequence[str]) -> None:
         """Nothing: the record of a local job is written at once."""
 
@@ -224,6 +248,9 @@ class Debug:
     def cancel(self, records: Sequence[Record]) -> None:
         """Nothing: what was submitted has ended."""
 
+    def end(self) -> None:
+        """Nothing: nothing is waited for."""
+
     def abandon(self, tag: str, kept: Sequence[str]) -> None:
         """Nothing: what was submitted has ended."""
 
@@ -233,3 +260,22 @@ def backend(settings: ExecutorSettings, say: Callable[[str], None]) -> Backend:
     if settings.cluster == "slurm":
         return Slurm(settings, say)
     return Local(settings) if settings.cluster == "local" else Debug()
+
+
+def _clear_environment(say: Callable[[str], None]) -> None:
+    """Remove variables that would change every job unseen.
+
+    SBATCH_* are stronger than the options of a batch script. SLURM_*, but for the configuration,
+    describe the job that Snakemake itself runs in.
+    """
+    inside = "SLURM_JOB_ID" in os.environ
+    found = [
+        name
+        for name in os.environ
+        if name.startswith("SBATCH_")
+        or (inside and name.startswith("SLURM_") and name != "SLURM_CONF")
+    ]
+    for name in found:
+        del os.environ[name]
+    if any(name.startswith("SBATCH_") for name in found):
+        say("Not heeded, as options come from the profile: " + " ".join(sorted(found)))

@@ -17,24 +17,22 @@ from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.utils import (
-    encode_target_jobs_cli_args,
     format_cli_arg,
     join_cli_args,
 )
 
-from . import verdict
+from . import jobs, verdict
 from .backends import backend
 from .follow import Follower, Watched, take_up
 from .frozen import freeze_workflow
-from .registry import Record, Registry, job_key
-from .request import Request, request
+from .registry import Record, Registry
+from .request import Request
 from .scheduler import Full, Unreachable
 from .settings import check
 from .submission import Submitter, Work
 
 ROOM = 30.0  # seconds between asking a full scheduler
 OFTEN = 1.0  # seconds between looks at the files of jobs while they come in
-TBD = "<TBD>"  # Snakemake's word for a resource that depends on files that are not there yet
 CALM = 10.0  # and at most, where Snakemake is not told otherwise
 
 Packs = Sequence[Sequence[JobExecutorInterface]]  # allocations, each with the jobs that share it
@@ -64,8 +62,10 @@ class Executor(RemoteExecutor):
         environment = self.frozen.environment() if self.frozen else {}
         self.submitter = Submitter(self.registry, self.backend, self.settings, environment)
         self._check_requests()
-        self.registry.sweep()
+        self.backlog: list[tuple[Request, Sequence[JobExecutorInterface]]] = []
+        self._full_until = 0.0
         self.found = self._take_up()
+        self.registry.sweep()
 
     def say(self, line: str) -> None:
         """A line for people."""
@@ -78,19 +78,13 @@ class Executor(RemoteExecutor):
             if not job.is_local:
                 rules.setdefault(job.name, job)
         for job in rules.values():
-            try:
-                told = {k: v for k, v in self._resources(job).items()
-                        if v != TBD or k != "slurm_extra"}  # fmt: skip
-            except WorkflowError:
-                continue  # they cannot be told before its inputs are there
-            asked = {name: 1 if value == TBD else value for name, value in told.items()}
-            request(job.name, asked, job.threads, self.backend.options())
+            jobs.check(job, self.settings.signal_lead, self.backend.options())
 
     def _take_up(self) -> dict[str, Record]:
         """Key -> record of the jobs of earlier processes that are still alive."""
         alive = take_up(self.registry, self.backend, self.settings.cluster, self.say)
         if alive:
-            wanted = {self._key(job) for job in self.workflow.dag.needrun_jobs()}
+            wanted = {jobs.key(job) for job in self.workflow.dag.needrun_jobs()}
             self.say(f"Taking up {len(wanted & set(alive))} living jobs of an earlier run.")
             if idle := [record.job_id for key, record in alive.items() if key not in wanted]:
                 self.say(
@@ -102,23 +96,42 @@ class Executor(RemoteExecutor):
     def run_job(self, job: JobExecutorInterface) -> None:
         self.run_jobs([job])
 
-    def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
+    def run_jobs(self, ready: list[JobExecutorInterface]) -> None:
         """Submit ready jobs: those with equal requests as one array, those alive not again."""
         waiting: dict[Request, list[JobExecutorInterface]] = {}
-        for job in jobs:
+        for job in ready:
             self.run_job_pre(job)
-            asked = self._request(job)
-            record = self.found.pop(self._key(job), None)
-            if record is not None and self.registry.find(record.key) == record:
+            try:
+                asked = self._asked(job)
+            except WorkflowError as error:  # what could not be told before its inputs were there
+                self.report_job_error(SubmittedJobInfo(job), msg=f"{error} ")
+                continue
+            record = self._taken_up(job)
+            if record is not None:
                 self._watch(job, Watched(record, asked, self.format_job_exec(job)))
             else:
                 waiting.setdefault(asked, []).append(job)
         for asked, group in waiting.items():
             self._submit_group(asked, group)
 
-    def _submit_group(self, asked: Request, jobs: Sequence[JobExecutorInterface]) -> None:
+    def _taken_up(self, job: JobExecutorInterface) -> Record | None:
+        """The living job of an earlier run that does this job; one of another recipe is ended."""
+        record = self.found.pop(jobs.key(job), None)
+        if record is None or self.registry.find(record.key) != record:
+            return None
+        if record.recipe == jobs.recipe(job):
+            return record
+        self.say(
+            f"Job {record.job_id} of an earlier run makes the same with another command or other "
+            "params: it is cancelled, and submitted anew."
+        )
+        self.backend.cancel([record])
+        self.registry.remove(record.key)
+        return None
+
+    def _submit_group(self, asked: Request, group: Sequence[JobExecutorInterface]) -> None:
         """Pack jobs that share allocations, then submit packs of one size together."""
-        packs = list(_chunks(jobs, asked.jobs_per_allocation))
+        packs = list(_chunks(group, asked.jobs_per_allocation))
         sizes = sorted({len(pack) for pack in packs}, reverse=True)
         for size in sizes:
             alike = [pack for pack in packs if len(pack) == size]
@@ -126,30 +139,48 @@ class Executor(RemoteExecutor):
                 self._submit_as_room_is(asked, part)
 
     def _submit_as_room_is(self, asked: Request, packs: Packs) -> None:
-        """Submit all that the scheduler takes at once, the rest in smaller parts or later."""
-        while True:
-            try:
-                return self._submit(asked, packs)
-            except Full as error:
-                half = len(packs) // 2
-                if half:
-                    self._submit_as_room_is(asked, packs[:half])
-                    return self._submit_as_room_is(asked, packs[half:])
-                told = str(error).splitlines()[0]
-                self.say(f"No room in the queue beside {len(self.living)} jobs ({told}); waiting.")
-                time.sleep(ROOM)
-            except WorkflowError as error:
-                if not self.living:
-                    raise  # nothing is under way: better end than fail job by job
-                for job in [job for pack in packs for job in pack]:
-                    self.report_job_error(SubmittedJobInfo(job), msg=f"{error} ")
-                return None
+        """Submit all that the scheduler takes at once; the rest in smaller parts, or later."""
+        if time.monotonic() < self._full_until:
+            self.backlog += [(asked, pack) for pack in packs]
+            return
+        try:
+            self._submit(asked, packs)
+        except Full as error:
+            half = len(packs) // 2
+            if half:
+                self._submit_as_room_is(asked, packs[:half])
+                self._submit_as_room_is(asked, packs[half:])
+                return
+            self.backlog.append((asked, packs[0]))
+            self._full_until = time.monotonic() + ROOM
+            told = str(error).splitlines()[0]
+            self.say(f"No room in the queue beside {len(self.living)} jobs ({told}); waiting.")
+        except WorkflowError as error:
+            if not self.living:
+                raise  # nothing is under way: better end than fail job by job
+            for job in [job for pack in packs for job in pack]:
+                self.report_job_error(SubmittedJobInfo(job), msg=f"{error} ")
+
+    def _submit_backlog(self) -> None:
+        """Submit what found no room before, all of one request together."""
+        if not self.backlog or time.monotonic() < self._full_until:
+            return
+        waiting: dict[tuple[Request, int], list[Sequence[JobExecutorInterface]]] = {}
+        for asked, pack in self.backlog:
+            waiting.setdefault((asked, len(pack)), []).append(pack)
+        self.backlog = []
+        for (asked, _), packs in waiting.items():
+            self._submit_as_room_is(asked, packs)
 
     def _submit(self, asked: Request, packs: Packs) -> None:
         work = [
-            [Work(self._key(j), tuple(self._targets(j)), self.format_job_exec(j)) for j in pack]
+            [
+                Work(jobs.key(job), tuple(jobs.targets(job)), self.format_job_exec(job),
+                     jobs.recipe(job))
+                for job in pack
+            ]
             for pack in packs
-        ]
+        ]  # fmt: skip
         started = self.submitter.submit(asked, work)
         for pack, watched in zip(packs, started):
             for job, following in zip(pack, watched):
@@ -164,17 +195,8 @@ class Executor(RemoteExecutor):
         self.next_seconds_between_status_checks = OFTEN
         self.report_job_submission(info)
 
-    def _targets(self, job: JobExecutorInterface) -> list[str]:
-        return [*encode_target_jobs_cli_args(job.get_target_spec()), *map(str, job.output)]
-
-    def _key(self, job: JobExecutorInterface) -> str:
-        return job_key(self._targets(job))
-
-    def _request(self, job: JobExecutorInterface) -> Request:
-        return request(job.name, self._resources(job), job.threads, self.backend.options())
-
-    def _resources(self, job: JobExecutorInterface) -> dict[str, Any]:
-        return {name: job.resources.get(name) for name in list(job.resources.keys())}
+    def _asked(self, job: JobExecutorInterface) -> Request:
+        return jobs.asked(job, self.settings.signal_lead, self.backend.options())
 
     def get_snakefile(self) -> str:
         return str((self.frozen and self.frozen.path(self.snakefile)) or self.snakefile)
@@ -192,9 +214,9 @@ class Executor(RemoteExecutor):
 
     def get_job_args(self, job: JobExecutorInterface, **_: Any) -> str:
         """As the base's, but for files of a folder that is gone when a job starts its next turn."""
-        asked = self._request(job)
+        asked = self._asked(job)
         arguments = RealExecutor.get_job_args(self, job, cores=asked.cpus_per_task)
-        listed = self.registry.submissions.parent / "inputs" / f"{self._key(job)}.txt"
+        listed = self.registry.submissions.parent / "inputs" / f"{jobs.key(job)}.txt"
         listed.parent.mkdir(exist_ok=True)
         listed.write_text("".join(f"{file}\n" for file in job.get_wait_for_files()))
         return join_cli_args([arguments, format_cli_arg("--wait-for-files-file", listed)])
@@ -205,6 +227,7 @@ class Executor(RemoteExecutor):
         """Report the jobs that have ended; yields those that have not."""
         if not active_jobs:
             return
+        self._submit_backlog()
         outcomes = self.follower.ended([info.aux["job"] for info in active_jobs])
         for info in active_jobs:
             outcome = outcomes.get(info.aux["job"].record.key)
@@ -231,7 +254,13 @@ class Executor(RemoteExecutor):
     ) -> SubmittedJobInfo | None:
         """An interrupted job under its new id; None where it has ended."""
         record = info.aux["job"].record
-        again = self.submitter.again(info.aux["job"], outcome)
+        try:
+            again = self.submitter.again(info.aux["job"], outcome)
+        except Full:
+            return info  # tried again at the next look
+        except WorkflowError as error:
+            self.logger.error(str(error))
+            return None
         if again is None:
             return None
         self.say(
@@ -257,16 +286,26 @@ class Executor(RemoteExecutor):
 
     def cancel(self) -> None:
         """Ctrl-C, or an error of Snakemake itself."""
+        self.backend.end()
         with self._changing:
             infos = list(self.living.values())
         if self.settings.on_interrupt == "detach" and infos:
             self.say(f"Leaving {len(infos)} jobs running; the same command takes them up again.")
         else:
             self.cancel_jobs(infos)
-            for tag in self.registry.unclosed():  # cut off in the middle of a submission
-                self.backend.abandon(tag, [])
-                self.registry.close(tag)
+            self._abandon_unclosed()
         self.shutdown()
+
+    def _abandon_unclosed(self) -> None:
+        """End what was cut off in the middle of its submission."""
+        for tag in self.registry.unclosed():
+            try:
+                self.backend.abandon(tag, [])
+            except (Unreachable, OSError) as error:
+                self.say(f"Jobs with the comment {tag} may be left ({error}); the next start of "
+                         "Snakemake ends them.")  # fmt: skip
+                return
+            self.registry.close(tag)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         records = [info.aux["job"].record for info in active_jobs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from .scheduler import STUCK, UNKNOWN, State, Unreachable
 from .settings import ExecutorSettings
 
 FIRST_LOOK = 15.0  # seconds until the first look at the queue; later ones are further apart
+LOOKS = 6  # of which one must tell of every job
 PATIENCE = 10.0  # seconds between asking a scheduler that does not answer
 SETTLE = 10.0  # seconds for which a job must be over before its missing outcome counts
 
@@ -72,7 +74,8 @@ class Follower:
             for path in paths:
                 key = path.stem.removeprefix("outcome-")
                 if key in jobs and self.registry.folder(jobs[key].record) == folder:
-                    found[key] = json.loads(path.read_text())
+                    with contextlib.suppress(OSError, ValueError):  # it may be on its way
+                        found[key] = json.loads(path.read_text())
         return found
 
     def _look(self, jobs: Sequence[Watched]) -> list[State | None]:
@@ -144,12 +147,17 @@ def take_up(
     for tag in registry.unclosed():
         backend.abandon(tag, [record.job_id for record in records if record.tag == tag])
         registry.close(tag)
-    while records:
+    states: dict[str, State] = {}
+    looks = 0
+    while any(record.job_id not in states for record in records):
         try:
             states = backend.states(records)
-            break
+            looks += 1
         except Unreachable as error:
             say(f"SLURM does not answer ({error}); trying again in {PATIENCE:.0f} s.")
+        if looks == LOOKS:  # the queue has forgotten some, and the accounting stays silent
+            states = dict.fromkeys((record.job_id for record in records), UNKNOWN) | states
+        elif any(record.job_id not in states for record in records):
             time.sleep(PATIENCE)
     alive: dict[str, Record] = {}
     for record in records:

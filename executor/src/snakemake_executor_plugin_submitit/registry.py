@@ -40,6 +40,7 @@ class Record:
     cluster: str
     host: str  # that submitted it: local job ids are its process ids
     earlier: int = 0  # turns under other job ids
+    recipe: str = ""  # digest of what it runs
 
 
 class Registry:
@@ -60,6 +61,10 @@ class Registry:
     def close(self, tag: str) -> None:
         """All jobs of the submission have their records, or were never accepted."""
         (self.submissions / tag / "submission.json").unlink(missing_ok=True)
+
+    def discard(self, tag: str) -> None:
+        """The submission was refused: nothing of it is needed."""
+        shutil.rmtree(self.submissions / tag, ignore_errors=True)
 
     def unclosed(self) -> list[str]:
         """Tags of submissions during which the process died."""
@@ -85,7 +90,10 @@ class Registry:
         return self.submissions / record.tag
 
     def sweep(self) -> None:
-        """Delete old submissions that no record points to."""
+        """Delete old submissions that no record points to, and old lists of inputs."""
+        for path in self.submissions.parent.glob("inputs/*.txt"):
+            if path.stat().st_mtime < time.time() - KEPT:
+                path.unlink(missing_ok=True)
         living = {record.tag for record in self}
         for folder in self.submissions.iterdir():
             with contextlib.suppress(OSError):

@@ -147,6 +147,14 @@ def request(
     )  # fmt: skip
 
 
+# Resources of the stock SLURM plugin that mean nothing here -> what to use.
+UNSUPPORTED = {
+    "cpus_per_gpu": "cpus_per_task", "tasks_per_gpu": "tasks", "ntasks": "tasks",
+    "mpi": "srun --overlap in the rule's command", "clusters": "one cluster at a time",
+    "cluster": "one cluster at a time", "slurm_cluster": "one cluster at a time",
+}  # fmt: skip
+
+
 def _given(value: Any) -> bool:
     return value is not None and value != "" and not (isinstance(value, int) and value == 0)
 
@@ -167,6 +175,10 @@ def _count(rule: str, name: str, value: Any, least: int) -> int:
 def _refuse_unknown(rule: str, resources: Mapping[str, Any]) -> None:
     """Refuse slurm_* resources that mean nothing: a misspelt one would silently be ignored."""
     for name in list(resources.keys()):
+        if name in UNSUPPORTED and _given(resources[name]):
+            raise WorkflowError(
+                f"rule {rule}: the resource {name} is not supported; use {UNSUPPORTED[name]}"
+            )
         if name.startswith("slurm_") and name not in RESOURCES:
             near = difflib.get_close_matches(name, RESOURCES, 1) or difflib.get_close_matches(
                 name.removeprefix("slurm_"), RESOURCES, 1

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -25,6 +24,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from . import allocation
 
 PATIENCE = 10.0  # seconds between asking commands to end by SIGTERM and killing them
 MARGIN = 15.0  # seconds of the lead time, beside PATIENCE, that are kept for ending and requeueing
@@ -88,6 +89,8 @@ class Turn:
         last = told[-1] if told else {}
         begun = [line for line in told if "begun" in line]
         before = last.get("ended", "node_failure") if begun else self.runner.interruption
+        if before in ("requeued", "node_failure") and begun and self.cluster == "slurm":
+            before = allocation.last_end(self.job_id) or before
         return self.runner.earlier + len(begun) + 1, before
 
     def run(self) -> None:
@@ -162,7 +165,7 @@ class Turn:
             self._settle("succeeded", 0, key)
         elif self.ending or self.came:
             return  # it goes on in the next turn
-        elif _out_of_memory():
+        elif allocation.out_of_memory():
             self._settle("out_of_memory", status, key)
         else:
             self._settle("failed", status, key)
@@ -190,18 +193,24 @@ class Turn:
         """A signal came. ``requeue`` is submitit's handler: it checkpoints and requeues."""
         late = self.runner.minutes * 60 - self.runner.lead - UNSURE
         over = number == self.signal and time.time() - self.begun > late
-        cause = self._cause("timeout" if over else "requeued")
-        if number == self.signal or (number == signal.SIGTERM and cause == "preempted"):
+        told = allocation.job() if self.cluster == "slurm" else {}
+        cause = "timeout" if over else "requeued"
+        if allocation.preempted(told):
+            cause = "preempted"
+        self._note(ended=cause)  # at once: there may be no time later
+        if told.get("JobState") in allocation.TAKEN_BACK:
+            self._leave(number)
+        elif number == self.signal or (number == signal.SIGTERM and cause == "preempted"):
             # A job that ends by itself while it is preempted would not be requeued.
-            self._give_way(cause, requeue)
+            self._give_way(number, cause, requeue)
         else:
-            self._leave(number, cause)
+            self._leave(number)
 
-    def _give_way(self, cause: str, requeue: Any) -> None:
+    def _give_way(self, number: int, cause: str, requeue: Any) -> None:
         """The turn is about to be over: let the commands end in order, then ask for the next."""
         print(f"turn {self.number}: {cause}; telling the commands", file=sys.stderr, flush=True)
         self.ending = True
-        self._send(self.signal)
+        self._send(number)
         lead = self.runner.lead
         heeded = self._wait(max(lead - MARGIN - PATIENCE, lead / 2))
         self._end_all()
@@ -218,14 +227,15 @@ class Turn:
             try:
                 requeue(int(self.signal), None)
             except (subprocess.SubprocessError, OSError, RuntimeError) as error:
+                if self.cluster == "slurm" and allocation.job().get("JobState") != "RUNNING":
+                    raise SystemExit(128 + number) from None  # SLURM has been first
                 print(f"could not requeue this job ({error})", file=sys.stderr, flush=True)
                 self._settle("interrupted", None, *open_keys)
 
-    def _leave(self, number: int, cause: str) -> None:
+    def _leave(self, number: int) -> None:
         """End after SIGTERM or SIGINT, leaving no outcome: the scheduler decides what follows."""
         self.ending = True
         self._send(signal.SIGTERM)
-        self._note(ended=cause)
         self._wait(PATIENCE)
         raise SystemExit(128 + number)
 
@@ -243,43 +253,6 @@ class Turn:
             self._send(signal.SIGKILL)
             self._wait(1.0)
 
-    def _cause(self, otherwise: str) -> str:
-        """Why the turn ends: preempted where SLURM says so, else as told."""
-        if self.cluster == "slurm":
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                told = subprocess.run(
-                    ["scontrol", "show", "job", os.environ["SLURM_JOB_ID"]],
-                    capture_output=True, text=True, timeout=5, check=False,
-                ).stdout  # fmt: skip
-                preempted = re.search(r"PreemptTime=(\S+)", told)
-                if preempted and preempted[1] not in ("None", "Unknown", "N/A"):
-                    return "preempted"
-        return otherwise
-
-
-def _out_of_memory() -> bool:
-    """Has the kernel killed a process of this allocation for its memory? False if unknown."""
-    try:
-        groups = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return False
-    for line in groups:
-        _, controllers, name = line.split(":", 2)
-        if controllers == "memory":  # version 1
-            base, file = Path("/sys/fs/cgroup/memory"), "memory.oom_control"
-        elif controllers == "":  # version 2
-            base, file = Path("/sys/fs/cgroup"), "memory.events"
-        else:
-            continue
-        path = Path(name.lstrip("/"))
-        for group in (path, *path.parents):  # the limit may be the step's or the job's
-            if not re.search(r"job_?\d+", str(group)):
-                break
-            with contextlib.suppress(OSError):
-                if re.search(r"^oom_kill [1-9]", (base / group / file).read_text(), re.M):
-                    return True
-    return False
-
 
 def lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a record of turns, without what a node that died left unfinished."""
@@ -296,5 +269,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def _write(path: Path, value: Any) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value))
+    with temporary.open("w") as file:
+        file.write(json.dumps(value))
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)

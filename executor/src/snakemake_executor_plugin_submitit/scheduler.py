@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -30,13 +31,17 @@ STUCK = {
     "JobHeldUser": "release it: scontrol release",
     "launch_failed_requeued_held": "look at the node's log, then scontrol release",
     "DependencyNeverSatisfied": "cancel it",
+    "JobHoldMaxRequeue": "SLURM has requeued it too often; release it: scontrol release",
+    "PartitionConfig": "take another slurm_partition, or ask for less of each node",
+    "PartitionInactive": "take another slurm_partition",
+    "PartitionDown": "take another slurm_partition, or wait",
 }
 UNREACHABLE = re.compile(
     r"[Uu]nable to contact slurm|[Ss]ocket timed out|[Cc]onnection (refused|timed out|reset)"
     r"|[Tt]emporarily un|[Zz]ero [Bb]ytes were transmitted|[Cc]ommunication connection failure"
     r"|slurm_persist|[Uu]nexpected message received|timed out after"
 )
-FULL = re.compile(r"MaxSubmitJob|MaxJobCount|[Jj]ob submit limit.*reached|[Tt]oo many jobs")
+FULL = re.compile(r"(Max|Grp)Submit|Resource temporarily unavailable")
 CHUNK = 500  # job ids on one command line
 PATIENCE = 3600.0  # seconds for which an unreachable scheduler is waited for
 
@@ -73,6 +78,8 @@ class Queue:
 
     def __init__(self, say: Callable[[str], None]):
         self.say, self.accounting, self.calls = say, True, 0
+        self.seen: dict[str, State] = {}  # at the last look
+        self.ending = threading.Event()  # set at Ctrl-C: nothing is waited for any more
 
     def run(self, *command: str, seconds: float = 60.0) -> str:
         """A command's output; raises Unreachable, or OSError with what it printed."""
@@ -119,12 +126,18 @@ class Queue:
         return states
 
     def states(self, ids: Sequence[str]) -> dict[str, State]:
-        """Job id -> state; UNKNOWN where the scheduler has no record (any more)."""
-        mine = self.mine()
-        found = {job: mine[job] for job in ids if job in mine}
+        """Job id -> state; UNKNOWN where the scheduler has no record (any more).
+
+        Jobs that only a silent accounting could tell of are left out.
+        """
+        self.seen = self.mine()
+        found = {job: self.seen[job] for job in ids if job in self.seen}
         if missing := [job for job in ids if job not in found]:
-            found |= self._recorded(missing)
-        return {job: found.get(job, UNKNOWN) for job in ids}
+            try:
+                found |= dict.fromkeys(missing, UNKNOWN) | self._recorded(missing)
+            except Unreachable as error:
+                self.say(f"The accounting does not answer ({error}); asking again later.")
+        return found
 
     def _recorded(self, ids: Sequence[str]) -> dict[str, State]:
         """States by the accounting; nothing, and said once, where there is none."""
@@ -166,10 +179,10 @@ class Queue:
             try:
                 return act()
             except Unreachable as error:
-                if time.monotonic() + pause > until:
+                if time.monotonic() + pause > until or self.ending.is_set():
                     raise
                 self.say(f"{what}: SLURM does not answer ({error}); trying again.")
-                time.sleep(pause)
+                self.ending.wait(pause)
                 pause = min(2 * pause, 60.0)
 
 

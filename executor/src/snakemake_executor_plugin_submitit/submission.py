@@ -22,11 +22,12 @@ from .settings import ExecutorSettings
 
 @dataclass(frozen=True)
 class Work:
-    """A Snakemake job to submit: its key, what it makes, and its shell command."""
+    """A Snakemake job to submit: its key, what it makes, the command that runs it, its recipe."""
 
     key: str
     targets: tuple[str, ...]
     shell: str
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Submitter:
             return None
         told = [turn["ended"] for turn in turns if "ended" in turn]
         outcome["cause"] = outcome.get("cause") or (told[-1] if told else "node_failure")
-        work = Work(record.key, record.targets, job.shell)
+        work = Work(record.key, record.targets, job.shell, record.recipe)
         ((watched,),) = self._start(job.request, [[work]], earlier, outcome["cause"])
         return watched
 
@@ -84,13 +85,13 @@ class Submitter:
         except Unreachable as error:  # it may have been accepted: its tag stays for take_up
             raise WorkflowError(f"rule {asked.name}: SLURM does not answer: {error}") from error
         except (Full, WorkflowError):
-            self.registry.close(tag)
+            self.registry.discard(tag)
             raise
         started = []
         for pack, job_id in zip(packs, ids):
             records = [
                 Record(work.key, job_id, tag, asked.name, work.targets, self.settings.cluster,
-                       socket.gethostname(), earlier)
+                       socket.gethostname(), earlier, work.recipe)
                 for work in pack
             ]  # fmt: skip
             for record in records:
