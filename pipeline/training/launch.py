@@ -31,6 +31,11 @@ STOP, STATUS = "stop", "status.json"  # files in a launch's folder: what is aske
 def add_options(parser: ArgumentParser) -> None:
     """The command line's options on processes."""
     parser.add_argument("--processes", type=int, default=1, help="on each node; a GPU each")
+    parser.add_argument(
+        "--gpus", type=int, default=0, metavar="N",
+        help="that each node gives: a process for each, and refuse to train without them "
+        "(--device auto)",
+    )  # fmt: skip
     parser.add_argument("--nodes", type=int, default=1, help="machines to train on together")
     parser.add_argument(
         "--across", metavar="COMMAND",
@@ -44,7 +49,10 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def check(arguments: Namespace) -> None:
-    """Refuse a number of processes that cannot be started."""
+    """Refuse a number of processes that cannot be started; let GPUs that were asked for count."""
+    arguments.processes = max(arguments.processes, arguments.gpus)
+    if arguments.gpus and arguments.device == "auto":
+        arguments.device = "cuda"
     for option in ("processes", "nodes"):
         if getattr(arguments, option) < 1:
             raise InputError(f"--{option}: {getattr(arguments, option)}; give at least 1")

@@ -24,7 +24,10 @@ MICRO_TOKENS = {"cpu": 4096, "cuda": 65536}  # tokens of one forward pass; large
 def resolve_device(wanted: str) -> torch.device:
     """auto, cpu or cuda as a device; raises InputError where there is no such device."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device: 'cuda' but no GPU is visible; take auto or cpu")
+        raise InputError(
+            "training.device: a GPU is asked for but PyTorch sees none; set gpus to 0 (in the "
+            "profile) or training.device to cpu, or install a build of PyTorch with CUDA"
+        )
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 

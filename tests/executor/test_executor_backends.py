@@ -19,7 +19,7 @@ from snakemake_executor_plugin_submitit.backends import Debug, Local, Slurm, bac
 from snakemake_executor_plugin_submitit.registry import Record
 from snakemake_executor_plugin_submitit.request import request
 from snakemake_executor_plugin_submitit.runner import Command, Runner
-from snakemake_executor_plugin_submitit.scheduler import State, Unreachable
+from snakemake_executor_plugin_submitit.scheduler import Full, State, Unreachable
 from snakemake_executor_plugin_submitit.settings import ExecutorSettings
 from snakemake_interface_common.exceptions import WorkflowError
 
@@ -234,6 +234,58 @@ def test_a_scheduler_that_stays_away_is_not_waited_for_for_ever(
     with pytest.raises(Unreachable):
         slurm.submit([runner(folder)], asked(), folder)
     assert 3000 < sum(slept) < 3700
+
+
+@pytest.mark.parametrize("told", [
+    "sbatch: error: AssocMaxSubmitJobLimit", "sbatch: error: QOSGrpSubmitJobsLimit",
+    "sbatch: error: Batch job submission failed: Resource temporarily unavailable",
+])  # fmt: skip
+def test_a_full_queue_is_no_refusal(slurm, folder, command, told):
+    command("sbatch", f"echo '{told}' >&2; exit 1")
+    with pytest.raises(Full, match=told):
+        slurm.submit([runner(folder)], asked(), folder)
+
+
+def test_a_limit_of_time_is_a_refusal(slurm, folder, command):
+    told = "QOSMaxWallDurationPerJobLimit: Job violates accounting/QOS policy (job submit limit)"
+    command("sbatch", f"echo '{told}' >&2; exit 1")
+    with pytest.raises(WorkflowError, match="sbatch refused"):
+        slurm.submit([runner(folder)], asked(), folder)
+
+
+def test_what_is_accepted_late_is_cancelled(slurm, folder, command):
+    """The answer to one sbatch was lost, the next succeeded, and then the first is accepted."""
+    command("sbatch", f"""
+        if [ ! -e {folder}/tried ]; then
+            touch {folder}/tried
+            echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1
+        fi
+        echo Submitted batch job 78""")  # fmt: skip
+    command("squeue", "true")
+    scancel = command("scancel", "")
+    assert slurm.submit([runner(folder)], asked(), folder) == ["78"]
+    command("squeue", "printf '%s|RUNNING|||train-tag\\n' 77 78; echo '70|RUNNING|||other'")
+    record = Record("k", "78", "train-tag", "train", (), "slurm", "login")
+    assert slurm.states([record])["78"].name == "RUNNING"
+    assert scancel.read_text() == "77\n"
+
+
+def test_variables_that_change_jobs_unseen_are_removed(command, monkeypatch):
+    monkeypatch.setenv("SBATCH_PARTITION", "high")
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    monkeypatch.setenv("SLURM_JOB_ID", "5")
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1000")
+    command("sbatch", "true")
+    said: list[str] = []
+    Slurm(ExecutorSettings(), said.append)
+    assert [name for name in os.environ if name.startswith(("SBATCH_", "SLURM_"))] == ["SLURM_CONF"]
+    assert "SBATCH_PARTITION" in said[0]
+
+
+def test_a_machine_without_slurm_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(WorkflowError, match="sbatch is not on PATH: start Snakemake on a login"):
+        Slurm(ExecutorSettings(), print)
 
 
 def test_submissions_keep_their_rate(slurm, folder, command):

@@ -41,6 +41,22 @@ def test_what_is_removed_is_gone(registry):
     assert list(registry) == []
 
 
+def test_why_a_job_ended_is_told_once_to_the_next(registry):
+    registry.add(record())
+    registry.remove("k", "cancelled")
+    assert registry.cause("k") == "cancelled"
+    assert registry.cause("k") == ""
+    registry.remove("other")
+    assert registry.cause("other") == ""
+
+
+def test_a_refused_submission_leaves_nothing(registry):
+    folder = registry.open("fold-1", ["k"])
+    registry.discard("fold-1")
+    assert not folder.exists()
+    assert registry.unclosed() == []
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "k"}', '{"targets": 1}'])
 def test_an_unreadable_record_is_none(registry, content):
     registry.add(record("other"))

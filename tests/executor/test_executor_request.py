@@ -90,8 +90,20 @@ def test_memory_per_cpu_replaces_the_memory_that_snakemake_always_gives():
 
 
 def test_empty_values_are_not_given():
-    empty = {"slurm_partition": "", "qos": None, "gpus": 0, "mem_mb": 0, "slurm_extra": ""}
+    empty = {"slurm_partition": "", "qos": None, "gpus": 0, "slurm_extra": ""}
     assert sbatch(**empty) == sbatch()
+
+
+@pytest.mark.parametrize("name", ["jobs_per_allocation", "mem_mb", "nodes", "runtime", "tasks"])
+def test_nothing_but_gpus_may_be_zero(name):
+    with pytest.raises(WorkflowError, match=f"{name} is 0; give a whole number of at least 1"):
+        sbatch(**{name: 0})
+
+
+@pytest.mark.parametrize("name", ["cpus_per_gpu", "tasks_per_gpu", "mpi", "clusters"])
+def test_what_the_stock_plugin_has_and_this_one_not_is_refused(name):
+    with pytest.raises(WorkflowError, match=f"{name} is not supported; use "):
+        sbatch(**{name: "x"})
 
 
 @given(st.sampled_from(["nodes", "tasks", "mem_mb", "cpus_per_task", "gpus", "runtime"]),

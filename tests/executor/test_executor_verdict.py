@@ -18,7 +18,7 @@ LOG = "12_3_0_log.out"
 def message(ended, log=None, request=None, **outcome):
     asked = request or Request("fold", minutes=30, mem_mb=4000)
     settings = ExecutorSettings(turns=7, signal="USR1")
-    return verdict.message(RECORD, asked, {"ended": ended, **outcome}, log, settings)
+    return verdict.message(RECORD, asked, {"ended": ended, **outcome}, log, settings).rstrip(" ")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def log(tmp_path):
 def test_each_outcome_has_its_sentence(log, outcome, sentence):
     told = message(log=log, **outcome).splitlines()
     assert told[0].startswith(f"Job 12_3 (fold) {sentence}")
-    assert told[1] == f"Its log: {log}"
+    assert told[1] == f"    Its log: {log}"
 
 
 def test_the_node_is_told_where_it_is_known(log):
@@ -52,7 +52,7 @@ def test_the_node_is_told_where_it_is_known(log):
 
 
 def test_the_last_lines_of_the_log_are_shown(log):
-    assert message("failed", log).splitlines()[2:] == [f"    line {i}" for i in range(25, 40)]
+    assert message("failed", log).splitlines()[2:] == [f"        line {i}" for i in range(25, 40)]
 
 
 REPORT = """\
@@ -75,11 +75,11 @@ submitit INFO (2026-01-05 01:00:16,126) - Job completed successfully
 
 def test_what_snakemake_says_of_it_does_not_hide_the_last_words(log):
     log.write_text(f"turn 1\n{REPORT}turn 2\nthe last words\n{REPORT}")
-    assert message("failed", log).endswith("    turn 2\n    the last words\n")
+    assert message("failed", log).endswith("        turn 2\n        the last words\n")
     raised = REPORT.replace("CalledProcessError in", "ValueError in")  # by Python of the rule
     log.write_text(f"turn 1\n{REPORT}turn 2\n{raised}")
     told = message("failed", log)
-    assert "    turn 2\n    RuleException:\n    ValueError in file" in told
+    assert "        turn 2\n        RuleException:\n        ValueError in file" in told
     assert "WorkflowError:" not in told.split("turn 2")[1]
 
 
@@ -87,7 +87,7 @@ def test_what_slurm_says_of_it_is_shown(log):
     slurm = "slurmstepd: error: *** STEP 5.0 ON n1 CANCELLED AT 2026-01-05 DUE TO TIME LIMIT ***"
     log.write_text(f"the last words\n{REPORT}{slurm}\nsrun: error: n1: task 0: Killed\n")
     assert message("vanished", log).endswith(
-        f"    the last words\n    {slurm}\n    srun: error: n1: task 0: Killed\n"
+        f"        the last words\n        {slurm}\n        srun: error: n1: task 0: Killed\n"
     )
     log.write_text(f"the last words\n{REPORT}a wrapper: Detected 1 oom_kill event\n")
     assert "ran out of memory" in message("failed", log)
@@ -102,7 +102,7 @@ def test_a_missing_log_and_an_empty_one_are_no_error(tmp_path, log):
 def test_a_huge_log_in_no_encoding_is_read_from_its_end(log):
     log.write_bytes(b"\xff" * 5_000_000 + b"\nthe end\n")
     told = message("failed", log)
-    assert told.endswith("    the end\n")
+    assert told.endswith("        the end\n")
     assert len(told) < 30_000
 
 

@@ -51,10 +51,7 @@ onstart:
 
 
 # A process for each GPU, and one where there is none.
-PROCESSES = (
-    "--processes $(({resources.gpus} > 1 ? {resources.gpus} : 1)) --nodes {resources.nodes} "
-    "--across '{resources.across}' "
-)
+PROCESSES = "--gpus {resources.gpus} --nodes {resources.nodes} --across '{resources.across}' "
 
 
 def modules(*names):

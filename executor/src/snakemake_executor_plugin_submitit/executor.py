@@ -276,8 +276,9 @@ class Executor(RemoteExecutor):
         watched: Watched = info.aux["job"]
         with self._changing:
             self.living.pop(watched.record.key, None)
-        self.registry.remove(watched.record.key)
-        if outcome["ended"] == "succeeded":
+        succeeded = outcome["ended"] == "succeeded"
+        self.registry.remove(watched.record.key, "" if succeeded else outcome["ended"])
+        if succeeded:
             self.report_job_success(info)
             return
         log = verdict.log(self.registry.folder(watched.record), watched.record)
@@ -318,7 +319,7 @@ class Executor(RemoteExecutor):
             self.logger.error(f"Could not cancel the jobs ({error}); cancel them by: scancel {ids}")
             return
         for record in records:
-            self.registry.remove(record.key)
+            self.registry.remove(record.key, "cancelled")
         self.say(f"Cancelled {len(records)} jobs.")
 
 

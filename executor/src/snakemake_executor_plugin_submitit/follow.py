@@ -49,7 +49,7 @@ class Follower:
     ):  # fmt: skip
         self.registry, self.backend, self.settings = registry, backend, settings
         self.say, self.warn = say, warn
-        self._looked, self._pause = time.monotonic(), FIRST_LOOK
+        self._looked, self._pause = time.monotonic(), min(FIRST_LOOK, settings.status_seconds)
 
     def ended(self, jobs: Sequence[Watched]) -> dict[str, dict[str, Any]]:
         """Key -> outcome of the jobs that are over."""
@@ -121,7 +121,7 @@ class Follower:
         # Its last files may be on their way, or the scheduler about to requeue it.
         now = time.monotonic()
         job.over_since = job.over_since or now
-        if now - job.over_since < SETTLE:
+        if now - job.over_since < SETTLE and state.name != "CANCELLED":
             self._pause = SETTLE / 2
             return None
         folder = self.registry.folder(job.record)

@@ -6,6 +6,7 @@ A submission is a folder, named by a tag that the scheduler knows, too (the job'
     submissions/<tag>/<id>_*              submitit's files and the log of job <id>
     submissions/<tag>/outcome-<key>.json  written by the runner when a job has ended for good
     jobs/<key>.json                       the living job that makes the outputs behind the key
+    causes/<key>                          why the last job of a key ended without success
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Registry:
 
     def __init__(self, folder: Path):
         self.jobs, self.submissions = folder / "jobs", folder / "submissions"
+        self.causes = folder / "causes"
         for path in (self.jobs, self.submissions):
             path.mkdir(parents=True, exist_ok=True)
 
@@ -77,8 +79,21 @@ class Registry:
         """The living job behind a key; None where there is none, or its record is unreadable."""
         return _read(self.jobs / f"{key}.json")
 
-    def remove(self, key: str) -> None:
+    def remove(self, key: str, cause: str = "") -> None:
+        """The job is over. ``cause`` is kept for the next one of this key, if it did not succeed."""
         (self.jobs / f"{key}.json").unlink(missing_ok=True)
+        if cause:
+            self.causes.mkdir(exist_ok=True)
+            (self.causes / key).write_text(cause)
+
+    def cause(self, key: str) -> str:
+        """Why the last job of this key ended ("" where it is not known); told once."""
+        try:
+            found = (self.causes / key).read_text()
+        except OSError:
+            return ""
+        (self.causes / key).unlink(missing_ok=True)
+        return found
 
     def __iter__(self) -> Iterator[Record]:
         for path in sorted(self.jobs.glob("*.json")):

@@ -100,7 +100,11 @@ def request(
     ``known`` are the long options that sbatch has here; empty where they cannot be asked for.
     Raises WorkflowError naming rule, resource, value and cure.
     """
-    asked = {key: resources[key] for key in RESOURCES if _given(resources.get(key))}
+    asked = {
+        key: resources[key]
+        for key in RESOURCES
+        if _given(resources.get(key)) and (resources[key] != 0 or key not in ("gpus", "gpu"))
+    }
     _refuse_unknown(rule, resources)
     if "runtime" not in asked:
         raise WorkflowError(
@@ -156,7 +160,7 @@ UNSUPPORTED = {
 
 
 def _given(value: Any) -> bool:
-    return value is not None and value != "" and not (isinstance(value, int) and value == 0)
+    return value is not None and value != ""
 
 
 def _count(rule: str, name: str, value: Any, least: int) -> int:

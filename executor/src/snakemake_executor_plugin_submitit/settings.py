@@ -7,6 +7,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
 CLUSTERS = ("slurm", "local", "debug")
+MOST_LEAD = 65535  # seconds (man sbatch, --signal)
 INTERRUPTS = ("cancel", "detach")
 
 common_settings = CommonSettings(
@@ -96,6 +97,8 @@ def check(settings: ExecutorSettings) -> None:
         if getattr(settings, name) < bound:
             option = name.replace("_", "-")
             _refuse(option, getattr(settings, name), f"is less than {bound}")
+    if settings.signal_lead > MOST_LEAD:
+        _refuse("signal-lead", settings.signal_lead, f"is more than sbatch's {MOST_LEAD} s")
     if not settings.submissions_per_second > 0:
         _refuse("submissions-per-second", settings.submissions_per_second, "is not positive")
 

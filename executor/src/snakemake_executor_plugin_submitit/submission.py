@@ -76,7 +76,7 @@ class Submitter:
                 folder=str(folder), minutes=asked.minutes, signal_name=self.settings.signal,
                 lead=self.settings.signal_lead, turns=self.settings.turns,
                 environment=tuple(self.environment.items()), earlier=earlier,
-                interruption=interruption,
+                interruption=interruption or max(self.registry.cause(w.key) for w in pack),
             )
             for pack in packs
         ]  # fmt: skip

@@ -70,10 +70,10 @@ def message(
     ):
         ended = "out_of_memory"
     where = f" on {outcome['host']}" if outcome.get("host") else ""
-    told = "\n".join(f"    {line}" for line in shown) or "    (empty)"
+    told = "\n".join(f"        {line}" for line in shown) or "    (empty)"
     return (
         f"Job {record.job_id} ({record.rule}){where} {_sentence(ended, outcome, request, settings)}"
-        f"\nIts log: {path}\n{told}\n"
+        f"\n    Its log: {path}\n{told}\n    "
     )
 
 
