@@ -80,7 +80,7 @@ class Registry:
         return _read(self.jobs / f"{key}.json")
 
     def remove(self, key: str, cause: str = "") -> None:
-        """The job is over. ``cause`` is kept for the next one of this key, if it did not succeed."""
+        """The job is over. ``cause`` is kept for the next of this key, where it did not succeed."""
         (self.jobs / f"{key}.json").unlink(missing_ok=True)
         if cause:
             self.causes.mkdir(exist_ok=True)
