@@ -6,8 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from itertools import islice
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from .registry import Record, Registry
 from .request import Request
 from .scheduler import Full, Unreachable
 from .settings import check
-from .submission import Submitter, Work
+from .submission import Submitter, Work, parts
 
 ROOM = 30.0  # seconds between asking a full scheduler
 OFTEN = 1.0  # seconds between looks at the files of jobs while they come in
@@ -112,7 +111,8 @@ class Executor(RemoteExecutor):
             else:
                 waiting.setdefault(asked, []).append(job)
         for asked, group in waiting.items():
-            self._submit_group(asked, group)
+            for part in parts(group, asked.jobs_per_allocation, self.backend.array_size()):
+                self._submit_as_room_is(asked, part)
 
     def _taken_up(self, job: JobExecutorInterface) -> Record | None:
         """The living job of an earlier run that does this job; one of another recipe is ended."""
@@ -128,15 +128,6 @@ class Executor(RemoteExecutor):
         self.backend.cancel([record])
         self.registry.remove(record.key)
         return None
-
-    def _submit_group(self, asked: Request, group: Sequence[JobExecutorInterface]) -> None:
-        """Pack jobs that share allocations, then submit packs of one size together."""
-        packs = list(_chunks(group, asked.jobs_per_allocation))
-        sizes = sorted({len(pack) for pack in packs}, reverse=True)
-        for size in sizes:
-            alike = [pack for pack in packs if len(pack) == size]
-            for part in _chunks(alike, self.backend.array_size()):
-                self._submit_as_room_is(asked, part)
 
     def _submit_as_room_is(self, asked: Request, packs: Packs) -> None:
         """Submit all that the scheduler takes at once; the rest in smaller parts, or later."""
@@ -321,12 +312,6 @@ class Executor(RemoteExecutor):
         for record in records:
             self.registry.remove(record.key, "cancelled")
         self.say(f"Cancelled {len(records)} jobs.")
-
-
-def _chunks(items: Sequence[Any], size: int) -> Iterable[list[Any]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
 
 
 def _range(ids: Sequence[str]) -> str:

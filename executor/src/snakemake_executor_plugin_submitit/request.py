@@ -111,20 +111,7 @@ def request(
             f"rule {rule}: the resource runtime is missing, so the job has no time limit; set "
             "minutes in the rule, or for all rules with --default-resources runtime=240"
         )
-    if "gpu" in asked and "gpus" in asked:
-        raise WorkflowError(f"rule {rule}: the resources gpu and gpus mean the same; keep gpus")
-    gpus = _count(rule, "gpus", asked.get("gpus", asked.get("gpu", 0)), 0)
-    gres = str(asked.get("gres", ""))
-    if gres and gpus:
-        raise WorkflowError(
-            f"rule {rule}: gpus={gpus} and gres={gres!r} both ask for GPUs; keep one of them"
-        )
-    if "gpu_model" in asked:
-        if not gpus:
-            raise WorkflowError(
-                f"rule {rule}: gpu_model={asked['gpu_model']!r} without gpus; set gpus, too"
-            )
-        gres, gpus = f"gpu:{asked['gpu_model']}:{gpus}", 0
+    gpus, gres = _gpus(rule, asked)
     if "mem_mb_per_cpu" in asked:
         asked.pop("mem_mb", None)  # Snakemake always gives mem_mb a default
     counts: dict[str, Any] = {
@@ -149,6 +136,25 @@ def request(
         gpus=gpus, gres=gres, extra=extra_options(rule, str(asked.get("slurm_extra", "")), known),
         **texts, **counts,
     )  # fmt: skip
+
+
+def _gpus(rule: str, asked: Mapping[str, Any]) -> tuple[int, str]:
+    """GPUs on each node as a number, or as a gres text."""
+    if "gpu" in asked and "gpus" in asked:
+        raise WorkflowError(f"rule {rule}: the resources gpu and gpus mean the same; keep gpus")
+    gpus = _count(rule, "gpus", asked.get("gpus", asked.get("gpu", 0)), 0)
+    gres = str(asked.get("gres", ""))
+    if gres and gpus:
+        raise WorkflowError(
+            f"rule {rule}: gpus={gpus} and gres={gres!r} both ask for GPUs; keep one of them"
+        )
+    if "gpu_model" not in asked:
+        return gpus, gres
+    if not gpus:
+        raise WorkflowError(
+            f"rule {rule}: gpu_model={asked['gpu_model']!r} without gpus; set gpus, too"
+        )
+    return 0, f"gpu:{asked['gpu_model']}:{gpus}"
 
 
 # Resources of the stock SLURM plugin that mean nothing here -> what to use.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 from snakemake_interface_common.exceptions import WorkflowError
 
@@ -18,6 +19,19 @@ from .request import Request
 from .runner import Command, Runner
 from .scheduler import Full, Unreachable
 from .settings import ExecutorSettings
+
+T = TypeVar("T")
+
+
+def parts(jobs: Sequence[T], together: int, most: int) -> Iterator[list[list[T]]]:
+    """Jobs as submissions of at most ``most`` allocations.
+
+    Each allocation holds ``together`` jobs; what is left over is a submission of its own.
+    """
+    packs = [list(jobs[i : i + together]) for i in range(0, len(jobs), together)]
+    for _, alike in groupby(packs, len):
+        same = list(alike)
+        yield from (same[i : i + most] for i in range(0, len(same), most))
 
 
 @dataclass(frozen=True)
