@@ -40,6 +40,9 @@ Packs = Sequence[Sequence[JobExecutorInterface]]  # allocations, each with the j
 class Executor(RemoteExecutor):
     """Runs Snakemake jobs as jobs of submitit; see the package's README."""
 
+    # Jobs that found no room; here, too, as the base's thread looks before __post_init__ is done.
+    backlog: Sequence[tuple[Request, Sequence[JobExecutorInterface]]] = ()
+
     def __post_init__(self) -> None:
         self.settings = self.workflow.executor_settings
         check(self.settings)
@@ -61,7 +64,6 @@ class Executor(RemoteExecutor):
         environment = self.frozen.environment() if self.frozen else {}
         self.submitter = Submitter(self.registry, self.backend, self.settings, environment)
         self._check_requests()
-        self.backlog: list[tuple[Request, Sequence[JobExecutorInterface]]] = []
         self._full_until = 0.0
         self.found = self._take_up()
         self.registry.sweep()
@@ -132,7 +134,7 @@ class Executor(RemoteExecutor):
     def _submit_as_room_is(self, asked: Request, packs: Packs) -> None:
         """Submit all that the scheduler takes at once; the rest in smaller parts, or later."""
         if time.monotonic() < self._full_until:
-            self.backlog += [(asked, pack) for pack in packs]
+            self._put_off(asked, packs)
             return
         try:
             self._submit(asked, packs)
@@ -142,7 +144,7 @@ class Executor(RemoteExecutor):
                 self._submit_as_room_is(asked, packs[:half])
                 self._submit_as_room_is(asked, packs[half:])
                 return
-            self.backlog.append((asked, packs[0]))
+            self._put_off(asked, packs)
             self._full_until = time.monotonic() + ROOM
             told = str(error).splitlines()[0]
             self.say(f"No room in the queue beside {len(self.living)} jobs ({told}); waiting.")
@@ -152,14 +154,19 @@ class Executor(RemoteExecutor):
             for job in [job for pack in packs for job in pack]:
                 self.report_job_error(SubmittedJobInfo(job), msg=f"{error} ")
 
+    def _put_off(self, asked: Request, packs: Packs) -> None:
+        with self._changing:  # Snakemake's thread adds, the one that follows jobs takes
+            self.backlog = [*self.backlog, *((asked, pack) for pack in packs)]
+
     def _submit_backlog(self) -> None:
         """Submit what found no room before, all of one request together."""
         if not self.backlog or time.monotonic() < self._full_until:
             return
+        with self._changing:
+            taken, self.backlog = self.backlog, ()
         waiting: dict[tuple[Request, int], list[Sequence[JobExecutorInterface]]] = {}
-        for asked, pack in self.backlog:
+        for asked, pack in taken:
             waiting.setdefault((asked, len(pack)), []).append(pack)
-        self.backlog = []
         for (asked, _), packs in waiting.items():
             self._submit_as_room_is(asked, packs)
 
@@ -216,9 +223,9 @@ class Executor(RemoteExecutor):
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report the jobs that have ended; yields those that have not."""
+        self._submit_backlog()  # also where none is active: others' jobs may have filled the queue
         if not active_jobs:
             return
-        self._submit_backlog()
         outcomes = self.follower.ended([info.aux["job"] for info in active_jobs])
         for info in active_jobs:
             outcome = outcomes.get(info.aux["job"].record.key)
