@@ -28,7 +28,7 @@ TRUTH = {
     "kaplan": {"Nc": 6.4e13, "alpha_N": 0.076, "Dc": 1.8e13, "alpha_D": 0.103},
     "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658},
 }  # Kaplan et al. 2020, table 2; Besiroglu et al. 2024, table 1
-DELTA = Options().delta
+DELTA = 0.01
 
 
 def drawn(name: str, points: int) -> Runs:
@@ -36,9 +36,10 @@ def drawn(name: str, points: int) -> Runs:
     rng = np.random.default_rng(points)
     n, d = np.exp(rng.uniform(np.log([[5e7], [3e8]]), np.log([[1.6e10], [3e11]]), (2, points)))
     values = {key: np.asarray(value) for key, value in TRUTH[name].items()}
-    loss = law(name).loss(values, {"params": n, "tokens": d})
+    loss = law(name).predict(values, {"params": n, "tokens": d})
     noisy = loss * np.exp(0.01 * rng.standard_normal(points))
-    return Runs(tuple(map(str, range(points))), n, d, 6 * n * d, noisy)
+    columns = {"params": n, "tokens": d, "flops": 6 * n * d, "loss": noisy}
+    return Runs(tuple(map(str, range(points))), columns)
 
 
 def seconds(action: Callable[[], object]) -> float:

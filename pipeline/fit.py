@@ -14,43 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline import contracts
-from pipeline.contracts import ContractError
+from pipeline import contracts, conventions
+from pipeline.conventions import Convention
 from pipeline.files import write_json
 from pipeline.laws import LAWS, law
-from pipeline.laws.base import Runs
 from pipeline.laws.estimate import Fit, Interval, Options, fit
 
-PARAMS = ("params", "params_total")
-FLOPS = ("flops_6nd", "flops_exact")
 PACKAGES = ("isoloss", "numpy", "pyarrow")
-
-
-def included_runs(path: Path, params: str, flops: str) -> Runs:
-    """The included rows of runs.parquet, counts under the named columns, sorted by cell.
-
-    Raises ContractError naming the cell where a count or a loss is missing or not positive.
-    """
-    rows = contracts.read(path, contracts.RUNS).to_pylist()
-    rows = sorted((row for row in rows if row["included"]), key=lambda row: row["cell"])
-    for row in rows:
-        for column in (params, "tokens", flops, "loss"):
-            value = row[column]
-            if value is None or not math.isfinite(value) or value <= 0:
-                raise ContractError(
-                    f"{path}: cell {row['cell']}: {column} is {value}, but an included run needs a "
-                    "positive one; exclude the run or train it again"
-                )
-
-    def numbers(name: str) -> np.ndarray:
-        return np.array([row[name] for row in rows], dtype=float)
-
-    return Runs(
-        tuple(row["cell"] for row in rows),
-        numbers(params), numbers("tokens"), numbers(flops), numbers("loss"),
-    )  # fmt: skip
 
 
 def parameter_rows(found: Fit) -> Iterator[dict[str, Any]]:
@@ -88,7 +58,7 @@ def point_rows(found: Fit) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def card(found: Fit, counted: int, params: str, flops: str) -> dict[str, Any]:
+def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
     """Every choice and every figure of a fit as JSON values; an unknown number is null.
 
     Errors of the backtest are in percent of the observed loss.
@@ -98,12 +68,12 @@ def card(found: Fit, counted: int, params: str, flops: str) -> dict[str, Any]:
         "law": found.law.name, "title": found.law.title, "formula": found.law.formula,
         "citation": found.law.citation,
         "status": found.status.value, "sentence": found.sentence,
-        "convention": {"params": params, "tokens": "tokens", "flops": flops, "loss": "nats/token"},
+        "convention": convention.card,
         "selection": {"reason": found.reason, "cells": list(found.runs.cell)},
         "counts": {"included": counted, "fitted": len(found.runs)},
         "objective": {
             "form": "sum of Huber(log observed - log predicted)",
-            "delta": options.delta, "value": found.objective,
+            "delta": options.delta_of(found.law), "value": found.objective,
         },
         "solver": {
             "starts": options.starts, "starts_at_best": found.starts_at_best, "seed": options.seed,
@@ -144,17 +114,17 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write(found: Fit, counted: int, params: str, flops: str, folder: Path) -> None:
+def write(found: Fit, counted: int, convention: Convention, folder: Path) -> None:
     """Write the four files of a fit, the card last."""
     contracts.write(folder / "parameters.parquet", parameter_rows(found), contracts.PARAMETERS)
     contracts.write(folder / "bootstrap.parquet", bootstrap_rows(found), contracts.BOOTSTRAP)
     contracts.write(folder / "points.parquet", point_rows(found), contracts.POINTS)
-    write_json(folder / "card.json", card(found, counted, params, flops))
+    write_json(folder / "card.json", card(found, counted, convention))
 
 
 def _options(arguments: argparse.Namespace) -> Options:
     limits = {
-        "delta": (arguments.delta > 0, "a positive number"),
+        "delta": (arguments.delta is None or arguments.delta > 0, "a positive number"),
         "bootstraps": (arguments.bootstraps >= 0, "zero or more"),
         "level": (0 < arguments.level < 1, "between 0 and 1"),
         "held_out": (0 <= arguments.held_out < 1, "at least 0 and below 1"),
@@ -172,10 +142,8 @@ def _options(arguments: argparse.Namespace) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.fit", description=__doc__)
     parser.add_argument("--law", required=True, help=f"one of {', '.join(LAWS)}")
-    parser.add_argument("--runs", type=Path, required=True, help="runs.parquet of a study")
-    parser.add_argument("--params", choices=PARAMS, default="params", help="column that is N")
-    parser.add_argument("--flops", choices=FLOPS, default="flops_6nd", help="column that is C")
-    parser.add_argument("--delta", type=float, default=0.01, help="Huber's delta on log loss")
+    conventions.add_arguments(parser)
+    parser.add_argument("--delta", type=float, help="Huber's delta on log residuals; by law")
     parser.add_argument("--bootstraps", type=int, default=1000, help="case bootstrap replicates")
     parser.add_argument("--level", type=float, default=0.9, help="coverage of the intervals")
     parser.add_argument("--held-out", type=float, default=0.2, help="share the backtest predicts")
@@ -187,9 +155,10 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        runs = included_runs(arguments.runs, arguments.params, arguments.flops)
+        convention = conventions.chosen(arguments)
+        runs = conventions.included_runs(arguments.runs, convention)
         found = fit(law(arguments.law), runs, _options(arguments))
-        write(found, len(runs), arguments.params, arguments.flops, arguments.out)
+        write(found, len(runs), convention, arguments.out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -58,7 +58,7 @@ def truth(params: Any, tokens: Any) -> Any:
     """Loss of the known law."""
     values = {name: np.asarray(value) for name, value in TRUTH.items()}
     inputs = {"params": np.atleast_1d(params), "tokens": np.atleast_1d(tokens)}
-    return law("kaplan").loss(values, inputs)
+    return law("kaplan").predict(values, inputs)
 
 
 def run(width: int, tokens: int, loss: float | None, **changed: Any) -> dict[str, Any]:
@@ -120,10 +120,9 @@ def curve(row: dict[str, Any], points: int = 28) -> list[dict[str, Any]]:
 def selected(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The included rows that a law is measured on."""
     used = [row for row in rows if row["included"] and row["loss"] is not None]
-    columns = [
-        np.array([row[c] for row in used], float) for c in ("params", "tokens", "flops_6nd", "loss")
-    ]
-    mask = law(name).select(Runs(tuple(row["cell"] for row in used), *columns)).mask
+    sources = {"params": "params", "tokens": "tokens", "flops": "flops_6nd", "loss": "loss"}
+    columns = {name: np.array([row[c] for row in used], float) for name, c in sources.items()}
+    mask = law(name).select(Runs(tuple(row["cell"] for row in used), columns)).mask
     return [row for row, chosen in zip(used, mask, strict=True) if chosen]
 
 
@@ -159,7 +158,7 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
     noise = np.random.default_rng(2).normal(0, 0.006, (REPLICATES, len(best)))
     replicates = form.values(form.shifted(local + noise, centre)) if not few else {}
     values = {k: float(v) for k, v in form.values(best).items()} if not few else {}
-    predicted = np.exp(form.log_loss(best, x)) if not few else np.full(len(rows), np.nan)
+    predicted = np.exp(form.log_target(best, x)) if not few else np.full(len(rows), np.nan)
     held = {
         r["cell"] for r in sorted(rows, key=lambda r: r["flops_6nd"])[-max(len(rows) // 5, 1) :]
     }

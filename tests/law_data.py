@@ -56,7 +56,8 @@ def runs(params: Floats, tokens: Floats, loss: Floats) -> Runs:
     """Runs with C = 6 N D."""
     n, d = np.asarray(params, float), np.asarray(tokens, float)
     cells = tuple(f"cell-{i:03d}" for i in range(len(n)))
-    return Runs(cells, n, d, 6.0 * n * d, np.asarray(loss, float))
+    columns = {"params": n, "tokens": d, "flops": 6.0 * n * d, "loss": np.asarray(loss, float)}
+    return Runs(cells, columns)
 
 
 def toy() -> Runs:
@@ -84,7 +85,7 @@ def drawn(name: str, noise: float, seed: int) -> Runs:
     n, d = grid(name)
     clean = runs(n, d, np.ones_like(n))
     columns = {column: clean.column(column) for column in ("params", "tokens", "flops")}
-    loss = law(name).loss(arrays(TRUTH[name]), columns)
+    loss = law(name).predict(arrays(TRUTH[name]), columns)
     return runs(n, d, loss * np.exp(noise * np.random.default_rng(seed).standard_normal(len(n))))
 
 

@@ -136,7 +136,7 @@ def test_bands_and_optima_come_from_the_stored_replicates(fit):
     found = fit("kaplan")
     grid = np.array([1e4, 1e5])
     low, high = found.band(params=grid, tokens=np.array([1e6, 1e6]))
-    line = found.loss(params=grid, tokens=np.array([1e6, 1e6]))
+    line = found.predict(params=grid, tokens=np.array([1e6, 1e6]))
     assert line == pytest.approx(figure_data.truth(grid, np.array([1e6, 1e6])))
     assert (low < line).all()
     assert (line < high).all()

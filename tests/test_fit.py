@@ -8,7 +8,8 @@ from law_data import TOY_LOSSES, TOY_TOKENS, toy
 from rows import RUN
 
 from pipeline import contracts
-from pipeline.fit import included_runs, main
+from pipeline.conventions import Convention, included_runs
+from pipeline.fit import main
 from pipeline.laws import LAWS, law
 from pipeline.laws.estimate import Options, fit
 
@@ -92,7 +93,7 @@ def test_excluded_runs_are_not_fitted(tmp_path):
 
 
 def test_columns_stand_for_the_counts_asked_for(runs):
-    data = included_runs(runs, "params_total", "flops_exact")
+    data = included_runs(runs, Convention("params_total", "flops_exact"))
     assert data.params.max() == 2 * max(TOY_LOSSES)
     assert data.flops.max() == 9.0 * max(TOY_LOSSES) * max(TOY_TOKENS)
     _, folder = fitted(runs, "power_params", "--params", "params_total")

@@ -6,6 +6,7 @@ from law_data import TRUTH, arrays, drawn, toy
 
 from pipeline import fit as fit_stage
 from pipeline.contracts import ContractError
+from pipeline.conventions import Convention
 from pipeline.laws import law
 from pipeline.laws.band import band, optimum_bands, read
 from pipeline.laws.estimate import Options, fit
@@ -17,7 +18,7 @@ OPTIONS = Options(bootstraps=200, starts=64)
 def folder(tmp_path):
     """A stored fit of the measured runs."""
     found = fit(law("kaplan"), toy(), OPTIONS)
-    fit_stage.write(found, len(found.runs), "params", "flops_6nd", tmp_path)
+    fit_stage.write(found, len(found.runs), Convention(), tmp_path)
     return tmp_path
 
 
@@ -68,7 +69,7 @@ def test_stored_fit_predicts_what_was_fitted(folder):
     found = fit(law("kaplan"), toy(), OPTIONS)
     runs = toy()
     np.testing.assert_allclose(
-        stored.loss(params=runs.params, tokens=runs.tokens), found.predicted, rtol=1e-9
+        stored.predict(params=runs.params, tokens=runs.tokens), found.predicted, rtol=1e-9
     )
     got = stored.band(params=runs.params, tokens=runs.tokens)
     assert (got.low <= got.mid).all()
@@ -79,7 +80,7 @@ def test_stored_fit_predicts_what_was_fitted(folder):
 
 def test_one_variable_splits_no_budget(tmp_path):
     found = fit(law("power_tokens"), toy(), OPTIONS)
-    fit_stage.write(found, 28, "params", "flops_6nd", tmp_path)
+    fit_stage.write(found, 28, Convention(), tmp_path)
     with pytest.raises(TypeError, match="one variable"):
         read(tmp_path).optimum(np.array([1e15]))
 

@@ -59,7 +59,8 @@ def test_order_of_the_runs_does_not_matter(name):
 @every_law
 def test_units_of_the_counts_do_not_matter(name):
     data = drawn(name, 0.01, 2)
-    billions = Runs(data.cell, data.params / 1e9, data.tokens / 1e9, data.flops / 1e18, data.loss)
+    units = {"params": 1e9, "tokens": 1e9, "flops": 1e18, "loss": 1.0}
+    billions = Runs(data.cell, {name: data.column(name) / unit for name, unit in units.items()})
     one, other = fit(law(name), data, QUICK), fit(law(name), billions, QUICK)
     assert one.objective == pytest.approx(other.objective, rel=1e-10)
     np.testing.assert_allclose(one.predicted, other.predicted, rtol=1e-8)
@@ -112,7 +113,7 @@ def test_floor_with_an_interval_to_zero_is_unidentifiable():
     """Losses ten times the floor, with noise: E is found somewhere, and nobody knows where."""
     values = {"E": 0.4, "A": 60.0, "alpha": 0.2, "B": 60.0, "beta": 0.2}
     n, d = (g.ravel() for g in np.meshgrid(np.geomspace(1e3, 1e5, 6), np.geomspace(1e5, 1e7, 5)))
-    clean = law("chinchilla").loss(
+    clean = law("chinchilla").predict(
         {k: np.asarray(v) for k, v in values.items()}, {"params": n, "tokens": d}
     )
     loss = clean * np.exp(0.02 * np.random.default_rng(0).standard_normal(30))

@@ -20,7 +20,7 @@ from pipeline.laws.surface import huber, minimise, spread
     ],
 )
 def test_loss_of_one_variable(name, values, column, at, loss):
-    assert law(name).loss(arrays(values), {column: np.array([at])})[0] == pytest.approx(
+    assert law(name).predict(arrays(values), {column: np.array([at])})[0] == pytest.approx(
         loss, abs=5e-4
     )
 
@@ -30,7 +30,7 @@ def test_kaplan_surface_tends_to_its_two_limits():
 
     def loss(params, tokens):
         inputs = {"params": np.array([params]), "tokens": np.array([tokens])}
-        return law("kaplan").loss(values, inputs)[0]
+        return law("kaplan").predict(values, inputs)[0]
 
     assert loss(1e8, 1e40) == pytest.approx((6.4e13 / 1e8) ** 0.076, rel=1e-12)
     assert loss(1e60, 1e9) == pytest.approx((1.8e13 / 1e9) ** 0.103, rel=1e-12)
@@ -103,7 +103,7 @@ def test_published_small_runs_predict_the_large_ones():
     part = type(data)(data.params[small], data.tokens[small], data.loss[small])
     values, _ = minimum("chinchilla", part, 1e-3)
     large = {"params": data.params[~small], "tokens": data.tokens[~small]}
-    error = np.abs(law("chinchilla").loss(values, large) / data.loss[~small] - 1)
+    error = np.abs(law("chinchilla").predict(values, large) / data.loss[~small] - 1)
     assert 100 * error.mean() == pytest.approx(0.89, abs=0.005)
 
 

@@ -72,7 +72,7 @@ def test_gradient_is_exact(case):
     h = 1e-6
     for p in range(theta.shape[1]):
         step = h * np.eye(theta.shape[1])[p]
-        slope = (found.log_loss(theta + step, x) - found.log_loss(theta - step, x)) / (2 * h)
+        slope = (found.log_target(theta + step, x) - found.log_target(theta - step, x)) / (2 * h)
         np.testing.assert_allclose(exact[:, p], slope, rtol=1e-7, atol=1e-8)
 
 
@@ -89,10 +89,10 @@ def test_curvature_is_exact(case):
         np.testing.assert_allclose(exact[:, :, p], column, rtol=1e-6, atol=1e-7)
 
 
-def test_value_of_the_expansion_is_the_log_loss(case):
+def test_value_of_the_expansion_is_that_of_the_law(case):
     found, theta, x = case
     np.testing.assert_allclose(
-        found.expansion(theta, x).value, found.log_loss(theta, x), rtol=1e-13
+        found.expansion(theta, x).value, found.log_target(theta, x), rtol=1e-13
     )
 
 
@@ -104,8 +104,8 @@ def test_values_and_theta_are_inverse(case):
 def test_shifted_moves_the_centre(case):
     found, theta, x = case
     centre = np.arange(1.0, len(x) + 1)
-    moved = found.log_loss(found.shifted(theta, centre), x + centre[:, None])
-    np.testing.assert_allclose(moved, found.log_loss(theta, x), rtol=1e-11, atol=1e-12)
+    moved = found.log_target(found.shifted(theta, centre), x + centre[:, None])
+    np.testing.assert_allclose(moved, found.log_target(theta, x), rtol=1e-11, atol=1e-12)
 
 
 @every_law
@@ -120,7 +120,7 @@ def test_optimum_is_the_brute_force_minimum(name, flops):
     found, values = law(name), arrays(TRUTH[name])
     best = found.optimum(values, np.array(flops))
     params = np.geomspace(1e4, 1e15, 400_001)
-    loss = found.loss(values, {"params": params, "tokens": flops / (6 * params)})
+    loss = found.predict(values, {"params": params, "tokens": flops / (6 * params)})
     at = loss.argmin()
     assert float(best.loss) == pytest.approx(loss[at], rel=1e-9)
     assert float(best.params) == pytest.approx(params[at], rel=1e-3)

@@ -30,7 +30,7 @@ def test_least_squares_is_that_of_scipy(name):
     found, x, y = problem(name, drawn(name, 0.01, 5))
     ours = solved(found, x, y, LEAST_SQUARES)
     theirs = optimize.least_squares(
-        lambda theta: y - found.log_loss(theta, x),
+        lambda theta: y - found.log_target(theta, x),
         np.mean(found.start_box(y), axis=0), xtol=1e-15, ftol=1e-15, gtol=1e-15,
     )  # fmt: skip
     best = ours.best()
@@ -44,7 +44,7 @@ def test_huber_is_never_worse_than_a_derivative_free_search(name):
     ours = solved(found, x, y, 1e-3)
     best = ours.best()
     theirs = optimize.minimize(
-        lambda theta: huber(y - found.log_loss(theta, x), 1e-3).sum(),
+        lambda theta: huber(y - found.log_target(theta, x), 1e-3).sum(),
         ours.theta[best] + 0.05, method="Nelder-Mead",
         options={"maxiter": 20_000, "maxfev": 20_000, "xatol": 1e-9, "fatol": 1e-15},
     )  # fmt: skip

@@ -143,9 +143,9 @@ class FittedLaw:
             if row["held_out"] and row["backtest"] is not None
         }
 
-    def loss(self, **inputs: Floats) -> Floats:
-        """The fitted line at ``inputs`` (params, tokens or flops, each (n,)), in nats/token."""
-        return self.saved.loss(**inputs)
+    def predict(self, **inputs: Floats) -> Floats:
+        """The fitted line at ``inputs`` (each (n,), in the units of the runs)."""
+        return self.saved.predict(**inputs)
 
     def band(self, **inputs: Floats) -> Ends | None:
         """Pointwise interval of the line, two arrays (n,); None where the fit has none."""

@@ -58,7 +58,7 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
     if not fit.drawable:
         return
     across, up = np.meshgrid(np.geomspace(*x, GRID), np.geomspace(*y, GRID))
-    loss = fit.loss(params=across.ravel(), tokens=up.ravel()).reshape(across.shape)
+    loss = fit.predict(params=across.ravel(), tokens=up.ravel()).reshape(across.shape)
     levels = MaxNLocator(LEVELS, steps=[1, 2, 2.5, 5, 10]).tick_values(loss.min(), loss.max())
     levels = levels[(levels > loss.min()) & (levels < loss.max())]
     if len(levels):

@@ -41,7 +41,7 @@ def draw(figure: Figure, data: Data) -> None:
     if fit.drawable:
         grid = np.geomspace(low, high, 200)
         marks.band(axes, grid, fit.band(flops=grid), marks.GREY)
-        axes.plot(grid, fit.loss(flops=grid), color=marks.INK, zorder=3)
+        axes.plot(grid, fit.predict(flops=grid), color=marks.INK, zorder=3)
     marks.strip(axes, fit, 1)
     marks.doubts(figure, {LAW: fit}, 62)
     marks.legend_below(axes, _handles(data, fit), 3)

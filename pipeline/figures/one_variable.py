@@ -49,12 +49,12 @@ def draw_view(figure: Figure, data: Data, view: View) -> None:
     if fit.drawable:
         grid = np.geomspace(low, high, 200)
         marks.band(axes, grid, fit.band(**{view.variable: grid}), view.colour)
-        axes.plot(grid, fit.loss(**{view.variable: grid}), color=view.colour, zorder=3)
+        axes.plot(grid, fit.predict(**{view.variable: grid}), color=view.colour, zorder=3)
     ends = _lines(axes, [run for run in data.runs if run["cell"] not in fitted], x, fixed)
     values = {run[fixed] for run in data.runs if run["cell"] in fitted}
     if fit.drawable:
         name = f"{scales.count(max(values))}" if values else "fit"
-        ends[name] = (float(fit.loss(**{view.variable: np.array([high])})[0]), view.colour)
+        ends[name] = (float(fit.predict(**{view.variable: np.array([high])})[0]), view.colour)
     marks.end_labels(figure, axes, ends, f"${view.letter}$")
     marks.strip(axes, fit, 1)
     marks.doubts(figure, {view.law: fit}, 62)

@@ -61,7 +61,7 @@ def _panel(figure: Figure, axes: Axes, data: Data, fit: FittedLaw, x: str, each:
     chosen = sorted({values[round(i)] for i in np.linspace(0, len(values) - 1, marks.LISTED)})
     for value in chosen:
         at = {x: grid, each: np.full_like(grid, value)}
-        line = fit.loss(**at)
+        line = fit.predict(**at)
         marks.band(axes, grid, fit.band(**at), colours(value))
         axes.plot(grid, line, color=colours(value), lw=0.9, zorder=2.5)
         ends[scales.count(value)] = (float(line[-1]), colours(value))

@@ -1,29 +1,82 @@
-"""The registry of scaling laws. A new law is one module and one name here.
+"""The registry of scaling laws. A new law is one module and one line here.
 
 Importing this package loads no law and nothing outside the standard library, because the
-workflow reads the names each time it is parsed.
+workflow reads the registry each time it is parsed.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pipeline.laws.base import Law
 
-# Laws of one variable.
-CURVES = ("power_params", "power_tokens", "power_compute")
-# Laws of N and D, which have a compute optimum and can be planned with.
-SURFACES = ("kaplan", "chinchilla")
-LAWS: dict[str, str] = {name: f"{__name__}.{name}" for name in (*CURVES, *SURFACES)}
+# What a law can take or predict: the column of a table of runs, its meaning and unit.
+COLUMNS: dict[str, str] = {
+    "params": "N, parameters",
+    "tokens": "D, tokens seen",
+    "unique_tokens": "U, distinct training tokens",
+    "flops": "C, FLOP",
+    "flops_min": "C_min, FLOP that a batch far below the critical one would need",
+    "steps": "S, optimizer steps",
+    "steps_min": "S_min, steps that a batch far above the critical one would need",
+    "batch_tokens": "B, tokens per optimizer step",
+    "lr": "peak learning rate",
+    "bits": "P, bits of the weights in training",
+    "loss": "nats/token",
+    "evaluation_loss": "nats/token on another text",
+    "task_error": "share of a task's answers that are wrong",
+}
 
 
-def law(name: str) -> Law:
-    """The law called ``name``; raises KeyError, with the nearest known name, if there is none."""
+class Entry(NamedTuple):
+    """Where a law stands, and the columns that it needs and predicts.
+
+    ``surface`` marks laws of N and D, which have a compute optimum and can be planned with.
+    """
+
+    module: str
+    inputs: tuple[str, ...]
+    target: str = "loss"
+    surface: bool = False
+    attribute: str = "LAW"
+
+
+def _curve(module: str, column: str, target: str = "loss", attribute: str = "LAW") -> Entry:
+    return Entry(f"{__name__}.{module}", (column,), target, False, attribute)
+
+
+def _surface(module: str) -> Entry:
+    return Entry(f"{__name__}.{module}", ("params", "tokens"), surface=True)
+
+
+LAWS: dict[str, Entry] = {
+    "power_params": _curve("power_params", "params"),
+    "power_tokens": _curve("power_tokens", "tokens"),
+    "power_compute": _curve("power_compute", "flops"),
+    "kaplan": _surface("kaplan"),
+    "chinchilla": _surface("chinchilla"),
+}
+CURVES = tuple(name for name, entry in LAWS.items() if not entry.surface)
+SURFACES = tuple(name for name, entry in LAWS.items() if entry.surface)
+
+
+def named(key: str) -> str:
+    """The name of the law that a fit's key begins with: transfer of transfer@code.
+
+    What follows @ is the text or the task whose numbers the law is fitted to.
+    """
+    return key.partition("@")[0]
+
+
+def law(key: str) -> Law:
+    """The law of a fit's key; raises KeyError, with the nearest known name, if there is none."""
+    name = named(key)
     if name not in LAWS:
         near = difflib.get_close_matches(name, LAWS, 1, 0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(LAWS)}"
         raise KeyError(f"law: {name!r} is not in the registry; {hint}")
-    return importlib.import_module(LAWS[name]).LAW
+    found: Law = getattr(importlib.import_module(LAWS[name].module), LAWS[name].attribute)
+    return found

@@ -48,9 +48,9 @@ def band(
     for first in range(0, size, width):
         part = slice(first, first + width)
         if count:
-            samples = law.loss(replicates, {n: c[part] for n, c in columns.items()})
+            samples = law.predict(replicates, {n: c[part] for n, c in columns.items()})
             low[part], high[part] = interval(samples, level)
-    return Band(low, law.loss(best, columns), high)
+    return Band(low, law.predict(best, columns), high)
 
 
 def optimum_bands(
@@ -83,13 +83,13 @@ class SavedFit:
     points: int
     card: Mapping[str, Any]
 
-    def loss(self, **inputs: Floats) -> Floats:
-        """Predicted loss, nats/token, at inputs such as params=, tokens=, flops=."""
+    def predict(self, **inputs: Floats) -> Floats:
+        """The predicted target at inputs such as params=, tokens=, flops=."""
         best = {name: np.asarray(value, float) for name, value in self.values.items()}
-        return self.law.loss(best, inputs)
+        return self.law.predict(best, inputs)
 
     def band(self, **inputs: Floats) -> Band:
-        """Predicted loss with its interval, nats/token."""
+        """The predicted target with its interval."""
         return band(self.law, self.values, self.replicates, inputs, self.level)
 
     def optimum(self, flops: Floats) -> dict[str, Band]:

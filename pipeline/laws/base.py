@@ -1,9 +1,9 @@
 """What every scaling law is: parameters with names and units, a formula, and exact derivatives.
 
-A law is stateless. It predicts the logarithm of the loss, from the logarithms of its inputs, with
-``theta``, the coordinates it is fitted in: they are free of bounds and of about unit size when the
-logarithms of the inputs are centred. ``values`` turns theta into the named parameters of the
-formula and ``theta`` turns them back.
+A law is stateless. It predicts the logarithm of its target (the loss, for most), from the
+logarithms of its inputs, with ``theta``, the coordinates it is fitted in: they are free of bounds
+and of about unit size when the logarithms of the inputs are centred. ``values`` turns theta into
+the named parameters of the formula and ``theta`` turns them back.
 
 Shapes: theta is (..., P) and x is (K, n), one row for each input, so that one call evaluates all
 starts and all bootstrap replicates; the results are (..., n), (..., P, n) and (..., P, P).
@@ -19,6 +19,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.laws import COLUMNS
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
@@ -81,29 +83,47 @@ _SENTENCES = {
 class Runs:
     """Finished runs as columns of equal length n, counts in the conventions of one fit.
 
-    ``params`` N, ``tokens`` D, ``flops`` C in FLOP, ``loss`` in nats/token.
+    ``columns`` holds arrays (n,) under names of ``pipeline.laws.COLUMNS``, in their units.
     """
 
     cell: tuple[str, ...]
-    params: Floats
-    tokens: Floats
-    flops: Floats
-    loss: Floats
+    columns: Mapping[str, Floats]
 
     def __len__(self) -> int:
         return len(self.cell)
 
+    @property
+    def params(self) -> Floats:
+        return self.column("params")
+
+    @property
+    def tokens(self) -> Floats:
+        return self.column("tokens")
+
+    @property
+    def flops(self) -> Floats:
+        return self.column("flops")
+
+    @property
+    def loss(self) -> Floats:
+        return self.column("loss")
+
     def column(self, name: str) -> Floats:
-        """The column that an input of a law names: params, tokens or flops."""
-        return {"params": self.params, "tokens": self.tokens, "flops": self.flops}[name]
+        """One column; raises KeyError naming it, its meaning and the columns there are."""
+        if name not in self.columns:
+            raise KeyError(
+                f"column {name!r} ({COLUMNS.get(name, 'unknown')}) is not in these runs, which "
+                f"have {', '.join(self.columns)}"
+            )
+        return self.columns[name]
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Runs:
         """The runs at ``rows``, a mask or indices."""
         index = np.arange(len(self))[rows]
         return Runs(
             tuple(self.cell[i] for i in index),
-            self.params[index], self.tokens[index], self.flops[index], self.loss[index],
-        )  # fmt: skip
+            {name: column[index] for name, column in self.columns.items()},
+        )
 
 
 class Selection(NamedTuple):
@@ -114,7 +134,7 @@ class Selection(NamedTuple):
 
 
 class Expansion(NamedTuple):
-    """A law's log loss to second order around theta."""
+    """The logarithm of a law's target to second order around theta."""
 
     value: Floats  # (..., n)
     gradient: Floats  # (..., P, n), d value / d theta
@@ -134,14 +154,18 @@ class Law(ABC):
     failure: ClassVar[str]  # how it is known to mislead
     inputs: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[Parameter, ...]]
+    target: ClassVar[str] = "loss"
+    # Huber's delta on log residuals, where a study gives none: clean runs count by their squares
+    # and an odd one still cannot bend the law.
+    delta: ClassVar[float] = 0.01
 
     @abstractmethod
     def expansion(self, theta: Floats, x: Floats) -> Expansion:
-        """Value, exact gradient and exact curvature of the log loss."""
+        """Value, exact gradient and exact curvature of the logarithm of the target."""
 
     @abstractmethod
-    def log_loss(self, theta: Floats, x: Floats) -> Floats:
-        """Natural log of the loss: theta (..., P), x (K, n) natural logs -> (..., n)."""
+    def log_target(self, theta: Floats, x: Floats) -> Floats:
+        """Natural log of the target: theta (..., P), x (K, n) natural logs -> (..., n)."""
 
     @abstractmethod
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
@@ -157,7 +181,7 @@ class Law(ABC):
 
     @abstractmethod
     def start_box(self, y: Floats) -> tuple[Floats, Floats]:
-        """Corners, each (P,), of the box of starts for centred x and log losses y (n,)."""
+        """Corners, each (P,), of the box of starts for centred x and log targets y (n,)."""
 
     def revived(self, theta: Floats, y: Floats) -> Floats:  # noqa: ARG002
         """Theta (..., P) with terms that vanished brought back, to search from there once more.
@@ -178,10 +202,10 @@ class Law(ABC):
         """Natural logs of the law's inputs, (K, n)."""
         return np.log(np.stack([runs.column(name) for name in self.inputs]))
 
-    def loss(self, values: Values, inputs: Mapping[str, Floats]) -> Floats:
-        """Loss in nats/token: values of shape (...), inputs (n,) in their units -> (..., n)."""
+    def predict(self, values: Values, inputs: Mapping[str, Floats]) -> Floats:
+        """The target in its unit: values of shape (...), inputs (n,) in their units -> (..., n)."""
         x = np.log(np.stack([np.asarray(inputs[name], dtype=float) for name in self.inputs]))
-        return np.exp(self.log_loss(self.theta(values), x))
+        return np.exp(self.log_target(self.theta(values), x))
 
 
 class Optimum(NamedTuple):

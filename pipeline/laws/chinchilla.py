@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.laws.base import (
-    Expansion,
     Floats,
     Kind,
     Optimum,
@@ -18,13 +17,14 @@ from pipeline.laws.base import (
     Values,
     scale,
 )
+from pipeline.laws.terms import SumLaw, Term
 
 NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives it digits
 
 PAPER = "Hoffmann et al. 2022"  # of the published exponents
 
 
-class Chinchilla(SurfaceLaw):
+class Chinchilla(SumLaw, SurfaceLaw):
     """A floor and two power-law terms that add."""
 
     name = "chinchilla"
@@ -43,47 +43,13 @@ class Chinchilla(SurfaceLaw):
         Parameter("beta", r"\beta", "exponent of tokens", "1", Kind.EXPONENT, (0.28, PAPER)),
     )
 
-    def log_loss(self, theta: Floats, x: Floats) -> Floats:
-        return np.logaddexp(np.logaddexp(*self._reducible(theta, x)), theta[..., 0, None])
-
-    def expansion(self, theta: Floats, x: Floats) -> Expansion:
-        size, data = self._reducible(theta, x)
-        floor = theta[..., 0, None]
-        top = np.maximum(np.maximum(size, data), floor)
-        shares = np.exp(
-            np.stack(np.broadcast_arrays(floor, size, data), axis=-2) - top[..., None, :]
-        )
-        total = shares.sum(-2)
-        shares /= total[..., None, :]
-        value = top + np.log(total)
-        # d log L / d theta: the share of each term times the derivative of its exponent.
-        spread = np.stack(
-            [np.ones_like(x[0]), np.ones_like(x[0]), -x[0], np.ones_like(x[1]), -x[1]]
-        )
-        gradient = shares[..., [0, 1, 1, 2, 2], :] * spread
-
-        def curvature(weights: Floats) -> Floats:
-            weighted = gradient * weights[..., None, :]
-            matrix = -weighted @ np.swapaxes(gradient, -1, -2)
-            sums = weighted @ spread.T
-            matrix[..., 0, 0] += sums[..., 0, 0]
-            matrix[..., 1:3, 1:3] += sums[..., 1:3, 1:3]
-            matrix[..., 3:5, 3:5] += sums[..., 3:5, 3:5]
-            return matrix
-
-        return Expansion(value, gradient, curvature)
-
-    def _reducible(self, theta: Floats, x: Floats) -> tuple[Floats, Floats]:
+    def terms(self, x: Floats) -> tuple[Term, ...]:
+        one = np.ones_like(x[0])
         return (
-            theta[..., 1, None] - theta[..., 2, None] * x[0],
-            theta[..., 3, None] - theta[..., 4, None] * x[1],
+            Term((0,), one[None]),
+            Term((1, 2), np.stack([one, -x[0]])),
+            Term((3, 4), np.stack([one, -x[1]])),
         )
-
-    def shifted(self, theta: Floats, centre: Floats) -> Floats:
-        moved = theta.copy()
-        moved[..., 1] += theta[..., 2] * centre[0]
-        moved[..., 3] += theta[..., 4] * centre[1]
-        return moved
 
     def values(self, theta: Floats) -> dict[str, Floats]:
         return {

@@ -24,14 +24,18 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Options:
-    """How a law is fitted; ``delta`` is Huber's on log loss, ``held_out`` a share of the runs."""
+    """How a law is fitted: Huber's ``delta`` on log residuals, the ``held_out`` share of runs."""
 
-    delta: float = 0.01
+    delta: float | None = None  # None takes the law's own
     bootstraps: int = 1000
     level: float = 0.9
     held_out: float = 0.2
     seed: int = 0
     starts: int = STARTS
+
+    def delta_of(self, law: Law) -> float:
+        """Huber's delta for a law."""
+        return law.delta if self.delta is None else self.delta
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     theta = found.theta[best]
     weights = resamples(x, len(law.parameters), options.bootstraps, rng)
     scouts = spread(law.start_box(y), SCOUT_STARTS, rng)
-    repeated = replicates(law, x, y, weights, theta, options.delta, scouts)
+    repeated = replicates(law, x, y, weights, theta, options.delta_of(law), scouts)
     values, drawn = _named(law, theta, centre), law.values(law.shifted(repeated.theta, centre))
     known = design(law, theta, x, centre)
     intervals = {
@@ -108,11 +112,11 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
         for name, sample in drawn.items()
     }
     judgements = {
-        p.name: judged(p, values[p.name], intervals[p.name], known, chosen.loss.min(), len(chosen))
+        p.name: judged(p, values[p.name], intervals[p.name], known, np.exp(y.min()), len(chosen))
         for p in law.parameters
     }
     status, sentence = _overall(found, best, judgements)
-    log_predicted = law.log_loss(theta, x)
+    log_predicted = law.log_target(theta, x)
     lowest = found.objective[best]
     return Fit(
         law=law, options=options, runs=chosen, reason=selection.reason,
@@ -147,12 +151,12 @@ def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
     centre = x.mean(1)
     # An input that does not vary is exactly zero, not the rounding of its mean.
     centred = np.where(np.ptp(x, axis=1, keepdims=True) > 0, x - centre[:, None], 0.0)
-    return centred, np.log(runs.loss), centre
+    return centred, np.log(runs.column(law.target)), centre
 
 
 def _searched(law: Law, x: Floats, y: Floats, options: Options, rng: np.random.Generator) -> Minima:
     starts = spread(law.start_box(y), options.starts, rng)
-    return minimise(law, x, y, np.ones((len(starts), len(y))), starts, options.delta)
+    return minimise(law, x, y, np.ones((len(starts), len(y))), starts, options.delta_of(law))
 
 
 def _quality(x: Floats, y: Floats, residual: Floats) -> Quality:
@@ -187,8 +191,8 @@ def _backtest(law: Law, runs: Runs, held_out: NDArray[np.bool_], options: Option
     x, y, centre = _centred(law, kept)
     found = _searched(law, x, y, options, np.random.default_rng(options.seed))
     theta = found.theta[found.best()]
-    predicted = np.exp(law.log_loss(theta, law.log_inputs(runs) - centre[:, None]))
-    error = 100 * (predicted / runs.loss - 1)[held_out]
+    predicted = np.exp(law.log_target(theta, law.log_inputs(runs) - centre[:, None]))
+    error = 100 * (predicted / runs.column(law.target) - 1)[held_out]
     return Backtest(
         held_out, predicted, _named(law, theta, centre),
         float(np.abs(error).mean()), float(np.abs(error).max()), float(error.mean()),

@@ -45,7 +45,7 @@ class Kaplan(SurfaceLaw):
         Parameter("alpha_D", r"\alpha_D", "exponent of tokens", "1", Kind.EXPONENT, (0.103, PAPER)),
     )  # fmt: skip
 
-    def log_loss(self, theta: Floats, x: Floats) -> Floats:
+    def log_target(self, theta: Floats, x: Floats) -> Floats:
         s = np.exp(theta[..., 3, None])
         size, data = self._terms(theta, s, x)
         return s * np.logaddexp(size, data)

@@ -27,14 +27,14 @@ class PowerLaw(Law):
     def backtest_order(self, runs: Runs) -> Floats:
         return runs.column(self.inputs[0])
 
-    def log_loss(self, theta: Floats, x: Floats) -> Floats:
+    def log_target(self, theta: Floats, x: Floats) -> Floats:
         return theta[..., 0, None] - theta[..., 1, None] * x[0]
 
     def expansion(self, theta: Floats, x: Floats) -> Expansion:
         shape = (*theta.shape[:-1], 2, x.shape[1])
         gradient = np.broadcast_to(np.stack([np.ones_like(x[0]), -x[0]]), shape)
         flat = np.zeros((*theta.shape[:-1], 2, 2))
-        return Expansion(self.log_loss(theta, x), gradient, lambda _: flat)
+        return Expansion(self.log_target(theta, x), gradient, lambda _: flat)
 
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         return np.stack([theta[..., 0] + theta[..., 1] * centre[0], theta[..., 1]], axis=-1)

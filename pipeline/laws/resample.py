@@ -98,7 +98,7 @@ def _cheapest(
     at = np.zeros(len(weights), dtype=np.intp)
     size = max(1, ELEMENTS // max(len(weights), len(y)))
     for first in range(0, len(pool), size):
-        cost = huber(y - law.log_loss(pool[first : first + size], x), delta)
+        cost = huber(y - law.log_target(pool[first : first + size], x), delta)
         total = weights @ np.where(np.isfinite(cost), cost, 1e300).T
         low = total.argmin(1)
         value = total[np.arange(len(weights)), low]

@@ -138,7 +138,7 @@ def _objective(
     law: Law, theta: Floats, x: Floats, y: Floats, weights: Floats, delta: float
 ) -> Floats:
     with np.errstate(all="ignore"):  # a wild trial may overflow; it is then not taken
-        total = (weights * huber(y - law.log_loss(theta, x), delta)).sum(-1)
+        total = (weights * huber(y - law.log_target(theta, x), delta)).sum(-1)
     return np.where(np.isnan(total), np.inf, total)
 
 

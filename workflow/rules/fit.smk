@@ -4,7 +4,7 @@
 rule fit_law:
     input:
         runs="results/{study}/runs.parquet",
-        code=lambda w: modules("pipeline.fit", LAWS[w.law]),
+        code=lambda w: modules("pipeline.fit", LAWS[w.law].module),
     output:
         expand("results/{{study}}/fits/{{law}}/{file}", file=FIT_FILES),
     log:
@@ -13,7 +13,8 @@ rule fit_law:
     params:
         options=" ".join(
             f"--{option.replace('_', '-')} {STUDY.config['fit'][option]}"
-            for option in ("params", "flops", "delta", "bootstraps", "level", "held_out", "seed")
+            for option in ("params", "flops", "loss", "delta", "bootstraps", "level", "held_out", "seed")
+            if STUDY.config["fit"][option] is not None
         ),
     shell:
         "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} {params.options} "
@@ -24,7 +25,7 @@ rule predict_optimum:
     input:
         runs="results/{study}/runs.parquet",
         fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in PLANNED],
-        code=modules("pipeline.predict", *(LAWS[law] for law in PLANNED)),
+        code=modules("pipeline.predict", *(LAWS[law].module for law in PLANNED)),
     output:
         "results/{study}/predictions.parquet",
     log:
