@@ -20,15 +20,17 @@ from scipy import optimize
 
 from pipeline.laws import law
 from pipeline.laws.base import Floats, Law, Runs
-from pipeline.laws.estimate import STARTS, Options, fit
+from pipeline.laws.estimate import Options, fit
+from pipeline.laws.objective import Objective
 from pipeline.laws.resample import SCOUT_STARTS, replicates, resamples
-from pipeline.laws.surface import Minima, huber, minimise, spread
+from pipeline.laws.search import STARTS
+from pipeline.laws.surface import Minima, minimise, spread
 
 TRUTH = {
     "kaplan": {"Nc": 6.4e13, "alpha_N": 0.076, "Dc": 1.8e13, "alpha_D": 0.103},
     "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658},
 }  # Kaplan et al. 2020, table 2; Besiroglu et al. 2024, table 1
-DELTA = 0.01
+OBJECTIVE = Objective(0.01)
 
 
 def drawn(name: str, points: int) -> Runs:
@@ -52,7 +54,7 @@ def seconds(action: Callable[[], object]) -> float:
 def searched(found: Law, x: Floats, y: Floats) -> Minima:
     """The global search of a fit."""
     starts = spread(found.start_box(y), STARTS, np.random.default_rng(0))
-    return minimise(found, x, y, np.ones((STARTS, len(y))), starts, DELTA)
+    return minimise(found, x, y, np.ones((STARTS, len(y))), starts, OBJECTIVE)
 
 
 def scipy_reached(found: Law, x: Floats, y: Floats, limit: float) -> tuple[float, float]:
@@ -62,8 +64,8 @@ def scipy_reached(found: Law, x: Floats, y: Floats, limit: float) -> tuple[float
         with np.errstate(all="ignore"):  # its line search tries wild steps
             around = found.expansion(theta, x)
             residual = y - around.value
-            slope = -around.gradient @ np.clip(residual, -DELTA, DELTA)
-        return huber(residual, DELTA).sum(), slope
+            slope = -around.gradient @ OBJECTIVE.slope(residual)
+        return OBJECTIVE.cost(residual).sum(), slope
 
     best, used, count = np.inf, 0.0, 0
     for start in spread(found.start_box(y), 10_000, np.random.default_rng(0)):
@@ -98,7 +100,7 @@ def main() -> None:
             options = Options(bootstraps=arguments.bootstraps)
             cases: tuple[Callable[[], object], ...] = (
                 lambda: searched(found, x, y),  # noqa: B023
-                lambda: replicates(found, x, y, weights, theta, DELTA, scouts),  # noqa: B023
+                lambda: replicates(found, x, y, weights, theta, OBJECTIVE, scouts),  # noqa: B023
                 lambda: fit(found, runs, options),  # noqa: B023
             )
             turns = [[seconds(case) for case in cases] for _ in range(arguments.turns)]

@@ -6,7 +6,6 @@ Published exponents differ by what is counted (Pearce and Song 2024, arXiv:2406.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -44,19 +43,6 @@ class Convention:
         """The convention as it is written on fit cards."""
         unit = contracts.RUNS.field(self.loss).metadata[b"unit"].decode().partition(",")[0]
         return {**self.columns, "loss": unit}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of every stage that fits: the table of runs and the convention."""
-    parser.add_argument("--runs", type=Path, required=True, help="runs.parquet of a study")
-    parser.add_argument("--params", choices=PARAMS, default="params", help="column that is N")
-    parser.add_argument("--flops", choices=FLOPS, default="flops_6nd", help="column that is C")
-    parser.add_argument("--loss", choices=LOSS, default="loss", help="column that is the loss")
-
-
-def chosen(arguments: argparse.Namespace) -> Convention:
-    """The convention that a command line asks for."""
-    return Convention(arguments.params, arguments.flops, arguments.loss)
 
 
 def included_runs(path: Path, convention: Convention) -> Runs:

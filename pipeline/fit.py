@@ -10,11 +10,12 @@ import math
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline import contracts, conventions
+from pipeline import contracts, conventions, options
 from pipeline.conventions import Convention
 from pipeline.files import write_json
 from pipeline.laws import LAWS, law
@@ -63,7 +64,8 @@ def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
 
     Errors of the backtest are in percent of the observed loss.
     """
-    test, options = found.backtest, found.options
+    test, chosen = found.backtest, found.options
+    minimised = chosen.objective_of(found.law)
     value = {
         "law": found.law.name, "title": found.law.title, "formula": found.law.formula,
         "citation": found.law.citation,
@@ -73,14 +75,14 @@ def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
         "counts": {"included": counted, "fitted": len(found.runs)},
         "objective": {
             "form": "sum of Huber(log observed - log predicted)",
-            "delta": options.delta_of(found.law), "value": found.objective,
+            "delta": minimised.delta, "asymmetry": minimised.asymmetry, "value": found.objective,
         },
         "solver": {
-            "starts": options.starts, "starts_at_best": found.starts_at_best, "seed": options.seed,
+            "starts": chosen.starts, "starts_at_best": found.starts_at_best, "seed": chosen.seed,
             "condition": found.condition,
         },
         "bootstrap": {
-            "kind": "cases", "asked": options.bootstraps, "level": options.level,
+            "kind": "cases", "asked": chosen.bootstraps, "level": chosen.level,
             "replicates": len(next(iter(found.replicates.values()))),
             "converged": found.replicates_converged,
         },
@@ -90,7 +92,7 @@ def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
         },
         "quality": found.quality._asdict(),
         "backtest": {
-            "share": options.held_out,
+            "share": chosen.held_out,
             "held_out": [c for c, out in zip(found.runs.cell, test.held_out) if out],
             "mape": test.mape, "max": test.worst, "bias": test.bias, "parameters": test.values,
         },
@@ -123,31 +125,18 @@ def write(found: Fit, counted: int, convention: Convention, folder: Path) -> Non
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    limits = {
-        "delta": (arguments.delta is None or arguments.delta > 0, "a positive number"),
-        "bootstraps": (arguments.bootstraps >= 0, "zero or more"),
-        "level": (0 < arguments.level < 1, "between 0 and 1"),
-        "held_out": (0 <= arguments.held_out < 1, "at least 0 and below 1"),
-        "seed": (arguments.seed >= 0, "zero or more"),
-    }
-    for name, (holds, limit) in limits.items():
-        if not holds:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{option} {getattr(arguments, name)}: take {limit}")
-    return Options(
-        arguments.delta, arguments.bootstraps, arguments.level, arguments.held_out, arguments.seed
-    )
+    if not 0 <= arguments.held_out < 1:
+        raise ValueError(f"--held-out {arguments.held_out}: take at least 0 and below 1")
+    asked = options.options(arguments, law(arguments.law))
+    return replace(asked, held_out=arguments.held_out)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.fit", description=__doc__)
     parser.add_argument("--law", required=True, help=f"one of {', '.join(LAWS)}")
-    conventions.add_arguments(parser)
-    parser.add_argument("--delta", type=float, help="Huber's delta on log residuals; by law")
-    parser.add_argument("--bootstraps", type=int, default=1000, help="case bootstrap replicates")
-    parser.add_argument("--level", type=float, default=0.9, help="coverage of the intervals")
+    options.add_convention(parser)
+    options.add_fit(parser)
     parser.add_argument("--held-out", type=float, default=0.2, help="share the backtest predicts")
-    parser.add_argument("--seed", type=int, default=0, help="seed of starts and resamples")
     parser.add_argument("--out", type=Path, required=True, help="folder for the four files")
     return parser
 
@@ -155,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        convention = conventions.chosen(arguments)
+        convention = options.convention(arguments)
         runs = conventions.included_runs(arguments.runs, convention)
         found = fit(law(arguments.law), runs, _options(arguments))
         write(found, len(runs), convention, arguments.out)

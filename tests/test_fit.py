@@ -12,6 +12,7 @@ from pipeline.conventions import Convention, included_runs
 from pipeline.fit import main
 from pipeline.laws import LAWS, law
 from pipeline.laws.estimate import Options, fit
+from pipeline.laws.objective import Objective
 
 
 def table(path, **changes):
@@ -60,7 +61,7 @@ def test_four_files_of_every_law(runs, name, capsys):
 
 def test_files_hold_the_fit(runs):
     _, folder = fitted(runs, "kaplan", "--seed", "3", "--level", "0.8", "--delta", "0.02")
-    found = fit(law("kaplan"), toy(), Options(0.02, 50, 0.8, 0.2, 3))
+    found = fit(law("kaplan"), toy(), Options(Objective(0.02), 50, 0.8, 0.2, 3))
     for row in read(folder, "parameters"):
         assert row["value"] == pytest.approx(found.values[row["parameter"]], rel=1e-6)
         assert row["low"] < row["value"] < row["high"]
@@ -123,7 +124,7 @@ def test_too_few_runs_are_said_and_not_guessed(tmp_path, name, count):
     ("options", "message"),
     [
         (["--law", "kaplann"], "did you mean 'kaplan'"),
-        (["--delta", "0"], "--delta 0.0: take a positive number"),
+        (["--delta", "0"], "delta 0.0: take a positive number"),
         (["--level", "1"], "--level 1.0: take between 0 and 1"),
         (["--held-out", "1"], "--held-out 1.0: take"),
         (["--seed", "-1"], "--seed -1: take"),

@@ -9,6 +9,7 @@ from law_data import TRUTH, drawn, runs, toy
 from pipeline.laws import LAWS, law
 from pipeline.laws.base import Runs, Status
 from pipeline.laws.estimate import Options, fit, largest
+from pipeline.laws.objective import Objective
 
 QUICK = Options(bootstraps=60, starts=64)
 every_law = pytest.mark.parametrize("name", LAWS)
@@ -93,7 +94,7 @@ def test_seed_fixes_every_number():
     ],
 )
 def test_measured_runs_are_described_as_well_as_known(name, r2, mape):
-    found = fit(law(name), toy(), replace(QUICK, delta=0.001))
+    found = fit(law(name), toy(), replace(QUICK, objective=Objective(0.001)))
     line = found.quality.r2_line if len(law(name).inputs) == 1 else found.quality.r2
     digits = len(str(r2)) - 2
     assert line == pytest.approx(r2, abs=1.01 * 10.0**-digits)
@@ -167,7 +168,11 @@ def test_power_law_at_one_size_is_unidentifiable():
 def test_loss_that_does_not_fall_is_no_law():
     n = np.geomspace(1e5, 1e8, 16)
     loss = 3.0 * np.exp(0.05 * np.random.default_rng(0).standard_normal(16))
-    found = fit(law("power_params"), runs(n, np.full(16, 1e9), loss), replace(QUICK, delta=0.001))
+    found = fit(
+        law("power_params"),
+        runs(n, np.full(16, 1e9), loss),
+        replace(QUICK, objective=Objective(0.001)),
+    )
     assert found.judgements["alpha_N"].status is Status.UNIDENTIFIABLE
     assert "do not show that the loss depends on it" in found.judgements["alpha_N"].reason
 

@@ -5,7 +5,8 @@ import pytest
 from law_data import arrays, published, runs, toy
 
 from pipeline.laws import law
-from pipeline.laws.surface import huber, minimise, spread
+from pipeline.laws.objective import Objective
+from pipeline.laws.surface import minimise, spread
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def minimum(name, data, delta):
     centre = x.mean(1)
     starts = spread(found.start_box(y), 256, np.random.default_rng(0))
     weights = np.ones((len(starts), len(y)))
-    ended = minimise(found, x - centre[:, None], y, weights, starts, delta)
+    ended = minimise(found, x - centre[:, None], y, weights, starts, Objective(delta))
     best = ended.best()
     assert ended.converged[best]
     return found.values(found.shifted(ended.theta[best], centre)), ended.objective[best]
@@ -108,7 +109,7 @@ def test_published_small_runs_predict_the_large_ones():
 
 
 def test_huber_is_quadratic_then_linear():
-    got = huber(np.array([-0.5, 0.0, 1.0, 3.0]), 1.0)
+    got = Objective(1.0).cost(np.array([-0.5, 0.0, 1.0, 3.0]))
     np.testing.assert_allclose(got, [0.125, 0.0, 0.5, 2.5])
 
 

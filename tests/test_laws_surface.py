@@ -6,8 +6,9 @@ from law_data import drawn, toy
 from scipy import optimize
 
 from pipeline.laws import LAWS, law
+from pipeline.laws.objective import Objective
 from pipeline.laws.resample import replicates, resamples
-from pipeline.laws.surface import huber, minimise, spread
+from pipeline.laws.surface import minimise, spread
 
 LEAST_SQUARES = 1e3  # a delta beyond every residual
 
@@ -22,7 +23,7 @@ def problem(name, runs):
 
 def solved(found, x, y, delta, count=128):
     starts = spread(found.start_box(y), count, np.random.default_rng(0))
-    return minimise(found, x, y, np.ones((count, len(y))), starts, delta)
+    return minimise(found, x, y, np.ones((count, len(y))), starts, Objective(delta))
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -44,7 +45,7 @@ def test_huber_is_never_worse_than_a_derivative_free_search(name):
     ours = solved(found, x, y, 1e-3)
     best = ours.best()
     theirs = optimize.minimize(
-        lambda theta: huber(y - found.log_target(theta, x), 1e-3).sum(),
+        lambda theta: Objective(1e-3).cost(y - found.log_target(theta, x)).sum(),
         ours.theta[best] + 0.05, method="Nelder-Mead",
         options={"maxiter": 20_000, "maxfev": 20_000, "xatol": 1e-9, "fatol": 1e-15},
     )  # fmt: skip
@@ -73,9 +74,11 @@ def test_weights_count_runs():
     found, x, y = problem("kaplan", toy())
     weights = np.r_[np.full(14, 2.0), np.ones(14)]
     start = solved(found, x, y, 1e-3).theta[:1]
-    weighted = minimise(found, x, y, weights[None], start, 1e-3)
+    weighted = minimise(found, x, y, weights[None], start, Objective(1e-3))
     index = np.repeat(np.arange(28), weights.astype(int))
-    repeated = minimise(found, x[:, index], y[index], np.ones((1, len(index))), start, 1e-3)
+    repeated = minimise(
+        found, x[:, index], y[index], np.ones((1, len(index))), start, Objective(1e-3)
+    )
     assert weighted.objective[0] == pytest.approx(repeated.objective[0], rel=1e-12)
     np.testing.assert_allclose(weighted.theta, repeated.theta, rtol=1e-6)
 
@@ -91,7 +94,14 @@ def test_batches_do_not_change_the_answer(monkeypatch):
 def test_inputs_that_are_not_finite_are_refused():
     found = law("power_params")
     with pytest.raises(ValueError, match="positive and finite"):
-        minimise(found, np.array([[0.0, np.inf]]), np.zeros(2), np.ones((1, 2)), np.ones((1, 2)), 1)
+        minimise(
+            found,
+            np.array([[0.0, np.inf]]),
+            np.zeros(2),
+            np.ones((1, 2)),
+            np.ones((1, 2)),
+            Objective(1),
+        )
 
 
 def test_spread_fills_the_box_evenly():
@@ -120,9 +130,11 @@ def test_replicates_are_hardly_ever_worse_than_a_full_search():
     weights = resamples(x, 5, 20, np.random.default_rng(2))
     best = solved(found, x, y, 1e-3)
     scouts = spread(found.start_box(y), 8, np.random.default_rng(1))
-    quick = replicates(found, x, y, weights, best.theta[best.best()], 1e-3, scouts)
+    quick = replicates(found, x, y, weights, best.theta[best.best()], Objective(1e-3), scouts)
     starts = spread(found.start_box(y), 32, np.random.default_rng(3))
-    full = minimise(found, x, y, np.repeat(weights, 32, 0), np.tile(starts, (20, 1)), 1e-3)
+    full = minimise(
+        found, x, y, np.repeat(weights, 32, 0), np.tile(starts, (20, 1)), Objective(1e-3)
+    )
     excess = quick.objective / full.objective.reshape(20, 32).min(1) - 1
     assert (excess > 1e-6).mean() <= 0.1
     assert excess.max() < 0.01

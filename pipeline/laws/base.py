@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.laws import COLUMNS
+from pipeline.laws.objective import Objective
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
@@ -155,9 +156,12 @@ class Law(ABC):
     inputs: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[Parameter, ...]]
     target: ClassVar[str] = "loss"
-    # Huber's delta on log residuals, where a study gives none: clean runs count by their squares
-    # and an odd one still cannot bend the law.
-    delta: ClassVar[float] = 0.01
+    # Where a study gives no objective.
+    objective: ClassVar[Objective] = Objective(0.01)
+    objective_reason: ClassVar[str] = (
+        "Residuals of clean runs, about one per cent, count by their squares; an odd run cannot "
+        "bend the law."
+    )
 
     @abstractmethod
     def expansion(self, theta: Floats, x: Floats) -> Expansion:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pipeline.laws.base import Floats, Law, Runs, Status, SurfaceLaw
 from pipeline.laws.identify import Judgement, design, judged
 from pipeline.laws.interval import interval
+from pipeline.laws.objective import Objective
 from pipeline.laws.resample import SCOUT_STARTS, replicates, resamples
-from pipeline.laws.surface import Minima, minimise, spread
+from pipeline.laws.search import STARTS, search
+from pipeline.laws.surface import Minima, spread
 
-STARTS = 64  # nine in ten end in one minimum on published and measured grids
 SAME_BEST = 1e-8  # relative: objectives this close are one minimum
 SAME_INPUT = 0.01  # natural log: runs this close to the cut of a backtest are held out together
 
@@ -24,18 +25,18 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Options:
-    """How a law is fitted: Huber's ``delta`` on log residuals, the ``held_out`` share of runs."""
+    """How a law is fitted; ``held_out`` is a share of the runs."""
 
-    delta: float | None = None  # None takes the law's own
+    objective: Objective | None = None  # None takes the law's own
     bootstraps: int = 1000
     level: float = 0.9
     held_out: float = 0.2
     seed: int = 0
     starts: int = STARTS
 
-    def delta_of(self, law: Law) -> float:
-        """Huber's delta for a law."""
-        return law.delta if self.delta is None else self.delta
+    def objective_of(self, law: Law) -> Objective:
+        """What a law's fit minimises."""
+        return self.objective or law.objective
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     theta = found.theta[best]
     weights = resamples(x, len(law.parameters), options.bootstraps, rng)
     scouts = spread(law.start_box(y), SCOUT_STARTS, rng)
-    repeated = replicates(law, x, y, weights, theta, options.delta_of(law), scouts)
+    repeated = replicates(law, x, y, weights, theta, options.objective_of(law), scouts)
     values, drawn = _named(law, theta, centre), law.values(law.shifted(repeated.theta, centre))
     known = design(law, theta, x, centre)
     intervals = {
@@ -155,8 +156,7 @@ def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
 
 
 def _searched(law: Law, x: Floats, y: Floats, options: Options, rng: np.random.Generator) -> Minima:
-    starts = spread(law.start_box(y), options.starts, rng)
-    return minimise(law, x, y, np.ones((len(starts), len(y))), starts, options.delta_of(law))
+    return search(law, x, y, np.ones_like(y), options.objective_of(law), options.starts, rng)
 
 
 def _quality(x: Floats, y: Floats, residual: Floats) -> Quality:

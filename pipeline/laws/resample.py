@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law
-from pipeline.laws.surface import ELEMENTS, Minima, huber, minimise
+from pipeline.laws.objective import Objective
+from pipeline.laws.surface import ELEMENTS, Minima, minimise
 
 SCOUTS = 24  # replicates that are searched from many starts, to find basins for the others
 SCOUT_STARTS = 8
@@ -43,7 +44,7 @@ def resamples(x: Floats, enough: int, count: int, rng: np.random.Generator) -> F
 
 
 def replicates(
-    law: Law, x: Floats, y: Floats, weights: Floats, optimum: Floats, delta: float,
+    law: Law, x: Floats, y: Floats, weights: Floats, optimum: Floats, objective: Objective,
     scouts: Floats,
 ) -> Minima:  # fmt: skip
     """The law fitted to every resample, weights (R, n), starting at the optimum (P,) of all runs.
@@ -56,49 +57,49 @@ def replicates(
     """
     if not len(weights):
         return Minima(np.empty((0, len(optimum))), np.empty(0), np.empty(0, dtype=bool))
-    held = minimise(law, x, y, weights, np.repeat(optimum[None], len(weights), 0), delta)
+    held = minimise(law, x, y, weights, np.repeat(optimum[None], len(weights), 0), objective)
     revived = law.revived(held.theta, y)
     trapped = np.flatnonzero((revived != held.theta).any(-1))
-    held, _ = _restarted(law, x, y, weights, held, trapped, revived[trapped], delta)
+    held, _ = _restarted(law, x, y, weights, held, trapped, revived[trapped], objective)
     few = weights[:SCOUTS]
     found = minimise(
-        law, x, y, np.repeat(few, len(scouts), 0), np.tile(scouts, (len(few), 1)), delta
+        law, x, y, np.repeat(few, len(scouts), 0), np.tile(scouts, (len(few), 1)), objective
     )
     pool = np.concatenate([held.theta, found.theta])
     for _ in range(ROUNDS):
-        elsewhere, at = _cheapest(law, x, y, weights, pool, delta)
+        elsewhere, at = _cheapest(law, x, y, weights, pool, objective)
         moved = np.flatnonzero(elsewhere < held.objective * (1 - GAIN))
         if not moved.size:
             break
-        held, pool = _restarted(law, x, y, weights, held, moved, pool[at[moved]], delta)
+        held, pool = _restarted(law, x, y, weights, held, moved, pool[at[moved]], objective)
     return held
 
 
 def _restarted(
     law: Law, x: Floats, y: Floats, weights: Floats, held: Minima, rows: NDArray[np.intp],
-    starts: Floats, delta: float,
+    starts: Floats, objective: Objective,
 ) -> tuple[Minima, Floats]:  # fmt: skip
     """The minima with some replicates started again, the better end of each; and the new ends."""
     if not rows.size:
         return held, starts
-    again = minimise(law, x, y, weights[rows], starts, delta)
+    again = minimise(law, x, y, weights[rows], starts, objective)
     better = again.objective < held.objective[rows]
-    theta, objective, converged = held.theta.copy(), held.objective.copy(), held.converged.copy()
+    theta, lowest, converged = held.theta.copy(), held.objective.copy(), held.converged.copy()
     theta[rows[better]] = again.theta[better]
-    objective[rows[better]] = again.objective[better]
+    lowest[rows[better]] = again.objective[better]
     converged[rows[better]] = again.converged[better]
-    return Minima(theta, objective, converged), again.theta
+    return Minima(theta, lowest, converged), again.theta
 
 
 def _cheapest(
-    law: Law, x: Floats, y: Floats, weights: Floats, pool: Floats, delta: float
+    law: Law, x: Floats, y: Floats, weights: Floats, pool: Floats, objective: Objective
 ) -> tuple[Floats, NDArray[np.intp]]:
     """For each replicate the lowest objective over the pool, and where it is: (R,), (R,)."""
     best = np.full(len(weights), np.inf)
     at = np.zeros(len(weights), dtype=np.intp)
     size = max(1, ELEMENTS // max(len(weights), len(y)))
     for first in range(0, len(pool), size):
-        cost = huber(y - law.log_target(pool[first : first + size], x), delta)
+        cost = objective.cost(y - law.log_target(pool[first : first + size], x))
         total = weights @ np.where(np.isfinite(cost), cost, 1e300).T
         low = total.argmin(1)
         value = total[np.arange(len(weights)), low]

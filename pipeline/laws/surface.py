@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law
+from pipeline.laws.objective import Objective
 
 ELEMENTS = 4_000_000  # numbers in the largest array of a batch: 32 MB
 ITERATIONS = 500
@@ -55,15 +56,8 @@ class _Normal(NamedTuple):
     majoriser: Floats
 
 
-def huber(residual: Floats, delta: float) -> Floats:
-    """Huber's loss, elementwise (Huber 1964)."""
-    size = np.abs(residual)
-    inside = np.minimum(size, delta)
-    return inside * (size - 0.5 * inside)
-
-
 def minimise(
-    law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, delta: float
+    law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, objective: Objective
 ) -> Minima:
     """Solve B problems: x (K, n) log inputs, y (n,) log losses, weights (B, n), starts (B, P).
 
@@ -73,7 +67,7 @@ def minimise(
         raise ValueError("inputs and losses must be positive and finite")
     size = max(1, ELEMENTS // (starts.shape[1] * len(y)))
     parts = [
-        _minimise(law, x, y, weights[i : i + size], starts[i : i + size], delta)
+        _minimise(law, x, y, weights[i : i + size], starts[i : i + size], objective)
         for i in range(0, len(starts), size)
     ]
     return Minima(
@@ -84,49 +78,49 @@ def minimise(
 
 
 def _minimise(
-    law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, delta: float
+    law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, objective: Objective
 ) -> Minima:
     theta = starts.astype(float)
-    objective = _objective(law, theta, x, y, weights, delta)
+    lowest = _objective(law, theta, x, y, weights, objective)
     damping = np.ones(len(theta))
     converged = np.zeros(len(theta), dtype=bool)
-    active = np.flatnonzero(np.isfinite(objective))
+    active = np.flatnonzero(np.isfinite(lowest))
     for _ in range(ITERATIONS):
         if not active.size:
             break
         here = theta[active]
         share = weights[active]
-        local = _normal(law, here, x, y, share, delta)
+        local = _normal(law, here, x, y, share, objective)
         step, promise = _step(local, damping[active])
-        length, reached = _walked(law, here, step, objective[active], x, y, share, delta)
+        length, reached = _walked(law, here, step, lowest[active], x, y, share, objective)
         # Only a nearly undamped step says how far the minimum is.
-        enough = DECREASE * objective[active] + ROUNDING * share.sum(-1)
+        enough = DECREASE * lowest[active] + ROUNDING * share.sum(-1)
         done = (np.abs(promise) <= enough) & (damping[active] <= 1.0)
         theta[active] = here + length[:, None] * step
-        objective[active] = reached
+        lowest[active] = reached
         damping[active] *= np.where(length == 1.0, 0.1, np.where(length > 0.0, 1.0, 8.0))
         damping[active] = np.where(
             damping[active] < LEAST, np.where(length > 0.0, 0.0, 1e3 * LEAST), damping[active]
         )
         converged[active[done]] = True
         active = active[~done & (damping[active] < STALLED)]
-    return Minima(theta, objective, converged)
+    return Minima(theta, lowest, converged)
 
 
 def _walked(
-    law: Law, here: Floats, step: Floats, objective: Floats, x: Floats, y: Floats, weights: Floats,
-    delta: float,
+    law: Law, here: Floats, step: Floats, lowest: Floats, x: Floats, y: Floats, weights: Floats,
+    objective: Objective,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """How much of each step to take (0 where none of it helps), and the objective there.
 
     A step may cross residuals that enter delta, where the objective bends at once; a part of it
     leads there, and the next step knows.
     """
-    length, reached = np.zeros(len(here)), objective.copy()
+    length, reached = np.zeros(len(here)), lowest.copy()
     rest = np.arange(len(here))
     for part in LENGTHS:
-        trial = _objective(law, here[rest] + part * step[rest], x, y, weights[rest], delta)
-        better = trial < objective[rest]
+        trial = _objective(law, here[rest] + part * step[rest], x, y, weights[rest], objective)
+        better = trial < lowest[rest]
         length[rest[better]], reached[rest[better]] = part, trial[better]
         rest = rest[~better]
         if not rest.size:
@@ -135,25 +129,24 @@ def _walked(
 
 
 def _objective(
-    law: Law, theta: Floats, x: Floats, y: Floats, weights: Floats, delta: float
+    law: Law, theta: Floats, x: Floats, y: Floats, weights: Floats, objective: Objective
 ) -> Floats:
     with np.errstate(all="ignore"):  # a wild trial may overflow; it is then not taken
-        total = (weights * huber(y - law.log_target(theta, x), delta)).sum(-1)
+        total = (weights * objective.cost(y - law.log_target(theta, x))).sum(-1)
     return np.where(np.isnan(total), np.inf, total)
 
 
 def _normal(
-    law: Law, theta: Floats, x: Floats, y: Floats, weights: Floats, delta: float
+    law: Law, theta: Floats, x: Floats, y: Floats, weights: Floats, objective: Objective
 ) -> _Normal:
     around = law.expansion(theta, x)
     residual = y - around.value
-    size = np.abs(residual)
-    slope = weights * np.clip(residual, -delta, delta)
+    slope = weights * objective.slope(residual)
     rows = around.gradient
     columns = np.swapaxes(rows, -1, -2)
     gradient = -(rows @ slope[..., None])[..., 0]
-    inside = (rows * (weights * (size <= delta))[..., None, :]) @ columns
-    reweighted = weights * (delta / np.maximum(size, delta))
+    inside = (rows * (weights * objective.bend(residual))[..., None, :]) @ columns
+    reweighted = weights * objective.reweighting(residual)
     majoriser = (rows * reweighted[..., None, :]) @ columns
     return _Normal(gradient, inside - around.curvature(slope), majoriser)
 

@@ -89,6 +89,27 @@ def by_flops(wildcards):
     return int(max((cell.flops_exact for cell in known), default=0) / 1e6)
 
 
+def fit_options(*further):
+    """The options of a stage that fits, from the config's section of that name."""
+    asked = STUDY.config["fit"]
+    shared = (
+        "params",
+        "flops",
+        "loss",
+        "objective",
+        "delta",
+        "asymmetry",
+        "bootstraps",
+        "level",
+        "seed",
+    )
+    return " ".join(
+        f"--{name.replace('_', '-')} {asked[name]}"
+        for name in (*shared, *further)
+        if asked[name] is not None
+    )
+
+
 def fits(laws):
     """The fit files of some laws of the study."""
     return [f"results/{STUDY.name}/fits/{law}/{file}" for law in laws for file in FIT_FILES]

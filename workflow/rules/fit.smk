@@ -11,11 +11,7 @@ rule fit_law:
         "logs/{study}/fit_law/{law}.log",
     localrule: True
     params:
-        options=" ".join(
-            f"--{option.replace('_', '-')} {STUDY.config['fit'][option]}"
-            for option in ("params", "flops", "loss", "delta", "bootstraps", "level", "held_out", "seed")
-            if STUDY.config["fit"][option] is not None
-        ),
+        options=fit_options("held_out"),
     shell:
         "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} {params.options} "
         "--out results/{wildcards.study}/fits/{wildcards.law} > {log} 2>&1"
