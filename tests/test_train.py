@@ -17,15 +17,7 @@ from training_data import LONG, Results, cell, make_corpus, three
 from pipeline.train import main
 from pipeline.training.interruption import exclusive
 
-
-@pytest.fixture(autouse=True)
-def _signals():
-    """The commands listen to signals; pytest wants its own back."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before):
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("own_signals")
 
 
 def test_a_trunk_trains_its_cells_and_they_are_published(tmp_path):

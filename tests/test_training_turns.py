@@ -18,15 +18,7 @@ from pipeline.training import turns
 from pipeline.training.interruption import exclusive
 from pipeline.training.loop import Progress
 
-
-@pytest.fixture(autouse=True)
-def _signals():
-    """The commands listen to signals; pytest wants its own back."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before):
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("own_signals")
 
 
 @pytest.fixture
