@@ -169,8 +169,6 @@ POINTS = _schema(
     _field("observed", _f64, "nats/token"),
     _field("predicted", _f64, "nats/token, law fitted on all included runs"),
     _field("residual", _f64, "log observed - log predicted"),
-    _field("held_out", _bool, "left out of the backtest fit"),
-    _field("backtest", _f64, "nats/token, law fitted without the held-out runs", nullable=True),
 )
 PREDICTIONS = _schema(
     "predictions",

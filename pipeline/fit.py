@@ -10,7 +10,6 @@ import math
 import platform
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from pipeline import contracts, conventions, options
 from pipeline.conventions import Convention
 from pipeline.files import write_json
 from pipeline.laws import LAWS, law
-from pipeline.laws.estimate import Fit, Interval, Options, fit
+from pipeline.laws.estimate import Fit, Interval, fit
 
 PACKAGES = ("isoloss", "numpy", "pyarrow")
 
@@ -48,23 +47,18 @@ def bootstrap_rows(found: Fit) -> Iterator[dict[str, Any]]:
 
 def point_rows(found: Fit) -> Iterator[dict[str, Any]]:
     """Rows of the contract ``points``, one for each run behind the fit."""
-    runs, test = found.runs, found.backtest
+    runs = found.runs
     for i, cell in enumerate(runs.cell):
         yield {
             "cell": cell, "params": runs.params[i], "tokens": runs.tokens[i],
             "flops": runs.flops[i], "observed": runs.loss[i], "predicted": found.predicted[i],
             "residual": math.log(runs.loss[i]) - math.log(found.predicted[i]),
-            "held_out": bool(test.held_out[i]),
-            "backtest": None if test.predicted is None else test.predicted[i],
         }  # fmt: skip
 
 
 def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
-    """Every choice and every figure of a fit as JSON values; an unknown number is null.
-
-    Errors of the backtest are in percent of the observed loss.
-    """
-    test, chosen = found.backtest, found.options
+    """Every choice and every figure of a fit as JSON values; an unknown number is null."""
+    chosen = found.options
     minimised = chosen.objective_of(found.law)
     value = {
         "law": found.law.name, "title": found.law.title, "formula": found.law.formula,
@@ -91,11 +85,6 @@ def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
             for p in found.law.parameters
         },
         "quality": found.quality._asdict(),
-        "backtest": {
-            "share": chosen.held_out,
-            "held_out": [c for c, out in zip(found.runs.cell, test.held_out) if out],
-            "mape": test.mape, "max": test.worst, "bias": test.bias, "parameters": test.values,
-        },
         "allocation": None if found.allocation is None else _estimate(*found.allocation),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }  # fmt: skip
@@ -124,19 +113,11 @@ def write(found: Fit, counted: int, convention: Convention, folder: Path) -> Non
     write_json(folder / "card.json", card(found, counted, convention))
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    if not 0 <= arguments.held_out < 1:
-        raise ValueError(f"--held-out {arguments.held_out}: take at least 0 and below 1")
-    asked = options.options(arguments, law(arguments.law))
-    return replace(asked, held_out=arguments.held_out)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.fit", description=__doc__)
     parser.add_argument("--law", required=True, help=f"one of {', '.join(LAWS)}")
     options.add_convention(parser)
     options.add_fit(parser)
-    parser.add_argument("--held-out", type=float, default=0.2, help="share the backtest predicts")
     parser.add_argument("--out", type=Path, required=True, help="folder for the four files")
     return parser
 
@@ -146,7 +127,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         convention = options.convention(arguments)
         runs = conventions.included_runs(arguments.runs, convention)
-        found = fit(law(arguments.law), runs, _options(arguments))
+        form = law(arguments.law)
+        found = fit(form, runs, options.options(arguments, form))
         write(found, len(runs), convention, arguments.out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

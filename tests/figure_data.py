@@ -159,9 +159,6 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
     replicates = form.values(form.shifted(local + noise, centre)) if not few else {}
     values = {k: float(v) for k, v in form.values(best).items()} if not few else {}
     predicted = np.exp(form.log_target(best, x)) if not few else np.full(len(rows), np.nan)
-    held = {
-        r["cell"] for r in sorted(rows, key=lambda r: r["flops_6nd"])[-max(len(rows) // 5, 1) :]
-    }
     status = "too_few_points" if few else "converged"
     reason = "2 runs cannot determine 4 parameters; add runs." if few else "As good as it gets."
     parameters = []
@@ -176,7 +173,7 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
             if doubtful and not few else reason,
             "objective": 1e-3, "starts": 0 if few else 64, "points": len(rows),
         })  # fmt: skip
-    write_json(folder / "card.json", card(name, rows, predicted, held, few))
+    write_json(folder / "card.json", card(name, rows, predicted, few))
     contracts.write(folder / "parameters.parquet", parameters, contracts.PARAMETERS)
     contracts.write(
         folder / "bootstrap.parquet",
@@ -192,8 +189,7 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
             {
                 "cell": row["cell"], "params": row["params"], "tokens": row["tokens"],
                 "flops": row["flops_6nd"], "observed": row["loss"], "predicted": float(p),
-                "residual": math.log(row["loss"] / p), "held_out": row["cell"] in held and not few,
-                "backtest": float(p * 1.01) if row["cell"] in held and not few else None,
+                "residual": math.log(row["loss"] / p),
             }
             for row, p in zip(rows, predicted, strict=True)
         ],
@@ -201,20 +197,13 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
     )  # fmt: skip
 
 
-def card(
-    name: str, rows: list[dict[str, Any]], predicted: np.ndarray, held: set[str], few: bool
-) -> dict[str, Any]:
-    """What figures read of a card, of predictions that are one per cent higher in the backtest."""
+def card(name: str, rows: list[dict[str, Any]], predicted: np.ndarray, few: bool) -> dict[str, Any]:
+    """What figures read of a card."""
     y, fitted = np.log([row["loss"] for row in rows]), np.log(predicted)
-    tested = np.array([row["cell"] in held for row in rows])
-    error = 100 * (1.01 * np.exp(fitted - y) - 1)[tested]
-    numbers = {"mape": np.abs(error).mean(), "max": np.abs(error).max(), "bias": error.mean()}
     return {
         "law": name,
         "convention": {"params": "params", "tokens": "tokens", "flops": "flops_6nd"},
         "quality": {"r2": None if few else 1 - ((y - fitted) ** 2).sum() / (len(y) * y.var())},
-        "backtest": {"held_out": sorted(held)}
-        | ({key: None if few else float(value) for key, value in numbers.items()}),
     }
 
 

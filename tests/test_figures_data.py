@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import figure_data
@@ -14,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.figures import axes as scales
-from pipeline.figures.data import FittedLaw, estimate, fitted_law, number
+from pipeline.figures.data import estimate, fitted_law, number
 from pipeline.figures.marks import spaced
-from pipeline.figures.residuals import beats, verdict
 
 
 @pytest.mark.parametrize(
@@ -121,17 +118,6 @@ def test_r_squared_is_the_squared_correlation_of_a_linear_fit(fit):
     assert found.r_squared == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2, abs=1e-9)
 
 
-def test_backtest_is_the_card_s_and_misses_are_the_held_out_points(fit):
-    found = fit("kaplan")
-    held = [row for row in found.points if row["held_out"]]
-    errors = [101 * row["predicted"] / row["observed"] - 100 for row in held]
-    sizes = np.abs(errors)
-    assert found.backtest == pytest.approx((5, sizes.mean(), sizes.max(), np.mean(errors)))
-    assert list(found.misses().values()) == pytest.approx(sizes)
-    assert found.backtest.mape == pytest.approx(np.mean(list(found.misses().values())))
-    assert fit("kaplan", few=True).backtest is None
-
-
 def test_bands_and_optima_come_from_the_stored_replicates(fit):
     found = fit("kaplan")
     grid = np.array([1e4, 1e5])
@@ -154,51 +140,3 @@ def test_doubts_name_the_parameter_or_speak_for_the_whole_fit(fit):
     ]
     assert fit("kaplan", few=True).doubts == ["2 runs cannot determine 4 parameters; add runs."]
     assert fit("kaplan").doubts == []
-
-
-def test_verdict_counts_the_laws_that_were_tested(fit):
-    assert verdict({"kaplan": fit("kaplan")}).startswith("Only one law")
-    assert verdict({"kaplan": fit("kaplan", few=True)}).startswith("No law")
-
-
-def missed(fit: FittedLaw, errors: Sequence[float]) -> FittedLaw:
-    """A fit whose backtest misses its first runs by ``errors``, in percent of the loss."""
-    rows = [row | {"held_out": False, "backtest": None} for row in fit.points]
-    for row, error in zip(rows, errors, strict=False):
-        row |= {"held_out": True, "backtest": row["observed"] * (1 + error / 100)}
-    sizes = np.abs(errors)
-    test = {"held_out": [row["cell"] for row in rows[: len(errors)]], "mape": float(sizes.mean()),
-            "max": float(sizes.max()), "bias": float(np.mean(errors))}  # fmt: skip
-    saved = replace(fit.saved, card={**fit.saved.card, "backtest": test})
-    return replace(fit, saved=saved, points=rows)
-
-
-def test_verdict_names_a_law_whose_errors_are_smaller_run_by_run(fit):
-    kaplan = missed(fit("kaplan"), [0.4, -0.6, 1.2, -0.2])
-    chinchilla = missed(fit("chinchilla"), [1.5, 2.5, 3.0, 1.0])
-    assert verdict({"chinchilla": chinchilla, "kaplan": kaplan}).splitlines() == [
-        "kaplan predicts the 4 largest runs best: 0.60 % off on average, 1.20 % at worst.",
-        "chinchilla: 2.00 % off on average, 3.00 % at worst; it puts them too high by 2.00 %.",
-    ]
-
-
-def test_verdict_names_none_where_the_difference_is_within_its_error(fit):
-    # |error| differs by 2, -1, 0: mean 1/3, standard deviation sqrt(7/3), standard error 0.88
-    kaplan = missed(fit("kaplan"), [-1.0, -2.0, -1.0])
-    chinchilla = missed(fit("chinchilla"), [3.0, -1.0, 1.0])
-    assert verdict({"chinchilla": chinchilla, "kaplan": kaplan}).splitlines() == [
-        "kaplan and chinchilla cannot be told apart on 3 runs.",
-        "kaplan: 1.33 % off on average, 2.00 % at worst; it puts them too low by 1.33 %.",
-        "chinchilla: 1.67 % off on average, 3.00 % at worst; it puts them too high by 1.00 %.",
-    ]
-
-
-def test_one_run_names_no_law(fit):
-    fits = {"kaplan": missed(fit("kaplan"), [0.1]), "chinchilla": missed(fit("chinchilla"), [9.0])}
-    assert verdict(fits).startswith("kaplan and chinchilla cannot be told apart on 1 run.")
-
-
-@pytest.mark.parametrize(("gap", "named"), [(1.01, True), (0.99, False)])
-def test_a_difference_must_exceed_its_standard_error(gap, named):
-    # Differences gap - 1 and gap + 1: standard deviation sqrt(2), standard error 1.
-    assert beats({"a": 5.0, "b": 5.0}, {"a": 4.0 + gap, "b": 6.0 + gap}) is named

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -46,15 +46,6 @@ def estimate(value: float, low: float | None, high: float | None) -> str:
         places = min(max(1 - math.floor(math.log10(width)), 0), 5)
         return f"${value:.{places}f}$ [{low:.{places}f}, {high:.{places}f}]"
     return f"${number(value)}$ [${number(low)}$, ${number(high)}$]"
-
-
-class Backtest(NamedTuple):
-    """How a law fitted without the largest runs predicts them, in percent of the observed loss."""
-
-    runs: int
-    mape: float  # mean absolute error
-    worst: float
-    bias: float  # mean error, predicted less observed
 
 
 @dataclass(frozen=True)
@@ -126,22 +117,6 @@ class FittedLaw:
     def column(self, variable: str) -> str:
         """The column of the runs table that stands for params, tokens or flops in this fit."""
         return self.saved.card["convention"][variable]
-
-    @property
-    def backtest(self) -> Backtest | None:
-        """The backtest on the card; None where too few runs were left to fit."""
-        test = self.saved.card["backtest"]
-        if test["mape"] is None:
-            return None
-        return Backtest(len(test["held_out"]), test["mape"], test["max"], test["bias"])
-
-    def misses(self) -> dict[str, float]:
-        """Absolute error on each held-out run by cell, in percent of the observed loss."""
-        return {
-            row["cell"]: 100.0 * abs(row["backtest"] / row["observed"] - 1.0)
-            for row in self.points
-            if row["held_out"] and row["backtest"] is not None
-        }
 
     def predict(self, **inputs: Floats) -> Floats:
         """The fitted line at ``inputs`` (each (n,), in the units of the runs)."""

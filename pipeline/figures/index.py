@@ -20,7 +20,6 @@ from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES
 from pipeline.figures.axes import count
 from pipeline.figures.data import Data, FittedLaw, Row, estimate, load, number, state
-from pipeline.figures.residuals import signed, verdict
 from pipeline.files import atomic
 
 TEMPLATE = Path(__file__).with_name("index.html.j2")
@@ -104,21 +103,6 @@ def exponent_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def backtest_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
-    """How each law, fitted without its largest runs, predicted them."""
-    rows = []
-    for fit in fits:
-        tested, r2 = fit.backtest, fit.r_squared
-        rows.append({
-            "law": fit.law.name, "runs": fit.runs, "r_squared": "" if r2 is None else f"{r2:.4f}",
-            "held_out": tested.runs if tested else 0,
-            "error": f"{tested.mape:.2f} %" if tested else "too few runs",
-            "worst": f"{tested.worst:.2f} %" if tested else "",
-            "bias": signed(tested.bias) if tested else "",
-        })  # fmt: skip
-    return rows
-
-
 def plan_rows(predictions: Sequence[Row]) -> list[dict[str, Any]]:
     """One row for each law and planned budget: N*, D* and loss with intervals."""
     planned_only = [row for row in predictions if row["planned"]]
@@ -177,12 +161,9 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    surfaces = {law: fit for law, fit in data.fits.items() if len(fit.law.inputs) > 1}
     return template.render(
         title=title, front=caption("workflow"), facts=facts(data.runs),
         categories=by_category(figures), links=links, parameters=exponent_rows(data.fits.values()),
-        backtests=backtest_rows(data.fits.values()),
-        verdict=verdict(surfaces).splitlines() if surfaces else [],
         plans=plan_rows(data.predictions),
         failures=[run for run in data.runs if state(run) != "included"],
         runs=data.runs, state=state, count=count,

@@ -1,4 +1,4 @@
-"""A law and a table of runs in, one immutable Fit out: optimum, intervals, statuses, backtest."""
+"""A law and a table of runs in, one immutable Fit out: optimum, intervals, statuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law, Runs, Status, SurfaceLaw
 from pipeline.laws.identify import Judgement, design, judged
@@ -18,41 +17,23 @@ from pipeline.laws.search import STARTS, search
 from pipeline.laws.surface import Minima, spread
 
 SAME_BEST = 1e-8  # relative: objectives this close are one minimum
-SAME_INPUT = 0.01  # natural log: runs this close to the cut of a backtest are held out together
 
 Interval = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a law is fitted; ``held_out`` is a share of the runs."""
+    """How a law is fitted."""
 
     objective: Objective | None = None  # None takes the law's own
     bootstraps: int = 1000
     level: float = 0.9
-    held_out: float = 0.2
     seed: int = 0
     starts: int = STARTS
 
     def objective_of(self, law: Law) -> Objective:
         """What a law's fit minimises."""
         return self.objective or law.objective
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """Runs with the largest inputs, predicted by the law fitted without them.
-
-    ``predicted`` (n,) covers all runs of the fit, held out or not; it is None where too few are
-    left to fit. Errors are in percent of the observed loss, over the runs held out.
-    """
-
-    held_out: NDArray[np.bool_]
-    predicted: Floats | None
-    values: Mapping[str, float] | None
-    mape: float | None
-    worst: float | None
-    bias: float | None
 
 
 class Quality(NamedTuple):
@@ -87,7 +68,6 @@ class Fit:
     condition: float
     predicted: Floats  # (n,)
     quality: Quality
-    backtest: Backtest
     allocation: tuple[float, Interval] | None  # exponent a of N* ~ C^a
 
 
@@ -95,9 +75,8 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     """Fit a law to the runs it is measured on; too few runs give a Fit that says so, with NaN."""
     selection = law.select(runs)
     chosen = runs.take(selection.mask)
-    held_out = largest(law.backtest_order(chosen), options.held_out)
     if len(chosen) <= len(law.parameters):
-        return _empty(law, chosen, selection.reason, options, held_out)
+        return _empty(law, chosen, selection.reason, options)
     rng = np.random.default_rng(options.seed)
     x, y, centre = _centred(law, chosen)
     found = _searched(law, x, y, options, rng)
@@ -127,7 +106,6 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
         starts_at_best=int((found.objective <= lowest * (1 + SAME_BEST)).sum()),
         condition=known.condition, predicted=np.exp(log_predicted),
         quality=_quality(x, y, y - log_predicted),
-        backtest=_backtest(law, chosen, held_out, options),
         allocation=_allocation(law, values, drawn, options.level),
     )  # fmt: skip
 
@@ -136,15 +114,6 @@ def _ends(sample: Floats, level: float) -> Interval:
     """The interval of a sample (R,); None where the sample gives none."""
     low, high = interval(sample[:, None], level)
     return (float(low[0]), float(high[0])) if np.isfinite(low[0]) else None
-
-
-def largest(order: Floats, share: float) -> NDArray[np.bool_]:
-    """Mask of the ``share`` of runs with the largest ``order``, ties and near ties together."""
-    if share <= 0 or len(order) < 2:
-        return np.zeros(len(order), dtype=bool)
-    count = min(max(1, round(share * len(order))), len(order) - 1)
-    logs = np.log(order)
-    return logs >= np.sort(logs)[-count] - SAME_INPUT
 
 
 def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
@@ -184,21 +153,6 @@ def _overall(found: Minima, best: int, judgements: Mapping[str, Judgement]) -> t
     return status, " ".join(f"{name}: {j.reason}" for name, j in doubts.items())
 
 
-def _backtest(law: Law, runs: Runs, held_out: NDArray[np.bool_], options: Options) -> Backtest:
-    kept = runs.take(~held_out)
-    if not held_out.any() or len(kept) <= len(law.parameters):
-        return Backtest(held_out, None, None, None, None, None)
-    x, y, centre = _centred(law, kept)
-    found = _searched(law, x, y, options, np.random.default_rng(options.seed))
-    theta = found.theta[found.best()]
-    predicted = np.exp(law.log_target(theta, law.log_inputs(runs) - centre[:, None]))
-    error = 100 * (predicted / runs.column(law.target) - 1)[held_out]
-    return Backtest(
-        held_out, predicted, _named(law, theta, centre),
-        float(np.abs(error).mean()), float(np.abs(error).max()), float(error.mean()),
-    )  # fmt: skip
-
-
 def _allocation(
     law: Law, values: Mapping[str, float], drawn: Mapping[str, Floats], level: float
 ) -> tuple[float, Interval] | None:
@@ -209,7 +163,7 @@ def _allocation(
         return point, _ends(law.allocation(drawn), level)
 
 
-def _empty(law: Law, runs: Runs, reason: str, options: Options, held_out: NDArray[np.bool_]) -> Fit:
+def _empty(law: Law, runs: Runs, reason: str, options: Options) -> Fit:
     """The Fit of too few runs: every number is NaN, and the status says why."""
     needed = len(law.parameters) + 1
     sentence = (
@@ -225,5 +179,5 @@ def _empty(law: Law, runs: Runs, reason: str, options: Options, held_out: NDArra
         replicates={name: np.empty(0) for name in names}, replicates_converged=0,
         objective=np.nan, starts_at_best=0, condition=np.inf,
         predicted=np.full(len(runs), np.nan), quality=Quality(np.nan, np.nan, np.nan),
-        backtest=Backtest(held_out, None, None, None, None, None), allocation=None,
+        allocation=None,
     )  # fmt: skip

@@ -11,7 +11,7 @@ rule fit_law:
         "logs/{study}/fit_law/{law}.log",
     localrule: True
     params:
-        options=fit_options("held_out"),
+        options=fit_options(),
     shell:
         "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} {params.options} "
         "--out results/{wildcards.study}/fits/{wildcards.law} > {log} 2>&1"
