@@ -23,6 +23,7 @@ COLUMNS: dict[str, str] = {
     "steps": "S, optimizer steps",
     "steps_min": "S_min, steps that a batch far above the critical one would need",
     "batch_tokens": "B, tokens per optimizer step",
+    "critical_batch": "B_crit, tokens per step at twice the fewest steps and twice the fewest tokens",
     "lr": "peak learning rate",
     "bits": "P, bits of the weights in training",
     "loss": "nats/token",

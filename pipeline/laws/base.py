@@ -32,9 +32,11 @@ LOG_RANGE = 690.0  # natural logs beyond this leave float64
 class Kind(StrEnum):
     """What a parameter is, which decides how it can fail to be known."""
 
-    EXPONENT = "exponent"
-    SCALE = "scale"
-    FLOOR = "floor"
+    EXPONENT = "exponent"  # without unit, positive
+    SCALE = "scale"  # positive
+    FLOOR = "floor"  # what the target tends to, zero or more
+    SLOPE = "slope"  # of either sign; zero is no effect
+    OFFSET = "offset"  # of either sign; zero is a value like any other
 
 
 @dataclass(frozen=True)

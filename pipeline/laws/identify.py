@@ -7,8 +7,8 @@ Three rules, from the surest to the weakest:
    it is unidentifiable and has no interval.
 2. The floor. E is at its bound where the best fit has none; it is unidentifiable where its interval
    comes near zero or where even the best run has more loss above the floor than in it.
-3. The interval. An exponent is unidentifiable where its interval reaches zero or spans a factor
-   ``WIDE_EXPONENT``, a scale where it spans a factor ``WIDE_SCALE``.
+3. The interval. An exponent or slope is unidentifiable where its interval reaches zero or spans a
+   factor ``WIDE_EXPONENT``, a scale where it spans a factor ``WIDE_SCALE``. An offset may be zero.
 """
 
 from __future__ import annotations
@@ -78,11 +78,17 @@ def judged(
         return _floor(parameter, value, interval, lowest)
     low, high = interval
     span = f"the interval reaches from {low:.3g} to {high:.3g}"
+    if parameter.kind is Kind.OFFSET:
+        return Judgement(Status.CONVERGED, Status.CONVERGED.sentence)
+    if parameter.kind is Kind.SLOPE and low <= 0 <= high:
+        return Judgement(Status.UNIDENTIFIABLE, f"These runs do not show its effect: {span}.")
+    if parameter.kind is Kind.SLOPE:
+        low, high = sorted((abs(low), abs(high)))
     if parameter.kind is Kind.EXPONENT and low <= NO_EXPONENT:
         return Judgement(
             Status.UNIDENTIFIABLE, f"These runs do not show that the loss depends on it: {span}."
         )
-    wide = WIDE_EXPONENT if parameter.kind is Kind.EXPONENT else WIDE_SCALE
+    wide = WIDE_SCALE if parameter.kind is Kind.SCALE else WIDE_EXPONENT
     if not high <= low * wide:
         return Judgement(Status.UNIDENTIFIABLE, f"These runs leave it open: {span}.")
     if points < FEW:
