@@ -1,6 +1,6 @@
-"""Stage 3: the cells of a study -> one table of runs, one of curves, one of evaluations.
+"""Stage 3: cells and imported tables of a study -> its runs, curves, evaluations and tasks.
 
-Every cell stays in the tables. A run that should not be fitted is marked with a reason.
+Every run stays in the tables. One that should not be fitted is marked with a reason.
 """
 
 from __future__ import annotations
@@ -15,19 +15,33 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import contracts
-from pipeline.contracts import ContractError
+from pipeline.contracts import CURVES, EVALUATIONS, RUNS, TASKS, ContractError
+
+TABLES = ("runs", "curves", "evaluations", "tasks")
 
 Row = Mapping[str, Any]
 
+
+def _known(run: Row, *columns: str) -> bool:
+    """Whether a run has all of some columns; an imported one may lack them."""
+    return all(run[column] is not None for column in columns)
+
+
 # Reason -> does it hold for this run, under the rules of the study? The first that holds counts.
 EXCLUSIONS: dict[str, Callable[[Row, Mapping[str, float]], bool]] = {
-    "diverged": lambda run, _rules: run["status"] == "diverged" or run["loss"] is None,
-    "too_few_steps": lambda run, rules: run["steps"] < rules["min_steps"],
-    "too_few_layers": lambda run, rules: run["n_layer"] < rules["min_layers"],
+    "diverged": lambda run, _rules: (
+        run["status"] == "diverged" or not (_known(run, "loss") or _known(run, "bits_per_byte"))
+    ),
+    "too_few_steps": lambda run, rules: _known(run, "steps") and run["steps"] < rules["min_steps"],
+    "too_few_layers": lambda run, rules: (
+        _known(run, "n_layer") and run["n_layer"] < rules["min_layers"]
+    ),
     "too_few_tokens": lambda run, rules: run["tokens"] < rules["min_tokens"],
-    "too_few_params": lambda run, rules: run["params"] < rules["min_params"],
+    "too_few_params": lambda run, rules: (
+        _known(run, "params") and run["params"] < rules["min_params"]
+    ),
     "too_many_epochs": lambda run, rules: (
-        run["tokens"] > rules["max_epochs"] * run["unique_tokens"]
+        _known(run, "unique_tokens") and run["tokens"] > rules["max_epochs"] * run["unique_tokens"]
     ),
 }
 
@@ -64,38 +78,66 @@ def _refuse_mixture(runs: list[dict[str, Any]], column: str) -> None:
         )
 
 
-def tables(design: Mapping[str, Any], cells: Path) -> Iterator[tuple[str, pa.Table]]:
-    """(name, table) of a study: runs, curves, evaluations.
-
-    ``design`` is the study's design.json. Raises ContractError naming a file that is missing,
-    cut short or foreign, and where recipes or data are mixed.
-    """
-    runs, curves, evaluations = [], [], []
+def _native(design: Mapping[str, Any], cells: Path) -> dict[str, pa.Table]:
+    """The tables of the cells that the study trains; refuses mixtures of recipes and of data."""
+    runs, curves, evaluations = [], [CURVES.empty_table()], [EVALUATIONS.empty_table()]
     for key in design["cells"]:
         run, curve, evaluation = _read_cell(cells / key, key)
-        reason = exclusion(run, design["exclude"])
-        runs.append(
-            {"study": design["study"], **run, "included": reason is None, "exclusion": reason}
-        )
-        names = pa.array([key] * len(curve), contracts.CURVES.field("cell").type)
-        curves.append(curve.add_column(0, contracts.CURVES.field("cell"), names))
-        evaluations.append(evaluation)
+        runs.append({"source": "native", **run})
+        names = pa.array([key] * len(curve), CURVES.field("cell").type)
+        curves.append(curve.add_column(0, CURVES.field("cell"), names).cast(CURVES))
+        evaluations.append(evaluation.cast(EVALUATIONS))
     for column in ("recipe", "data_sha256", "precision"):
         _refuse_mixture(runs, column)
-    yield "runs", contracts.table(contracts.RUNS, runs)
-    yield "curves", pa.concat_tables(curves).cast(contracts.CURVES)
-    yield "evaluations", pa.concat_tables(evaluations).cast(contracts.EVALUATIONS)
+    return {
+        "runs": contracts.table(RUNS, [_marked(run, design) for run in runs]),
+        "curves": pa.concat_tables(curves),
+        "evaluations": pa.concat_tables(evaluations),
+        "tasks": TASKS.empty_table(),
+    }
+
+
+def _imported(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
+    """The tables of one import, its runs marked by the rules of the study."""
+    found = {
+        name: contracts.read(folder / f"{name}.parquet", contracts.SCHEMAS[name])
+        for name in ("runs", "evaluations", "tasks")
+    }
+    marked = [_marked(run, design) for run in found["runs"].to_pylist()]
+    return {**found, "runs": contracts.table(RUNS, marked), "curves": CURVES.empty_table()}
+
+
+def _marked(run: dict[str, Any], design: Mapping[str, Any]) -> dict[str, Any]:
+    """A run of the study: used in fits, or left out with its reason."""
+    reason = exclusion(run, design["exclude"])
+    return {**run, "study": design["study"], "included": reason is None, "exclusion": reason}
+
+
+def tables(design: Mapping[str, Any], cells: Path, imports: Path) -> Iterator[tuple[str, pa.Table]]:
+    """(name, table) of a study: runs, curves, evaluations, tasks.
+
+    ``design`` is the study's design.json; ``imports`` holds a folder for each imported table.
+    Raises ContractError naming a file that is missing, cut short or foreign, and where recipes or
+    data of trained cells are mixed.
+    """
+    sources = [_native(design, cells)]
+    sources += [_imported(design, imports / name) for name in design["imports"]]
+    for name in TABLES:
+        schema = contracts.SCHEMAS[name]
+        yield name, pa.concat_tables([source[name].cast(schema) for source in sources])
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.aggregate", description=__doc__)
     parser.add_argument("design", type=Path, help="the study's design.json")
     parser.add_argument("--cells", type=Path, required=True, help="folder that holds the cells")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the three tables")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the four tables")
+    parser.add_argument("--imports", type=Path, help="folder of imported tables; OUT/imports")
     arguments = parser.parse_args(argv)
     try:
         design = json.loads(arguments.design.read_text(encoding="utf-8"))
-        for name, table in tables(design, arguments.cells):
+        imports = arguments.imports or arguments.out / "imports"
+        for name, table in tables(design, arguments.cells, imports):
             contracts.write(arguments.out / f"{name}.parquet", table, contracts.SCHEMAS[name])
             print(f"{name}: {len(table)} rows", file=sys.stderr)
     except (ContractError, OSError) as error:

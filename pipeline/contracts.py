@@ -119,10 +119,19 @@ _RUN_FIELDS = (
 
 # One row for each trained cell.
 RUN = _schema("run", *_RUN_FIELDS)
+# Of a study's runs, what an imported table may lack is null; the other columns always hold.
+_ALWAYS = ("cell", "tokens", "flops_6nd", "status")
 RUNS = _schema(
     "runs",
     _field("study", _text, "study name"),
-    *_RUN_FIELDS,
+    _field("source", _text, "native, or the name of the imported table"),
+    _field("provenance", _text, "JSON object: file, sha256, row, line of an imported run", True),
+    *(field if field.name in _ALWAYS else field.with_nullable(True) for field in _RUN_FIELDS),
+    _field("bytes_per_token", _f64, "bytes/token of the text that the loss is measured on", True),
+    _field("flops_min", _f64, "FLOP that a batch far below the critical one would need", True),
+    _field("steps_min", _f64, "steps that a batch far above the critical one would need", True),
+    _field("critical_batch", _f64, "tokens, critical batch size measured at this loss", True),
+    _field("weight_bits", _f64, "bits of the weights in training", True),
     _field("included", _bool, "used in fits"),
     _field("exclusion", _text, "why not, one of the enumerated reasons", nullable=True),
 )
@@ -137,7 +146,18 @@ EVALUATION = _schema(
     _field("bits_per_byte", _f64, "bits/byte"),
     _field("tokens", _i64, "tokens evaluated"),
 )
-EVALUATIONS = _schema("evaluations", *(EVALUATION.field(i) for i in range(len(EVALUATION))))
+EVALUATIONS = _schema(
+    "evaluations",
+    *(f if f.name in ("cell", "corpus", "loss") else f.with_nullable(True) for f in EVALUATION),
+)
+# One row for each task that a run was scored on; tables of runs bring them.
+TASKS = _schema(
+    "tasks",
+    _field("cell", _text, "cell key"),
+    _field("task", _text, "name of the task"),
+    _field("error", _f64, "share of the answers that are wrong, in [0, 1]"),
+    _field("error_se", _f64, "its standard error", nullable=True),
+)
 
 # The four tables of one fitted law, in fits/<law>/.
 PARAMETERS = _schema(
@@ -187,7 +207,7 @@ PREDICTIONS = _schema(
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
-        MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS,
+        MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS,
     )
 }  # fmt: skip

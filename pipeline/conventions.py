@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,23 @@ from pipeline import contracts
 from pipeline.contracts import ContractError
 from pipeline.laws.base import Runs
 
+Rows = Sequence[Mapping[str, Any]]
+
 PARAMS = ("params", "params_total")
 FLOPS = ("flops_6nd", "flops_exact")
 LOSS = ("loss", "bits_per_byte")
-# Columns that only some laws take; they are there where every included run has one.
-OPTIONAL = ("unique_tokens", "steps", "batch_tokens", "lr")
+# Columns that only some laws take, by their name in formulas; there where every included run has
+# one.
+OPTIONAL = {
+    "unique_tokens": "unique_tokens",
+    "flops_min": "flops_min",
+    "steps": "steps",
+    "steps_min": "steps_min",
+    "batch_tokens": "batch_tokens",
+    "critical_batch": "critical_batch",
+    "lr": "lr",
+    "bits": "weight_bits",
+}
 
 
 @dataclass(frozen=True)
@@ -45,30 +57,80 @@ class Convention:
         return {**self.columns, "loss": unit}
 
 
-def included_runs(path: Path, convention: Convention) -> Runs:
+class Measured(NamedTuple):
+    """Numbers beside the loss that a law may predict: of one text, or of one task.
+
+    ``column`` is the law's name for them, ``path`` the table (contract evaluations or tasks) and
+    ``of`` the text or the task.
+    """
+
+    column: str
+    path: Path
+    of: str
+
+    def by_cell(self) -> dict[str, float]:
+        """Cell -> number; raises ContractError, naming the file, where no run has one."""
+        name, of, value = MEASURED[self.column]
+        rows = contracts.read(self.path, contracts.SCHEMAS[name]).to_pylist()
+        found = {row["cell"]: row[value] for row in rows if row[of] == self.of}
+        if not found:
+            known = ", ".join(sorted({row[of] for row in rows})) or "none"
+            raise ContractError(f"{self.path}: no run was scored on {self.of!r}; known: {known}")
+        return found
+
+
+# Column of a law -> contract, column that names the text or task, column of the numbers.
+MEASURED = {
+    "evaluation_loss": ("evaluations", "corpus", "loss"),
+    "task_error": ("tasks", "task", "error"),
+}
+
+
+def included_runs(path: Path, convention: Convention, measured: Measured | None = None) -> Runs:
     """The included rows of runs.parquet under a convention, sorted by cell.
 
-    Raises ContractError naming the cell where a count or a loss is missing or not positive.
+    With ``measured``, those of them that have such a number, and its column. Raises ContractError
+    naming the column and the key of the study where no run has a count or a loss, or the cell
+    where it is missing or not positive.
     """
     rows = contracts.read(path, contracts.RUNS).to_pylist()
     rows = sorted((row for row in rows if row["included"]), key=lambda row: row["cell"])
-    for row in rows:
-        for column in convention.columns.values():
-            if not _positive(row[column]):
-                raise ContractError(
-                    f"{path}: cell {row['cell']}: {column} is {row[column]}, but an included run "
-                    "needs a positive one; exclude the run or train it again"
-                )
+    further: dict[str, np.ndarray] = {}
+    if measured:
+        numbers = measured.by_cell()
+        rows = [row for row in rows if row["cell"] in numbers]
+        further[measured.column] = np.array([numbers[row["cell"]] for row in rows], dtype=float)
+    for name, column in convention.columns.items():
+        _refuse_missing(path, rows, name, column)
     columns = {name: _numbers(rows, column) for name, column in convention.columns.items()}
-    for name in OPTIONAL:
-        if rows and all(_positive(row[name]) for row in rows):
-            columns[name] = _numbers(rows, name)
-    return Runs(tuple(row["cell"] for row in rows), columns)
+    for name, column in OPTIONAL.items():
+        if rows and all(_positive(row[column]) for row in rows):
+            columns[name] = _numbers(rows, column)
+    return Runs(tuple(row["cell"] for row in rows), columns | further)
+
+
+def _refuse_missing(path: Path, rows: Rows, name: str, column: str) -> None:
+    """Raise ContractError where runs lack what the convention takes for ``name``."""
+    lacking = [row for row in rows if not _positive(row[column])]
+    if not lacking:
+        return
+    if len(lacking) == len(rows) and all(row[column] is None for row in rows):
+        unit = contracts.RUNS.field(column).metadata[b"unit"].decode()
+        raise ContractError(
+            f"{path}: no run has {column} ({unit}), which fit.{name}: {column} takes; map it in "
+            f"runs[].columns, or choose another fit.{name}"
+        )
+    row = lacking[0]
+    cure = "train it again" if row["source"] == "native" else f"mend its row in {row['source']}"
+    raise ContractError(
+        f"{path}: cell {row['cell']}: {column} is {row[column]}, but an included run needs a "
+        f"positive one (fit.{name}); exclude the run or {cure}"
+    )
 
 
 def _positive(value: float | None) -> bool:
     return value is not None and math.isfinite(value) and value > 0
 
 
-def _numbers(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+def _numbers(rows: Rows, name: str) -> np.ndarray:
     return np.array([row[name] for row in rows], dtype=float)

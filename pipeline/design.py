@@ -53,7 +53,10 @@ class Study:
             key: number(f"exclude.{key}", value) for key, value in self.config["exclude"].items()
         }
         keys = [cell.key for cell in self.cells]
-        return {"study": self.name, "title": self.title, "cells": keys, "exclude": exclude}
+        return {
+            "study": self.name, "title": self.title, "cells": keys, "imports": [],
+            "exclude": exclude,
+        }  # fmt: skip
 
     @property
     def budgets(self) -> list[float]:

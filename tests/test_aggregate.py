@@ -27,7 +27,7 @@ def test_a_run_is_left_out_with_a_reason(change, reason):
 
 def aggregated(tmp_path, keys, exclude=RULES):
     """Run the command on these cells; its exit status."""
-    card = {"study": "toy", "title": "", "cells": keys, "exclude": exclude}
+    card = {"study": "toy", "title": "", "cells": keys, "imports": [], "exclude": exclude}
     (tmp_path / "design.json").write_text(json.dumps(card))
     return aggregate.main(
         [str(tmp_path / "design.json"), "--cells", str(tmp_path), "--out", str(tmp_path / "toy")]

@@ -18,7 +18,7 @@ from pipeline.laws.objective import Objective
 def table(path, **changes):
     """The measured runs as runs.parquet; ``changes`` apply to the first row."""
     rows = [
-        {**RUN, "study": "toy", "included": True, "exclusion": None, "cell": f"N{n}-D{d}",
+        {**RUN, "study": "toy", "source": "native", "included": True, "exclusion": None, "cell": f"N{n}-D{d}",
          "params": n, "params_total": 2 * n, "tokens": d, "loss": loss,
          "flops_6nd": 6.0 * n * d, "flops_exact": 9.0 * n * d}
         for n, losses in TOY_LOSSES.items() for d, loss in zip(TOY_TOKENS, losses)

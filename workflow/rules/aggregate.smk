@@ -9,6 +9,7 @@ rule aggregate_runs:
         "results/{study}/runs.parquet",
         "results/{study}/curves.parquet",
         "results/{study}/evaluations.parquet",
+        "results/{study}/tasks.parquet",
     log:
         "logs/{study}/aggregate_runs.log",
     localrule: True
