@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.laws import COLUMNS
+from pipeline.laws.local import Prepared, expanded
 from pipeline.laws.objective import Objective
 
 Floats = NDArray[np.float64]
@@ -168,6 +169,13 @@ class Law(ABC):
     @abstractmethod
     def expansion(self, theta: Floats, x: Floats) -> Expansion:
         """Value, exact gradient and exact curvature of the logarithm of the target."""
+
+    def prepared(self, x: Floats) -> Prepared:
+        """The law at log inputs x (K, n), as the solver asks for it again and again."""
+        return Prepared(
+            lambda theta: self.log_target(theta, x),
+            lambda theta: expanded(*self.expansion(theta, x)),
+        )
 
     @abstractmethod
     def log_target(self, theta: Floats, x: Floats) -> Floats:

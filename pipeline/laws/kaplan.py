@@ -48,14 +48,17 @@ class Kaplan(SurfaceLaw):
     def log_target(self, theta: Floats, x: Floats) -> Floats:
         s = np.exp(theta[..., 3, None])
         size, data = self._terms(theta, s, x)
-        return s * np.logaddexp(size, data)
+        # What numpy's logaddexp computes, with functions that it has in vector instructions.
+        return s * (np.maximum(size, data) + np.log1p(np.exp(-np.abs(size - data))))
 
     def expansion(self, theta: Floats, x: Floats) -> Expansion:
         s = np.exp(theta[..., 3, None])
         size, data = self._terms(theta, s, x)
-        total = np.logaddexp(size, data)
-        share = np.exp(size - total)  # of the N term; d log L / d k_N
-        rest = np.exp(data - total)
+        less = np.exp(-np.abs(size - data))  # the smaller term, in units of the larger one
+        total = np.maximum(size, data) + np.log1p(less)
+        larger, smaller = 1 / (1 + less), less / (1 + less)
+        share = np.where(size > data, larger, smaller)  # of the N term; d log L / d k_N
+        rest = np.where(size > data, smaller, larger)
         gap = s * size - theta[..., 2, None]
         by_log_s = s * total - share * s * size - rest * theta[..., 2, None]
         gradient = np.stack([share, -share * x[0], rest, by_log_s], axis=-2)

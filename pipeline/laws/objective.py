@@ -64,6 +64,15 @@ class Objective:
         """The weight of the least-squares loss that touches it here and lies above it elsewhere."""
         return self._tilted(residual, self.delta / np.maximum(np.abs(residual), self.delta))
 
+    def parts(self, residual: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """The weighted sum of cost (B,), and weighted slope, bend and reweighting (B, n)."""
+        size = np.abs(residual)
+        inside = np.minimum(size, self.delta)
+        tilted = self._tilted(residual, weights)
+        above = tilted * (self.delta / np.maximum(size, self.delta))
+        cost = np.vecdot(tilted, inside * (size - 0.5 * inside))
+        return cost, above * residual, tilted * (size <= self.delta), above
+
     def _tilted(self, residual: Floats, value: Floats) -> Floats:
         if self.asymmetry == 0.5:
             return value

@@ -1,4 +1,4 @@
-"""The solver behind every law: robust regression of log losses, many problems at once.
+"""The solver behind every law: robust regression of log targets, many problems at once.
 
 A problem is one start on one weighting of the runs. All problems of a fit, starts and bootstrap
 replicates alike, share the inputs and move together as arrays; those that are done drop out.
@@ -12,23 +12,30 @@ Each step solves (H + damping M) step = -gradient, where H is the exact Hessian 
 reweighted least-squares problem lying above the objective (Huber's weights): undamped it is
 Newton's method, which ends in a few steps; fully damped it is a short step of Gauss-Newton, which
 is safe anywhere. M carries the units of theta, so the path does not depend on them.
+
+A trial gives the objective and, where it is taken, the model of the next step from the same
+exponentials. Arrays are cut to blocks of problems and runs that stay in the processor's cache.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law
+from pipeline.laws.local import Normal, Prepared
 from pipeline.laws.objective import Objective
 
-ELEMENTS = 4_000_000  # numbers in the largest array of a batch: 32 MB
+ELEMENTS = 32_768  # problems times runs in one block: arrays of 256 kB
+RUNS = 16_384  # most runs in one block
 ITERATIONS = 500
 DECREASE = 1e-13  # a Newton step that promises less, relative to the objective, ends the search
-LENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of a step, tried in turn
+AGREED = 1e-8  # so does one that promised less and kept its promise, for the next is its square
+LENGTHS = (0.3, 0.1, 0.03, 0.01)  # of a step, tried in turn where all of it does not help
+FAR, NEAR = 1.0, 1e-3  # damping to begin with: from anywhere, and from the optimum of all runs
 LEAST = 1e-9  # damping below this is none
 ROUNDING = 1e-28  # per run: residuals of 1e-14 are rounding
 STALLED = 1e12  # damping at which no step improves the objective
@@ -37,121 +44,161 @@ RIDGE = 1e-13  # relative to the diagonal: keeps the system of an unidentifiable
 
 @dataclass(frozen=True)
 class Minima:
-    """Where each of B problems ended: theta (B, P), objective (B,), whether it converged (B,)."""
+    """Where each of B problems ended: theta (B, P), objective (B,), whether it converged (B,).
+
+    ``stepped`` says that these are not minima but one Newton step each from a shared optimum, with
+    the objective of its quadratic model; what that is for stands in ``resample``.
+    """
 
     theta: Floats
     objective: Floats
     converged: NDArray[np.bool_]
+    stepped: bool = False
 
     def best(self) -> int:
         """The problem with the lowest objective."""
         return int(np.argmin(self.objective))
 
 
-class _Normal(NamedTuple):
-    """The local quadratic models of the objective: gradient (B, P), Hessian and majoriser."""
+@dataclass(frozen=True)
+class _Table:
+    """Runs and their weights (B, n), in blocks of runs prepared for the law."""
 
-    gradient: Floats
-    hessian: Floats
-    majoriser: Floats
+    blocks: tuple[tuple[slice, Prepared], ...]
+    y: Floats
+    weights: Floats
+    objective: Objective
+
+    @classmethod
+    def of(cls, law: Law, x: Floats, y: Floats, weights: Floats, objective: Objective) -> _Table:
+        parts = [slice(i, i + RUNS) for i in range(0, len(y), RUNS)]
+        return cls(tuple((part, law.prepared(x[:, part])) for part in parts), y, weights, objective)
+
+    def slices(self, count: int) -> Iterator[slice]:
+        """Blocks of ``count`` problems."""
+        size = max(1, ELEMENTS // min(len(self.y), RUNS))
+        return (slice(i, i + size) for i in range(0, count, size))
+
+    def cost(self, problems: NDArray[np.intp], theta: Floats) -> Floats:
+        """Objectives (b,) of some problems at theta (b, P)."""
+        total = np.zeros(len(problems))
+        with np.errstate(all="ignore"):  # a wild trial may overflow; it is then not taken
+            for part in self.slices(len(problems)):
+                for runs, around in self.blocks:
+                    residual = self.y[runs] - around.value(theta[part])
+                    cost = self.objective.cost(residual)
+                    total[part] += np.vecdot(self.weights[problems[part], runs], cost)
+        return np.where(np.isnan(total), np.inf, total)
+
+    def model(self, problems: NDArray[np.intp], theta: Floats) -> tuple[Floats, Normal]:
+        """The same, with the quadratic model of the objective there."""
+        size = theta.shape[1]
+        total = np.zeros(len(problems))
+        normal = Normal(*(np.zeros((len(problems), *s)) for s in [(size,), *[(size, size)] * 2]))
+        with np.errstate(all="ignore"):
+            for part in self.slices(len(problems)):
+                for runs, around in self.blocks:
+                    here = around.local(theta[part])
+                    weights = self.weights[problems[part], runs]
+                    cost, slope, bend, above = self.objective.parts(
+                        self.y[runs] - here.value, weights
+                    )
+                    total[part] += cost
+                    for whole, piece in zip(normal, here.normal(slope, bend, above)):
+                        whole[part] += piece
+        return np.where(np.isnan(total), np.inf, total), normal
 
 
 def minimise(
-    law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, objective: Objective
-) -> Minima:
+    law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, objective: Objective,
+    damping: float = FAR,
+) -> Minima:  # fmt: skip
     """Solve B problems: x (K, n) log inputs, y (n,) log losses, weights (B, n), starts (B, P).
 
-    Raises ValueError where an input is not finite.
+    ``damping`` is that of the first step: ``NEAR`` where starts are near their minima. Raises
+    ValueError where an input is not finite.
     """
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("inputs and losses must be positive and finite")
-    size = max(1, ELEMENTS // (starts.shape[1] * len(y)))
-    parts = [
-        _minimise(law, x, y, weights[i : i + size], starts[i : i + size], objective)
-        for i in range(0, len(starts), size)
-    ]
-    return Minima(
-        np.concatenate([part.theta for part in parts]),
-        np.concatenate([part.objective for part in parts]),
-        np.concatenate([part.converged for part in parts]),
-    )
+    table = _Table.of(law, x, y, weights, objective)
+    return _Descent(table, starts.astype(float), damping).ended()
 
 
-def _minimise(
-    law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, objective: Objective
-) -> Minima:
-    theta = starts.astype(float)
-    lowest = _objective(law, theta, x, y, weights, objective)
-    damping = np.ones(len(theta))
-    converged = np.zeros(len(theta), dtype=bool)
-    active = np.flatnonzero(np.isfinite(lowest))
-    for _ in range(ITERATIONS):
-        if not active.size:
-            break
-        here = theta[active]
-        share = weights[active]
-        local = _normal(law, here, x, y, share, objective)
-        step, promise = _step(local, damping[active])
-        length, reached = _walked(law, here, step, lowest[active], x, y, share, objective)
+class _Descent:
+    """The state of all problems on their way down."""
+
+    def __init__(self, table: _Table, starts: Floats, damping: float) -> None:
+        self.table, self.theta = table, starts
+        everything = np.arange(len(starts))
+        self.lowest, self.normal = table.model(everything, starts)
+        self.damping = np.full(len(starts), damping)
+        self.converged = np.zeros(len(starts), dtype=bool)
+        self.rounding = ROUNDING * table.weights.sum(-1)
+
+    def ended(self) -> Minima:
+        """Where the problems end."""
+        active = np.flatnonzero(np.isfinite(self.lowest))
+        for _ in range(ITERATIONS):
+            if not active.size:
+                break
+            done = self.advanced(active)
+            self.converged[active[done]] = True
+            active = active[~done & (self.damping[active] < STALLED)]
+        return Minima(self.theta, self.lowest, self.converged)
+
+    def advanced(self, active: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Move some problems by a step each; which of them are done."""
+        damping, before = self.damping[active], self.lowest[active]
+        step, promise = _step(self.normal.at(active), damping)
+        length = self.walked(active, step)
+        gain = before - self.lowest[active]
         # Only a nearly undamped step says how far the minimum is.
-        enough = DECREASE * lowest[active] + ROUNDING * share.sum(-1)
-        done = (np.abs(promise) <= enough) & (damping[active] <= 1.0)
-        theta[active] = here + length[:, None] * step
-        lowest[active] = reached
-        damping[active] *= np.where(length == 1.0, 0.1, np.where(length > 0.0, 1.0, 8.0))
-        damping[active] = np.where(
-            damping[active] < LEAST, np.where(length > 0.0, 0.0, 1e3 * LEAST), damping[active]
+        small = (np.abs(promise) <= DECREASE * before + self.rounding[active]) & (damping <= 1.0)
+        kept = np.abs(gain - promise / 2) <= 0.01 * promise
+        agreed = kept & (promise <= AGREED * before) & (damping <= 1e-3) & (length == 1.0)
+        damping = damping * np.where(length == 1.0, 0.1, np.where(length > 0.0, 1.0, 8.0))
+        self.damping[active] = np.where(
+            damping < LEAST, np.where(length > 0.0, 0.0, 1e3 * LEAST), damping
         )
-        converged[active[done]] = True
-        active = active[~done & (damping[active] < STALLED)]
-    return Minima(theta, lowest, converged)
+        return small | agreed
 
+    def walked(self, active: NDArray[np.intp], step: Floats) -> Floats:
+        """Take as much of each step as helps; how much that was, 0 where none of it does.
 
-def _walked(
-    law: Law, here: Floats, step: Floats, lowest: Floats, x: Floats, y: Floats, weights: Floats,
-    objective: Objective,
-) -> tuple[Floats, Floats]:  # fmt: skip
-    """How much of each step to take (0 where none of it helps), and the objective there.
-
-    A step may cross residuals that enter delta, where the objective bends at once; a part of it
-    leads there, and the next step knows.
-    """
-    length, reached = np.zeros(len(here)), lowest.copy()
-    rest = np.arange(len(here))
-    for part in LENGTHS:
-        trial = _objective(law, here[rest] + part * step[rest], x, y, weights[rest], objective)
-        better = trial < lowest[rest]
-        length[rest[better]], reached[rest[better]] = part, trial[better]
+        A step may cross residuals that enter delta, where the objective bends at once; a part of
+        it leads there, and the next step knows.
+        """
+        length = np.zeros(len(active))
+        rest = np.arange(len(active))
+        here = self.theta[active]
+        reached, normal = self.table.model(active, here + step)
+        better = reached < self.lowest[active]
+        self.settle(active[better], (here + step)[better], reached[better], normal.at(better))
+        length[better] = 1.0
         rest = rest[~better]
-        if not rest.size:
-            break
-    return length, reached
+        for part in LENGTHS:
+            if not rest.size:
+                break
+            trial = self.table.cost(active[rest], here[rest] + part * step[rest])
+            better = trial < self.lowest[active[rest]]
+            length[rest[better]] = part
+            rest = rest[~better]
+        cut = np.flatnonzero((length > 0.0) & (length < 1.0))
+        if cut.size:
+            there = here[cut] + length[cut, None] * step[cut]
+            self.settle(active[cut], there, *self.table.model(active[cut], there))
+        return length
+
+    def settle(
+        self, problems: NDArray[np.intp], theta: Floats, reached: Floats, normal: Normal
+    ) -> None:
+        """Put some problems to new places."""
+        self.theta[problems] = theta
+        self.lowest[problems] = reached
+        self.normal.put(problems, normal)
 
 
-def _objective(
-    law: Law, theta: Floats, x: Floats, y: Floats, weights: Floats, objective: Objective
-) -> Floats:
-    with np.errstate(all="ignore"):  # a wild trial may overflow; it is then not taken
-        total = (weights * objective.cost(y - law.log_target(theta, x))).sum(-1)
-    return np.where(np.isnan(total), np.inf, total)
-
-
-def _normal(
-    law: Law, theta: Floats, x: Floats, y: Floats, weights: Floats, objective: Objective
-) -> _Normal:
-    around = law.expansion(theta, x)
-    residual = y - around.value
-    slope = weights * objective.slope(residual)
-    rows = around.gradient
-    columns = np.swapaxes(rows, -1, -2)
-    gradient = -(rows @ slope[..., None])[..., 0]
-    inside = (rows * (weights * objective.bend(residual))[..., None, :]) @ columns
-    reweighted = weights * objective.reweighting(residual)
-    majoriser = (rows * reweighted[..., None, :]) @ columns
-    return _Normal(gradient, inside - around.curvature(slope), majoriser)
-
-
-def _step(local: _Normal, damping: Floats) -> tuple[Floats, Floats]:
+def _step(local: Normal, damping: Floats) -> tuple[Floats, Floats]:
     """The steps (B, P) and the decrease each promises (B,); a system without solution stays put."""
     with np.errstate(all="ignore"):
         matrix = local.hessian + damping[:, None, None] * local.majoriser

@@ -6,6 +6,7 @@ matrices X_k that depend on the inputs alone: one for all starts and all replica
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from functools import reduce
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.laws.base import Expansion, Floats, Law
+from pipeline.laws.local import Local, Normal, Prepared
 
 
 class Term(NamedTuple):
@@ -60,6 +62,51 @@ class SumLaw(Law):
 
         return Expansion((top + np.log(total))[..., 0, :], gradient, curvature)
 
+    def prepared(self, x: Floats) -> Prepared:
+        """Values and sums as matrix products with columns, and products of two, made once.
+
+        With s_k the share of a term in the total and X_k its columns, the gradient of a value is
+        the sum over k of s_k X_k and its Hessian that of s_k X_k X_k', less the outer product of
+        the gradient.
+        """
+        terms = self.terms(x)
+        several = range(len(terms))
+        pairs = [(k, l, _products(terms[k], terms[l])) for k in several for l in several if k <= l]
+        single, double = _places(terms, len(self.parameters))
+
+        def total(theta: Floats) -> tuple[list[Floats], Floats]:
+            parts = [np.exp(_logarithm(theta, term)) for term in terms]
+            return parts, sum(parts[1:], start=parts[0])
+
+        def value(theta: Floats) -> Floats:
+            return np.log(total(theta)[1])
+
+        def local(theta: Floats) -> Local:
+            parts, whole = total(theta)
+
+            def normal(slope: Floats, bend: Floats, above: Floats) -> Normal:
+                shares = [part / whole for part in parts]
+                pulled = [slope * share for share in shares]
+                both = bend + slope
+                inside, outside = [], []
+                for k, l, columns in pairs:
+                    product = shares[k] * shares[l]
+                    outside.append((above * product) @ columns)
+                    product *= both
+                    inside.append((product - pulled[k] if k == l else product) @ columns)
+                down = [pull @ term.columns.T for pull, term in zip(pulled, terms)]
+                return Normal(
+                    -np.concatenate(down, axis=-1) @ single,
+                    *(
+                        _square(np.concatenate(sums, axis=-1) @ double)
+                        for sums in (inside, outside)
+                    ),
+                )
+
+            return Local(np.log(whole), normal)
+
+        return Prepared(value, local)
+
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         moved = theta.copy()
         ends = np.stack([np.zeros_like(centre), centre], axis=-1)  # (K, 2)
@@ -78,3 +125,31 @@ def _logarithm(theta: Floats, term: Term) -> Floats:
     for j, column in zip(term.at[1:], term.columns[1:]):
         total = total + theta[..., j, None] * column
     return total
+
+
+def _products(one: Term, other: Term) -> Floats:
+    """Every column of one term times every column of another: (n, p q)."""
+    products = one.columns[:, None] * other.columns
+    return np.ascontiguousarray(products.reshape(-1, products.shape[-1]).T)
+
+
+def _places(terms: tuple[Term, ...], size: int) -> tuple[Floats, Floats]:
+    """Zeros and ones that add sums over columns, and over their products, to where they belong.
+
+    (sum p, P) and (sum p q, P P); a product of two different terms belongs to two places.
+    """
+    unit = np.eye(size)
+    double = []
+    for k, one in enumerate(terms):
+        for other in terms[k:]:
+            block = np.einsum("ip,jq->ijpq", unit[list(one.at)], unit[list(other.at)])
+            if other is not one:
+                block = block + np.swapaxes(block, -1, -2)
+            double.append(block.reshape(-1, size * size))
+    return unit[[j for term in terms for j in term.at]], np.concatenate(double)
+
+
+def _square(flat: Floats) -> Floats:
+    """(..., P P) as (..., P, P)."""
+    size = math.isqrt(flat.shape[-1])
+    return flat.reshape(*flat.shape[:-1], size, size)
