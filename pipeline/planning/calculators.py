@@ -1,0 +1,125 @@
+"""What else a law of N and D answers: bottlenecks, wrong sizes, larger budgets, overfitting.
+
+Parameter values are arrays (R,), one set for each replicate; N, D and results are (R,) too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.laws.base import Floats, SurfaceLaw, Values
+from pipeline.planning.constrained import Limits, constrained, log_loss, tokens_for
+
+BALANCED = 0.1  # two doublings whose gains differ by less than this share are worth the same
+UNLIMITED = 1e30  # tokens that stand for all there could be
+
+
+class Bottleneck(StrEnum):
+    """What holds the loss of a run up."""
+
+    MODEL = "model-limited"
+    DATA = "data-limited"
+    COMPUTE = "compute-limited"
+
+    @property
+    def sentence(self) -> str:
+        """The bottleneck in words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Bottleneck.MODEL: "Twice the parameters would lower the loss more than twice the tokens.",
+    Bottleneck.DATA: "Twice the tokens would lower the loss more than twice the parameters.",
+    Bottleneck.COMPUTE: "Size and data are in balance for this compute; only more of it helps.",
+}
+
+
+class Gains(NamedTuple):
+    """What doubling buys: the share by which the loss falls, each (R,)."""
+
+    params: Floats
+    tokens: Floats
+
+
+class Split(NamedTuple):
+    """A budget k times as large: factors of N, D and loss, each (R,)."""
+
+    params: Floats
+    tokens: Floats
+    loss: Floats
+
+
+def _column(value: Floats | float) -> Floats:
+    return np.atleast_1d(np.asarray(value, dtype=float))[:, None]
+
+
+def loss_at(
+    law: SurfaceLaw, values: Values, params: Floats | float, tokens: Floats | float,
+    fixed: Mapping[str, float],
+) -> Floats:  # fmt: skip
+    """The loss (R,) of runs of N and D under each parameter set."""
+    value = log_loss(law, values, fixed)
+    log_n, log_d = np.broadcast_arrays(np.log(_column(params)), np.log(_column(tokens)))
+    return np.exp(value(log_n, log_d))[:, 0]
+
+
+def gains(
+    law: SurfaceLaw, values: Values, params: Floats | float, tokens: Floats | float,
+    fixed: Mapping[str, float],
+) -> Gains:  # fmt: skip
+    """What twice the parameters, and twice the tokens, would take off the loss."""
+    n, d = np.asarray(params, float), np.asarray(tokens, float)
+    here = loss_at(law, values, n, d, fixed)
+    return Gains(
+        1 - loss_at(law, values, 2 * n, d, fixed) / here,
+        1 - loss_at(law, values, n, 2 * d, fixed) / here,
+    )
+
+
+def bottleneck(found: Gains) -> Bottleneck:
+    """The bottleneck of one run, from the gains of the best parameter set (the first row)."""
+    size, data = float(found.params[0]), float(found.tokens[0])
+    if abs(size - data) <= BALANCED * max(size, data):
+        return Bottleneck.COMPUTE
+    return Bottleneck.MODEL if size > data else Bottleneck.DATA
+
+
+def price_of_size(
+    law: SurfaceLaw, values: Values, params: Floats | float, tokens: Floats | float, factor: float,
+    fixed: Mapping[str, float],
+) -> Floats:  # fmt: skip
+    """The compute that a model of ``factor`` times the size needs for the same loss, as a ratio.
+
+    At the optimum of a budget this is what a wrong size costs; infinite where the other size
+    reaches the loss with no number of tokens. Kaplan et al. 2020, eq. B.16, is the same question
+    asked of L(N, S).
+    """
+    goal = loss_at(law, values, params, tokens, fixed)[:, None]
+    needed = tokens_for(law, values, _column(params) * factor, goal, fixed)
+    return (factor * needed / _column(tokens))[:, 0]
+
+
+def larger_budget(
+    law: SurfaceLaw, values: Values, flops: float, factor: float, limits: Limits
+) -> Split:
+    """How N, D and loss change where the best run may cost ``factor`` times as much."""
+    before, after = (
+        constrained(law, values, np.array([f]), limits) for f in (flops, factor * flops)
+    )
+    return Split(*((getattr(after, name) / getattr(before, name))[:, 0] for name in Split._fields))
+
+
+def tokens_against_overfitting(
+    law: SurfaceLaw, values: Values, params: float, penalty: float, fixed: Mapping[str, float]
+) -> Floats:
+    """The tokens (R,) with which a size loses at most the share ``penalty`` to unlimited data.
+
+    The question of Kaplan et al. 2020, eq. 4.4, asked of any law of N and D.
+    """
+    limit = loss_at(law, values, params, UNLIMITED, fixed)
+    goal = (limit * (1 + penalty))[:, None]
+    return tokens_for(law, values, np.full_like(goal, params), goal, fixed)[:, 0]

@@ -1,0 +1,199 @@
+"""The best run within limits: caps on N and D, inference to be paid for, data that repeats.
+
+One search serves every law of N and D and every limit. Along log N, D is what the budget leaves,
+or the cap on tokens where that is less:
+
+    D(N) = min(D_max, (C - 2 N D_inf) / 6 N)          C = 6 N D + 2 N D_inf
+
+(the second term is the forward pass of D_inf tokens served later; Sardana et al. 2024,
+arXiv:2401.00448, eq. 3). A scan brackets the minimum, golden section narrows it, and Newton's
+method on five-point derivatives ends at it; the caps are candidates too. All replicates and budgets
+move together: parameters are (R,), budgets (B,) or (R, B), results (R, B).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.laws.base import Floats, SurfaceLaw, Values
+
+SCAN = 96  # places along log N at which a minimum is looked for
+GOLDEN = (math.sqrt(5) - 1) / 2
+NARROWINGS = 26  # golden section steps: a bracket of 1 ends below 1e-5
+STENCIL = 0.01  # natural log, spacing of the five-point derivatives
+POLISHES = 3
+LOG_FLOPS = (math.log(1e3), math.log(1e45))  # between which a target loss is looked for
+HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run must keep to: at most ``params`` and ``tokens``, and tokens to be served later.
+
+    ``fixed`` holds further inputs of the law, such as unique_tokens.
+    """
+
+    params: float = math.inf
+    tokens: float = math.inf
+    inference_tokens: float = 0.0
+    fixed: Mapping[str, float] = field(default_factory=dict)
+
+
+class Best(NamedTuple):
+    """The best runs (R, B): N, D, loss, and their training FLOP 6 N D; NaN where there is none."""
+
+    params: Floats
+    tokens: Floats
+    loss: Floats
+    flops: Floats
+
+
+Curve = Callable[[Floats], Floats]
+
+
+def log_loss(
+    law: SurfaceLaw, values: Values, fixed: Mapping[str, float]
+) -> Callable[[Floats, Floats], Floats]:
+    """The log loss at (log N, log D), each (R, m), of parameter sets (R,): row r of set r.
+
+    Raises KeyError naming an input of the law that ``fixed`` lacks.
+    """
+    theta = np.atleast_2d(law.theta({name: np.asarray(v, float) for name, v in values.items()}))
+    for name in law.inputs:
+        if name not in ("params", "tokens") and name not in fixed:
+            raise KeyError(f"{law.name} also depends on {name}: give --{name.replace('_', '-')}")
+
+    def value(log_n: Floats, log_d: Floats) -> Floats:
+        given = {"params": log_n, "tokens": log_d}
+        rows = [
+            given[name] if name in given else np.full_like(log_n, math.log(fixed[name]))
+            for name in law.inputs
+        ]
+        return law.log_target(theta, np.stack(rows))
+
+    return value
+
+
+def constrained(law: SurfaceLaw, values: Values, flops: Floats, limits: Limits) -> Best:
+    """The lowest loss that total FLOP (B,) or (R, B) buy within limits, for parameters (R,).
+
+    The budget pays for training and for the inference asked for. NaN where the loss falls on to the
+    edge of the plane (an exponent that is not positive): no optimum.
+    """
+    loss = log_loss(law, values, limits.fixed)
+    count = np.atleast_2d(law.theta({n: np.asarray(v, float) for n, v in values.items()})).shape[0]
+    log_c = np.log(np.atleast_1d(np.asarray(flops, float)))
+    log_c = np.broadcast_to(log_c, (count, log_c.shape[-1]))
+    served = 2.0 * limits.inference_tokens
+    cap_n, cap_d = math.log(limits.params), math.log(limits.tokens)
+
+    def log_d(log_n: Floats) -> Floats:
+        rest = np.exp(log_c - log_n) - served
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = np.where(rest > 0, np.log(np.maximum(rest, 1e-300) / 6.0), -np.inf)
+        return np.minimum(left, cap_d)
+
+    def curve(log_n: Floats) -> Floats:
+        along = log_d(log_n)
+        with np.errstate(all="ignore"):
+            found = loss(log_n, np.maximum(along, 0.0))
+        return np.where((along >= 0.0) & np.isfinite(found), found, np.inf)
+
+    widest = log_c - math.log(6.0 + served)  # D = 1
+    high = np.minimum(widest, cap_n)
+    kink = log_c - math.log(6.0 * limits.tokens + served) if math.isfinite(cap_d) else None
+    with np.errstate(all="ignore"):
+        at = _minimum(curve, np.zeros_like(high), high, kink)
+    tokens = log_d(at)
+    best = curve(at)
+    allowed = np.isclose(at, cap_n) if math.isfinite(cap_n) else np.zeros_like(at, dtype=bool)
+    edge = (at <= 1e-6) | ((at >= widest - 1e-6) & ~allowed)
+    unknown = edge | ~np.isfinite(best) | (high <= 0)
+    n, d = np.exp(at), np.exp(tokens)
+    return Best(*(np.where(unknown, np.nan, v) for v in (n, d, np.exp(best), 6.0 * n * d)))
+
+
+def _minimum(curve: Curve, low: Floats, high: Floats, kink: Floats | None) -> Floats:
+    """Where ``curve`` is lowest between low and high, each (R, B); its kink is a candidate too."""
+    width = high - low
+    shares = np.linspace(0.0, 1.0, SCAN)
+    heights = np.stack([curve(low + share * width) for share in shares])
+    lowest = heights.argmin(0)
+    left = low + shares[np.maximum(lowest - 1, 0)] * width
+    right = low + shares[np.minimum(lowest + 1, SCAN - 1)] * width
+    at = _polished(curve, _golden(curve, left, right), left, right)
+    candidates = [high] if kink is None else [high, np.clip(kink, low, high)]
+    reached = curve(at)
+    for candidate in candidates:
+        there = curve(candidate)
+        at, reached = np.where(there < reached, candidate, at), np.minimum(there, reached)
+    return at
+
+
+def _golden(curve: Curve, left: Floats, right: Floats) -> Floats:
+    """Golden section on brackets, all at once."""
+    inner, outer = right - GOLDEN * (right - left), left + GOLDEN * (right - left)
+    at_inner, at_outer = curve(inner), curve(outer)
+    for _ in range(NARROWINGS):
+        falls = at_inner > at_outer
+        left, right = np.where(falls, inner, left), np.where(falls, right, outer)
+        kept, height = np.where(falls, outer, inner), np.where(falls, at_outer, at_inner)
+        new = np.where(falls, left + GOLDEN * (right - left), right - GOLDEN * (right - left))
+        fresh = curve(new)
+        inner, at_inner = np.where(falls, kept, new), np.where(falls, height, fresh)
+        outer, at_outer = np.where(falls, new, kept), np.where(falls, fresh, height)
+    return (left + right) / 2
+
+
+def _polished(curve: Curve, at: Floats, left: Floats, right: Floats) -> Floats:
+    """Newton's steps with derivatives from five points; function values alone stop at 1e-7."""
+    h = STENCIL
+    for _ in range(POLISHES):
+        two, one, here, up, upper = (curve(at + k * h) for k in (-2, -1, 0, 1, 2))
+        slope = (two - 8 * one + 8 * up - upper) / (12 * h)
+        bend = (-two + 16 * one - 30 * here + 16 * up - upper) / (12 * h * h)
+        step = np.where(bend > 0, -slope / bend, 0.0)
+        inside = (at + step > left) & (at + step < right) & (np.abs(step) < h)
+        at = np.where(inside & np.isfinite(step), at + step, at)
+    return at
+
+
+def cheapest(law: SurfaceLaw, values: Values, loss: float, limits: Limits) -> tuple[Floats, Best]:
+    """The least total FLOP (R, 1) that reach a loss, and the run; infinite where none does.
+
+    The constrained optimum falls with the budget, so its logarithm is bisected.
+    """
+    low, high = LOG_FLOPS
+    count = np.atleast_2d(law.theta({n: np.asarray(v, float) for n, v in values.items()})).shape[0]
+    lower, upper = np.full((count, 1), low), np.full((count, 1), high)
+    for _ in range(HALVINGS):
+        middle = (lower + upper) / 2
+        reached = constrained(law, values, np.exp(middle), limits).loss <= loss
+        lower, upper = np.where(reached, lower, middle), np.where(reached, middle, upper)
+    cost = np.exp(upper)
+    best = constrained(law, values, cost, limits)
+    none = upper >= high - 1e-6
+    return np.where(none, np.inf, cost), Best(*(np.where(none, np.nan, v) for v in best))
+
+
+def tokens_for(
+    law: SurfaceLaw, values: Values, params: Floats, loss: Floats, fixed: Mapping[str, float]
+) -> Floats:
+    """The tokens (R, m) with which models of ``params`` (R, m) reach ``loss`` (R, m).
+
+    Infinite where a model is too small to reach it with any number of tokens below 1e30.
+    """
+    value = log_loss(law, values, fixed)
+    log_n, goal = np.broadcast_arrays(np.log(params), np.log(loss))
+    lower, upper = np.zeros_like(goal), np.full_like(goal, math.log(1e30))
+    beyond = ~(value(log_n, upper) <= goal)
+    for _ in range(HALVINGS):
+        middle = (lower + upper) / 2
+        reached = value(log_n, middle) <= goal
+        lower, upper = np.where(reached, lower, middle), np.where(reached, middle, upper)
+    return np.where(beyond, np.inf, np.exp(upper))

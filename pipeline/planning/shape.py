@@ -1,0 +1,80 @@
+"""A concrete model for a planned size, with the batch and the learning rate of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import accounting, shapes
+from pipeline.accounting import Shape
+from pipeline.config import ConfigError
+from pipeline.grid import learning_rates
+
+ROUNDS = 20  # of solving for a total N: embeddings depend on the width that is sought
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a study shapes and trains its models; None where it does not say."""
+
+    aspect: float = 128.0
+    head_width: int = 128
+    max_layers: int = 128
+    context: int = 2048
+    vocab_size: int = 50257
+    learning_rate: Mapping[str, Any] | None = None
+    batch: Mapping[str, Any] | None = field(default=None)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], vocab_size: int) -> Recipe:
+        """The recipe of a study's completed config."""
+        model, training = config["model"], config["training"]
+        return cls(
+            model["aspect"], model["head_width"], model["max_layers"], model["context"],
+            vocab_size, training["learning_rate"], training["batch"],
+        )  # fmt: skip
+
+
+def planned(params: float, recipe: Recipe, counted: str) -> Shape | None:
+    """The shape whose N comes nearest to ``params``; None where none within 1 % exists.
+
+    ``counted`` is the column that N stands for: params (non-embedding) or params_total.
+    """
+    target, shape = params, None
+    for _ in range(ROUNDS):
+        shape = shapes.solve(target, recipe.aspect, recipe.head_width, recipe.max_layers)
+        if shape is None or counted == "params":
+            return shape
+        size = accounting.total_params(shape, recipe.vocab_size, recipe.context)
+        if abs(size / params - 1) <= shapes.TOLERANCE:
+            return shape
+        target = params - (size - accounting.non_embedding_params(shape))
+        if target <= 0:
+            return None
+    return None
+
+
+def learning_rate(recipe: Recipe, shape: Shape) -> tuple[float, str] | None:
+    """The peak learning rate of the hidden matrices and the rule behind it; None without a rule.
+
+    A rule that fails at this size is told in place of a rate, which is then NaN.
+    """
+    if recipe.learning_rate is None:
+        return None
+    try:
+        rate, _ = learning_rates(recipe.learning_rate, shape)
+    except ConfigError as error:
+        return float("nan"), str(error)
+    return rate, f"the study's rule, {recipe.learning_rate['rule']}"
+
+
+def batch_tokens(recipe: Recipe, params: float) -> tuple[float, str] | None:
+    """Tokens per step of the study's rule, in whole sequences; None without a rule."""
+    rule = recipe.batch
+    if rule is None:
+        return None
+    if rule["rule"] == "fixed":
+        return float(rule["tokens"]), "the study's rule, fixed"
+    wanted = rule["coefficient"] * params ** rule["exponent"]
+    return max(1, round(wanted / recipe.context)) * recipe.context, "the study's rule, power"
