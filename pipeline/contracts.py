@@ -204,11 +204,58 @@ PREDICTIONS = _schema(
     _field("points", _i64, "runs behind the fit"),
 )
 
+# One row for each run above a cut-off, as a law fitted up to the cut-off predicts it.
+BACKTEST = _schema(
+    "backtest",
+    _field("law", _text, "law name"),
+    _field("axis", _text, "what the cut-off cuts: flops | params | tokens | a law's one input"),
+    _field("cutoff", _f64, "largest fitted value of the axis, in its unit"),
+    _field("cell", _text, "cell key of the run predicted"),
+    _field("params", _f64, "non-embedding parameters N, in the fit's convention"),
+    _field("tokens", _f64, "tokens seen D"),
+    _field("flops", _f64, "FLOP, in the fit's convention"),
+    _field("extrapolation", _f64, "the run's value of the axis over the cut-off"),
+    _field("observed", _f64, "nats/token"),
+    _field("predicted", _f64, "nats/token, NaN where the law has no value"),
+    _field("low", _f64, "nats/token, lower end of the interval of one more run", nullable=True),
+    _field("high", _f64, "nats/token, its upper end", nullable=True),
+    _field("level", _f64, "coverage of the interval, in (0, 1)"),
+    _field("error", _f64, "% of the observed loss, predicted less observed"),
+    _field("covered", _bool, "observed lies in the interval"),
+    _field("points", _i64, "runs behind the fit"),
+    _field("status", _text, "status of the fit up to the cut-off"),
+)
+# One row for each law and bin of the extrapolation factor; laws that were not compared have one.
+RANKING = _schema(
+    "ranking",
+    _field("law", _text, "law name"),
+    _field("axis", _text, "what was extrapolated along"),
+    _field("joint", _bool, "among laws of several inputs, else among those of one input"),
+    _field("above", _f64, "lower end of the bin of the extrapolation factor", nullable=True),
+    _field("up_to", _f64, "its upper end; null where open or without a bin", nullable=True),
+    _field("predictions", _i64, "predictions that all compared laws made", nullable=True),
+    _field("runs", _i64, "runs that they predict", nullable=True),
+    _field("mape", _f64, "% of the observed loss, mean absolute error", nullable=True),
+    _field("bias", _f64, "% of the observed loss, mean error", nullable=True),
+    _field("worst", _f64, "% of the observed loss, largest absolute error", nullable=True),
+    _field("coverage", _f64, "share of observed losses inside their intervals", nullable=True),
+    _field("level", _f64, "coverage that the intervals aim at"),
+    _field("parameters", _i64, "parameters of the law"),
+    _field("r2", _f64, "share of the variance of log loss, fit of all runs", nullable=True),
+    _field("rmse", _f64, "100 log units, fit of all runs", nullable=True),
+    _field("score", _f64, "100 log units, mean absolute error over bins", nullable=True),
+    _field("in_sample_rank", _i64, "1 for the smallest rmse of the group", nullable=True),
+    _field("out_of_sample_rank", _i64, "1 for the smallest score of the group", nullable=True),
+    _field("disagrees", _bool, "the two ranks differ"),
+    _field("chosen", _bool, "the law of the group to trust"),
+    _field("reason", _text, "why, in a sentence"),
+)
+
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
         MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
-        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS,
+        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING,
     )
 }  # fmt: skip
 
