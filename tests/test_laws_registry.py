@@ -132,7 +132,7 @@ def test_allocation_is_the_slope_of_the_optimum(name):
     found, values = law(name), arrays(TRUTH[name])
     params = found.optimum(values, np.array([1e20, 1e22])).params
     slope = np.log(params[1] / params[0]) / np.log(100)
-    assert float(found.allocation(values)) == pytest.approx(slope, rel=1e-10)
+    assert float(found.allocation(values, np.array(1e21))) == pytest.approx(slope, rel=1e-10)
 
 
 def test_optimum_without_a_positive_exponent_is_not_a_number():

@@ -38,8 +38,7 @@ def band(
 
     ``values`` holds the best estimate of every parameter, ``replicates`` (R,) of each.
     """
-    columns = {name: np.atleast_1d(np.asarray(inputs[name], float)) for name in law.inputs}
-    columns = dict(zip(columns, np.broadcast_arrays(*columns.values())))
+    columns = {name: np.atleast_1d(column) for name, column in law.own(inputs).items()}
     size = next(iter(columns.values())).size
     best = {name: np.asarray(value, float) for name, value in values.items()}
     count = len(next(iter(replicates.values()))) if replicates else 0

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pipeline.laws import COLUMNS
 from pipeline.laws.local import Prepared, expanded
 from pipeline.laws.objective import Objective
+from pipeline.laws.optimum import exponent, log_optimum
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
@@ -159,6 +160,8 @@ class Law(ABC):
     inputs: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[Parameter, ...]]
     target: ClassVar[str] = "loss"
+    # Inputs that may be left out, and the value that then stands for "without limit".
+    unlimited: ClassVar[Mapping[str, float]] = {}
     # Where a study gives no objective.
     objective: ClassVar[Objective] = Objective(0.01)
     objective_reason: ClassVar[str] = (
@@ -179,7 +182,18 @@ class Law(ABC):
 
     @abstractmethod
     def log_target(self, theta: Floats, x: Floats) -> Floats:
-        """Natural log of the target: theta (..., P), x (K, n) natural logs -> (..., n)."""
+        """Natural log of the target: theta (..., P), x (K, n) natural logs -> (..., n).
+
+        x may also be (K, ..., n), so that every theta has inputs of its own.
+        """
+
+    def centre(self, x: Floats) -> Floats:
+        """What a fit takes off log inputs x (K, n) before it starts, (K,): their means.
+
+        Inputs whose unit is part of the formula stay where they are, and inputs that the formula
+        compares with one another move together; such laws say so here.
+        """
+        return x.mean(1)
 
     @abstractmethod
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
@@ -216,9 +230,20 @@ class Law(ABC):
         """Natural logs of the law's inputs, (K, n)."""
         return np.log(np.stack([runs.column(name) for name in self.inputs]))
 
+    def own(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        """The law's inputs among ``inputs``, of one shape; those left out are without limit.
+
+        Raises KeyError naming an input that the law needs and ``inputs`` lacks.
+        """
+        given = {**self.unlimited, **inputs}
+        if missing := [name for name in self.inputs if name not in given]:
+            raise KeyError(f"{self.name} needs {missing[0]} ({COLUMNS.get(missing[0], 'unknown')})")
+        columns = [np.asarray(given[name], dtype=float) for name in self.inputs]
+        return dict(zip(self.inputs, np.broadcast_arrays(*columns)))
+
     def predict(self, values: Values, inputs: Mapping[str, Floats]) -> Floats:
         """The target in its unit: values of shape (...), inputs (n,) in their units -> (..., n)."""
-        x = np.log(np.stack([np.asarray(inputs[name], dtype=float) for name in self.inputs]))
+        x = np.log(np.stack(list(self.own(inputs).values())))
         return np.exp(self.log_target(self.theta(values), x))
 
 
@@ -231,20 +256,31 @@ class Optimum(NamedTuple):
 
 
 class SurfaceLaw(Law):
-    """A law of N and D together, which therefore splits a budget C = 6 N D between them."""
+    """A law of N and D together, which therefore splits a budget C = 6 N D between them.
+
+    It may have further inputs, such as distinct tokens; a budget is then split with these held at
+    ``fixed``, and without limit where that names no value for them.
+    """
 
     inputs = ("params", "tokens")
 
-    @abstractmethod
-    def optimum(self, values: Values, flops: Floats) -> Optimum:
-        """The lowest loss with 6 N D = flops; values (...) and flops broadcast together.
+    def optimum(
+        self, values: Values, flops: Floats, fixed: Mapping[str, Floats] | None = None
+    ) -> Optimum:
+        """The lowest loss with 6 N D = flops; values (...), flops and fixed broadcast together.
 
-        NaN where the law has no interior optimum (an exponent that is not positive).
+        NaN where no split into at least one parameter and one token is a minimum. A law with a
+        closed form overrides this search.
         """
+        flops = np.asarray(flops, dtype=float)
+        log_n, log_loss = log_optimum(self, values, flops, fixed or {})
+        return Optimum(np.exp(log_n), flops / 6 / np.exp(log_n), np.exp(log_loss))
 
-    @abstractmethod
-    def allocation(self, values: Values) -> Floats:
-        """The exponent a of N* ~ C^a, under C = 6 N D; D* grows as C^(1 - a)."""
+    def allocation(
+        self, values: Values, flops: Floats, fixed: Mapping[str, Floats] | None = None
+    ) -> Floats:
+        """The exponent a of N* ~ C^a around a budget, under C = 6 N D; D* grows as C^(1 - a)."""
+        return exponent(self, values, np.asarray(flops, dtype=float), fixed or {})
 
     def select(self, runs: Runs) -> Selection:
         """All runs: the law describes every pair (N, D)."""

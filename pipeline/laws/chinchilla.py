@@ -8,15 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.laws.base import (
-    Floats,
-    Kind,
-    Optimum,
-    Parameter,
-    SurfaceLaw,
-    Values,
-    scale,
-)
+from pipeline.laws.balance import Balance, BalancedLaw
+from pipeline.laws.base import Floats, Kind, Parameter, Values, scale
 from pipeline.laws.terms import SumLaw, Term
 
 NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives it digits
@@ -24,7 +17,7 @@ NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives i
 PAPER = "Hoffmann et al. 2022"  # of the published exponents
 
 
-class Chinchilla(SumLaw, SurfaceLaw):
+class Chinchilla(SumLaw, BalancedLaw):
     """A floor and two power-law terms that add."""
 
     name = "chinchilla"
@@ -76,26 +69,11 @@ class Chinchilla(SumLaw, SurfaceLaw):
         raised[..., 0] = np.maximum(theta[..., 0], y.min() - np.log(10))
         return raised
 
-    def optimum(self, values: Values, flops: Floats) -> Optimum:
-        """N* = G (C/6)^a, D* = (C/6)^b / G, G = (alpha A / beta B)^(1/(alpha + beta)) (eq. 4)."""
-        flops = np.asarray(flops, dtype=float)
-        alpha, beta = np.asarray(values["alpha"]), np.asarray(values["beta"])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_g = np.log(alpha * values["A"]) - np.log(beta * values["B"])
-            log_n = np.where(
-                (alpha > 0) & (beta > 0),
-                (log_g + beta * np.log(flops / 6)) / (alpha + beta),
-                np.nan,
-            )
-        log_d = np.log(flops / 6) - log_n
-        size = np.exp(np.log(values["A"]) - alpha * log_n)
-        data = np.exp(np.log(values["B"]) - beta * log_d)
-        return Optimum(np.exp(log_n), np.exp(log_d), values["E"] + size + data)
-
-    def allocation(self, values: Values) -> Floats:
-        return np.asarray(values["beta"]) / (
-            np.asarray(values["alpha"]) + np.asarray(values["beta"])
-        )
+    def balance(self, values: Values) -> Balance:
+        return Balance(
+            np.log(values["A"]), np.asarray(values["alpha"]),
+            np.log(values["B"]), np.asarray(values["beta"]),
+        )  # fmt: skip
 
 
 LAW = Chinchilla()

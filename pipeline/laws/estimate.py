@@ -16,6 +16,7 @@ from pipeline.laws.resample import SCOUT_STARTS, replicates, resamples
 from pipeline.laws.search import STARTS, search
 from pipeline.laws.surface import Minima, spread
 
+ROUNDING = 1e-12  # natural log
 SAME_BEST = 1e-8  # relative: objectives this close are one minimum
 
 Interval = tuple[float, float] | None
@@ -106,7 +107,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
         starts_at_best=int((found.objective <= lowest * (1 + SAME_BEST)).sum()),
         condition=known.condition, predicted=np.exp(log_predicted),
         quality=_quality(x, y, y - log_predicted),
-        allocation=_allocation(law, values, drawn, options.level),
+        allocation=_allocation(law, values, drawn, chosen, options.level),
     )  # fmt: skip
 
 
@@ -118,9 +119,10 @@ def _ends(sample: Floats, level: float) -> Interval:
 
 def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
     x = law.log_inputs(runs)
-    centre = x.mean(1)
+    centre = law.centre(x)
+    centred = x - centre[:, None]
     # An input that does not vary is exactly zero, not the rounding of its mean.
-    centred = np.where(np.ptp(x, axis=1, keepdims=True) > 0, x - centre[:, None], 0.0)
+    centred = np.where(np.abs(centred) < ROUNDING, 0.0, centred)
     return centred, np.log(runs.column(law.target)), centre
 
 
@@ -154,13 +156,15 @@ def _overall(found: Minima, best: int, judgements: Mapping[str, Judgement]) -> t
 
 
 def _allocation(
-    law: Law, values: Mapping[str, float], drawn: Mapping[str, Floats], level: float
+    law: Law, values: Mapping[str, float], drawn: Mapping[str, Floats], runs: Runs, level: float
 ) -> tuple[float, Interval] | None:
+    """At the largest fitted budget, where the exponent is not the same at all."""
     if not isinstance(law, SurfaceLaw):
         return None
+    flops = np.asarray((6 * runs.params * runs.tokens).max())
     with np.errstate(divide="ignore", invalid="ignore"):
-        point = float(law.allocation({name: np.asarray(v) for name, v in values.items()}))
-        return point, _ends(law.allocation(drawn), level)
+        point = float(law.allocation({name: np.asarray(v) for name, v in values.items()}, flops))
+        return point, _ends(law.allocation(drawn, flops), level)
 
 
 def _empty(law: Law, runs: Runs, reason: str, options: Options) -> Fit:

@@ -10,21 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.laws.base import (
-    Expansion,
-    Floats,
-    Kind,
-    Optimum,
-    Parameter,
-    SurfaceLaw,
-    Values,
-    scale,
-)
+from pipeline.laws.balance import Balance, BalancedLaw
+from pipeline.laws.base import Expansion, Floats, Kind, Parameter, Values, scale
 
 PAPER = "Kaplan et al. 2020"  # of the published exponents
 
 
-class Kaplan(SurfaceLaw):
+class Kaplan(BalancedLaw):
     """The two power laws joined so that each holds where the other is far away; no floor."""
 
     name = "kaplan"
@@ -48,17 +40,14 @@ class Kaplan(SurfaceLaw):
     def log_target(self, theta: Floats, x: Floats) -> Floats:
         s = np.exp(theta[..., 3, None])
         size, data = self._terms(theta, s, x)
-        # What numpy's logaddexp computes, with functions that it has in vector instructions.
-        return s * (np.maximum(size, data) + np.log1p(np.exp(-np.abs(size - data))))
+        return s * np.logaddexp(size, data)
 
     def expansion(self, theta: Floats, x: Floats) -> Expansion:
         s = np.exp(theta[..., 3, None])
         size, data = self._terms(theta, s, x)
-        less = np.exp(-np.abs(size - data))  # the smaller term, in units of the larger one
-        total = np.maximum(size, data) + np.log1p(less)
-        larger, smaller = 1 / (1 + less), less / (1 + less)
-        share = np.where(size > data, larger, smaller)  # of the N term; d log L / d k_N
-        rest = np.where(size > data, smaller, larger)
+        total = np.logaddexp(size, data)
+        share = np.exp(size - total)  # of the N term; d log L / d k_N
+        rest = np.exp(data - total)
         gap = s * size - theta[..., 2, None]
         by_log_s = s * total - share * s * size - rest * theta[..., 2, None]
         gradient = np.stack([share, -share * x[0], rest, by_log_s], axis=-2)
@@ -105,26 +94,11 @@ class Kaplan(SurfaceLaw):
         high = [y.max(), 0.5, y.max(), np.log(0.6)]
         return np.array(low), np.array(high)
 
-    def optimum(self, values: Values, flops: Floats) -> Optimum:
-        """Where the N term times alpha_N/alpha_D equals the D term, solved for N with D = C/6N.
-
-        Hence N* ~ C^(alpha_D / (alpha_N + alpha_D)).
-        """
-        flops = np.asarray(flops, dtype=float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.asarray(values["alpha_N"]) / np.asarray(values["alpha_D"])
-            log_n = (
-                ratio * np.log(values["Nc"]) + np.log(ratio)
-                - np.log(values["Dc"]) + np.log(flops / 6)
-            ) / (1 + ratio)  # fmt: skip
-        log_d = np.log(flops / 6) - log_n
-        size = ratio * (np.log(values["Nc"]) - log_n)
-        loss = np.exp(values["alpha_D"] * np.logaddexp(size, np.log(values["Dc"]) - log_d))
-        return Optimum(np.exp(log_n), np.exp(log_d), loss)
-
-    def allocation(self, values: Values) -> Floats:
-        return np.asarray(values["alpha_D"]) / (
-            np.asarray(values["alpha_N"]) + np.asarray(values["alpha_D"])
+    def balance(self, values: Values) -> Balance:
+        """L^(1/alpha_D) is the sum of two powers, the second with exponent 1."""
+        ratio = np.asarray(values["alpha_N"]) / np.asarray(values["alpha_D"])
+        return Balance(
+            ratio * np.log(values["Nc"]), ratio, np.log(values["Dc"]), np.ones_like(ratio)
         )
 
 
