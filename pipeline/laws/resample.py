@@ -16,30 +16,39 @@ DRAWS = 50  # times a resample without enough distinct runs is drawn again
 GAIN = 1e-9  # relative; a smaller one is rounding
 
 
-def resamples(x: Floats, enough: int, count: int, rng: np.random.Generator) -> Floats:
+def resamples(
+    x: Floats, enough: int, count: int, rng: np.random.Generator,
+    clusters: NDArray[np.intp] | None = None,
+) -> Floats:  # fmt: skip
     """How often each run is drawn: (count, n) from log inputs (K, n).
 
-    A resample that cannot carry the fit, with fewer than ``enough`` distinct runs or only one
-    value of an input that has several, is drawn again; those that stay so are left out, so the
-    result may have fewer rows.
+    ``clusters`` (n,), numbered from 0, are drawn whole; without them, each run is its own. A
+    resample that cannot carry the fit, with fewer than ``enough`` distinct runs or only one value
+    of an input that has several, is drawn again; those that stay so are left out, so the result
+    may have fewer rows.
     """
     n = x.shape[1]
+    of = np.arange(n) if clusters is None else clusters
+    size = int(of.max()) + 1
     several = [row for row in np.round(x, 9) if np.ptp(row) > 0]
 
-    def sound(drawn: Floats) -> NDArray[np.bool_]:
-        taken = drawn > 0
+    def sound(weights: Floats) -> NDArray[np.bool_]:
+        taken = weights > 0
         good = taken.sum(1) >= min(enough, n)
         for row in several:
             top = np.where(taken, row, -np.inf).max(1)
             good &= top > np.where(taken, row, np.inf).min(1)
         return good
 
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float)
+    def drawn(count: int) -> Floats:
+        return rng.multinomial(size, np.full(size, 1 / size), size=count).astype(float)[:, of]
+
+    weights = drawn(count)
     for _ in range(DRAWS):
         bad = np.flatnonzero(~sound(weights))
         if not bad.size:
             break
-        weights[bad] = rng.multinomial(n, np.full(n, 1 / n), size=bad.size)
+        weights[bad] = drawn(bad.size)
     return weights[sound(weights)]
 
 
