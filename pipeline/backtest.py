@@ -76,7 +76,8 @@ def _group(
 
 def backtest_rows(found: Sequence[Group], level: float) -> Iterator[dict[str, Any]]:
     """Rows of the contract ``backtest``: every prediction of every law."""
-    for one in (member for group in found for member in group.laws):
+    for group, one in ((group, one) for group in found for one in group.laws):
+        shared = set(group.ranking.pairs.keys) if group.ranking else set()
         for cut in one.cuts:
             told, runs = cut.prediction, cut.above
             for i, cell in enumerate(runs.cell):
@@ -87,6 +88,7 @@ def backtest_rows(found: Sequence[Group], level: float) -> Iterator[dict[str, An
                     "predicted": told.value[i], "low": _known(told.low[i]),
                     "high": _known(told.high[i]), "level": level,
                     "error": 100 * math.expm1(cut.log_error[i]), "covered": bool(cut.covered[i]),
+                    "compared": (cut.at, cell) in shared,
                     "points": len(cut.fit.runs), "status": cut.fit.status.value,
                 }  # fmt: skip
 

@@ -222,6 +222,7 @@ BACKTEST = _schema(
     _field("level", _f64, "coverage of the interval, in (0, 1)"),
     _field("error", _f64, "% of the observed loss, predicted less observed"),
     _field("covered", _bool, "observed lies in the interval"),
+    _field("compared", _bool, "predicted from this cut-off by every law it is ranked with"),
     _field("points", _i64, "runs behind the fit"),
     _field("status", _text, "status of the fit up to the cut-off"),
 )
