@@ -9,12 +9,11 @@ G = (alpha A / beta B)^(1 / (alpha + beta)).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.laws.base import Floats, Optimum, SurfaceLaw, Values
+from pipeline.laws.base import Fixed, Floats, Optimum, SurfaceLaw, Values
 
 
 class Balance(NamedTuple):
@@ -33,9 +32,7 @@ class BalancedLaw(SurfaceLaw):
     def balance(self, values: Values) -> Balance:
         """The two powers at values (...)."""
 
-    def optimum(
-        self, values: Values, flops: Floats, fixed: Mapping[str, Floats] | None = None  # noqa: ARG002
-    ) -> Optimum:  # fmt: skip
+    def optimum(self, values: Values, flops: Floats, fixed: Fixed = None) -> Optimum:  # noqa: ARG002
         """The closed form; NaN where an exponent is not positive."""
         names = [parameter.name for parameter in self.parameters]
         flops, *columns = np.broadcast_arrays(
@@ -50,9 +47,7 @@ class BalancedLaw(SurfaceLaw):
         log_loss = self.log_target(theta, np.stack([log_n, log_d])[..., None])[..., 0]
         return Optimum(np.exp(log_n), np.exp(log_d), np.exp(log_loss))
 
-    def allocation(
-        self, values: Values, flops: Floats, fixed: Mapping[str, Floats] | None = None  # noqa: ARG002
-    ) -> Floats:  # fmt: skip
+    def allocation(self, values: Values, flops: Floats, fixed: Fixed = None) -> Floats:  # noqa: ARG002
         """beta / (alpha + beta), at every budget."""
         _, alpha, _, beta = self.balance(values)
         return beta / (alpha + beta)

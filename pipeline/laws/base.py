@@ -27,8 +27,10 @@ from pipeline.laws.optimum import exponent, log_optimum
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
+Fixed = Mapping[str, Floats] | None  # inputs by name
 
 LOG_RANGE = 690.0  # natural logs beyond this leave float64
+NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives it digits
 
 
 class Kind(StrEnum):
@@ -264,9 +266,7 @@ class SurfaceLaw(Law):
 
     inputs = ("params", "tokens")
 
-    def optimum(
-        self, values: Values, flops: Floats, fixed: Mapping[str, Floats] | None = None
-    ) -> Optimum:
+    def optimum(self, values: Values, flops: Floats, fixed: Fixed = None) -> Optimum:
         """The lowest loss with 6 N D = flops; values (...), flops and fixed broadcast together.
 
         NaN where no split into at least one parameter and one token is a minimum. A law with a
@@ -276,9 +276,7 @@ class SurfaceLaw(Law):
         log_n, log_loss = log_optimum(self, values, flops, fixed or {})
         return Optimum(np.exp(log_n), flops / 6 / np.exp(log_n), np.exp(log_loss))
 
-    def allocation(
-        self, values: Values, flops: Floats, fixed: Mapping[str, Floats] | None = None
-    ) -> Floats:
+    def allocation(self, values: Values, flops: Floats, fixed: Fixed = None) -> Floats:
         """The exponent a of N* ~ C^a around a budget, under C = 6 N D; D* grows as C^(1 - a)."""
         return exponent(self, values, np.asarray(flops, dtype=float), fixed or {})
 
@@ -295,3 +293,8 @@ class SurfaceLaw(Law):
 def scale(logarithm: Floats) -> Floats:
     """exp, held inside float64: a scale of a nearly flat law is astronomically large."""
     return np.exp(np.clip(logarithm, -LOG_RANGE, LOG_RANGE))
+
+
+def floor(logarithm: Floats) -> Floats:
+    """exp of a floor's logarithm, and exactly 0 where the fit has none."""
+    return np.where(logarithm < np.log(NO_LOSS), 0.0, scale(logarithm))

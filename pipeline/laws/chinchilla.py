@@ -9,10 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.laws.balance import Balance, BalancedLaw
-from pipeline.laws.base import Floats, Kind, Parameter, Values, scale
+from pipeline.laws.base import Floats, Kind, Parameter, Values, floor, scale
 from pipeline.laws.terms import SumLaw, Term
-
-NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives it digits
 
 PAPER = "Hoffmann et al. 2022"  # of the published exponents
 
@@ -46,7 +44,7 @@ class Chinchilla(SumLaw, BalancedLaw):
 
     def values(self, theta: Floats) -> dict[str, Floats]:
         return {
-            "E": np.where(theta[..., 0] < np.log(NO_LOSS), 0.0, scale(theta[..., 0])),
+            "E": floor(theta[..., 0]),
             "A": scale(theta[..., 1]), "alpha": theta[..., 2],
             "B": scale(theta[..., 3]), "beta": theta[..., 4],
         }  # fmt: skip
