@@ -252,11 +252,27 @@ RANKING = _schema(
     _field("reason", _text, "why, in a sentence"),
 )
 
+# One row for each quantity of each plan.
+PLAN = _schema(
+    "plan",
+    _field("asked", _text, "the question: a budget, a target loss or caps, and further limits"),
+    _field("law", _text, "law name"),
+    _field("quantity", _text, "what the value is, such as params, tokens, loss, money"),
+    _field("value", _f64, "in the row's unit; infinite where no number suffices"),
+    _field("low", _f64, "lower end of the interval", nullable=True),
+    _field("high", _f64, "upper end of the interval", nullable=True),
+    _field("unit", _text, "unit of value, low and high"),
+    _field("level", _f64, "coverage of the interval"),
+    _field("extrapolation", _f64, "times beyond the runs behind the fit, 1 within", nullable=True),
+    _field("points", _i64, "runs behind the fit"),
+    _field("note", _text, "where the value comes from, or empty"),
+)
+
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
         MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
-        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING,
+        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, PLAN,
     )
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,21 +57,19 @@ Curve = Callable[[Floats], Floats]
 
 
 def log_loss(
-    law: SurfaceLaw, values: Values, fixed: Mapping[str, float]
+    law: SurfaceLaw, values: Values, fixed: Mapping[str, Any]
 ) -> Callable[[Floats, Floats], Floats]:
     """The log loss at (log N, log D), each (R, m), of parameter sets (R,): row r of set r.
 
-    Raises KeyError naming an input of the law that ``fixed`` lacks.
+    Further inputs are taken from ``fixed``; KeyError names one that the law needs and it lacks.
     """
     theta = np.atleast_2d(law.theta({name: np.asarray(v, float) for name, v in values.items()}))
-    for name in law.inputs:
-        if name not in ("params", "tokens") and name not in fixed:
-            raise KeyError(f"{law.name} also depends on {name}: give --{name.replace('_', '-')}")
+    held = law.own({"params": np.ones(()), "tokens": np.ones(()), **fixed})
 
     def value(log_n: Floats, log_d: Floats) -> Floats:
         given = {"params": log_n, "tokens": log_d}
         rows = [
-            given[name] if name in given else np.full_like(log_n, math.log(fixed[name]))
+            given[name] if name in given else np.full_like(log_n, np.log(held[name]))
             for name in law.inputs
         ]
         return law.log_target(theta, np.stack(rows))

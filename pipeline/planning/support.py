@@ -81,7 +81,7 @@ def error_rate(rows: Iterable[Mapping[str, Any]]) -> float | None:
     """Rule 1's rate from rows of the contract ``backtest`` of one law; None where none tells it."""
     errors = squares = 0.0
     for row in rows:
-        if row["extrapolation"] > 1.0:
+        if row["extrapolation"] > 1.0 and row["predicted"] > 0:
             errors += math.log(row["observed"] / row["predicted"]) ** 2
             squares += math.log(row["extrapolation"]) ** 2
     return math.sqrt(errors / squares) if squares > 0 else None

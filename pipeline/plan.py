@@ -1,0 +1,218 @@
+"""Stage 7: a fitted law and a budget -> what to train, what it reaches, and how sure that is.
+
+    python -m pipeline.plan --fits results/toy/fits --headline results/toy/headline.json \\
+        --money 10000 --price-per-gpu-hour 2.5 --gpu h100 --mfu 0.4
+
+States the best N and D, a shape, batch, learning rate, steps, loss, cost and memory, or refuses
+with a sentence. With two or three of --params, --tokens and --flops it instead says what that run
+would reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import contracts
+from pipeline.config import ConfigError, load
+from pipeline.corpus.definition import vocab_size
+from pipeline.files import atomic, write_json
+from pipeline.planning import report
+from pipeline.planning.answer import answered
+from pipeline.planning.budget import GPUS, Machine, Unit, positive, speed
+from pipeline.planning.constrained import Limits
+from pipeline.planning.evidence import Evidence, chosen, evidence
+from pipeline.planning.outcome import predict_loss
+from pipeline.planning.records import Plan, Question
+from pipeline.planning.shape import Recipe
+from pipeline.planning.support import Reach
+
+MULTIPLES = (10.0, 100.0, 1000.0)  # of the largest run, where nothing is asked
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.plan", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--fits", type=Path, required=True, help="folder of fits, one per law")
+    law = parser.add_mutually_exclusive_group()
+    law.add_argument("--law", help="the law to plan with")
+    law.add_argument("--headline", type=Path, help="headline.json: the law the backtest chose")
+    parser.add_argument("--backtest", type=Path, help="backtest.parquet: how a law's error grows")
+    _add_budget(parser)
+    _add_limits(parser)
+    _add_machine(parser)
+    _add_recipe(parser)
+    parser.add_argument("--supported", type=float, default=30.0, help="times beyond the runs")
+    parser.add_argument("--refuse-beyond", type=float, default=1000.0, help="times beyond the runs")
+    parser.add_argument("--json", type=Path, help="plan.json")
+    parser.add_argument("--text", type=Path, help="plan.txt: what is printed")
+    parser.add_argument("--out", type=Path, help="plan.parquet")
+    return parser
+
+
+def _add_budget(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "budget", "one of these, several amounts of it; without any, multiples of the largest run"
+    )
+    group.add_argument("--flops", type=float, nargs="+", metavar="FLOP")
+    group.add_argument("--pf-days", type=float, nargs="+")
+    group.add_argument("--gpu-hours", type=float, nargs="+")
+    group.add_argument("--money", type=float, nargs="+", help="in the currency of the price")
+    group.add_argument("--target-loss", type=float, nargs="+", help="in the unit of the fits")
+    run = parser.add_argument_group("a given run", "two or three of these and --flops")
+    run.add_argument("--params", type=float)
+    run.add_argument("--tokens", type=float)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits")
+    group.add_argument("--max-params", type=float, default=math.inf)
+    group.add_argument("--max-tokens", type=float, default=math.inf, help="that there are to train")
+    group.add_argument("--inference-tokens", type=float, default=0.0, help="to be served later")
+    group.add_argument("--unique-tokens", type=float, help="distinct ones, for laws that take them")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("machine")
+    group.add_argument("--gpu", choices=tuple(GPUS), help="peak and memory from its datasheet")
+    group.add_argument("--peak-flops", type=float, help="FLOP/s of one GPU")
+    group.add_argument("--mfu", type=float, help="share of the peak that training uses")
+    group.add_argument("--tokens-per-second", type=float, help="of one GPU, as measured")
+    group.add_argument("--measured-params", type=float, help="size that speed was measured at")
+    group.add_argument("--price-per-gpu-hour", type=float)
+    group.add_argument("--gpu-memory", type=float, help="bytes")
+    group.add_argument("--gpus", type=int, default=1, help="that train together")
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("recipe", "how the planned model is shaped and trained")
+    group.add_argument("--study", type=Path, help="config whose model and training are taken")
+    group.add_argument("--recipe", help="the same as JSON: fields of planning.shape.Recipe")
+    group.add_argument("--batch-tokens", type=float, help="tokens per step")
+
+
+def machine(arguments: argparse.Namespace) -> Machine:
+    """The machine of a command line; raises ValueError naming what contradicts or is missing."""
+    preset = GPUS.get(arguments.gpu)
+    for option in ("peak_flops", "mfu", "tokens_per_second", "measured_params",
+                   "price_per_gpu_hour", "gpu_memory", "gpus"):  # fmt: skip
+        if (value := getattr(arguments, option)) is not None:
+            positive("--" + option.replace("_", "-"), value)
+    peak = arguments.peak_flops or (preset and preset.peak)
+    memory = arguments.gpu_memory or (preset and preset.memory)
+    sustained = speed(peak, arguments.mfu, arguments.tokens_per_second, arguments.measured_params)
+    return Machine(sustained, arguments.price_per_gpu_hour, memory, arguments.gpus)
+
+
+def limits(arguments: argparse.Namespace) -> Limits:
+    """The limits of a command line."""
+    for option in ("max_params", "max_tokens", "unique_tokens"):
+        value = getattr(arguments, option)
+        if value is not None and not value >= 1:
+            raise ValueError(f"--{option.replace('_', '-')} {value:g}: take one or more")
+    if not 0 <= arguments.inference_tokens < math.inf:
+        raise ValueError(f"--inference-tokens {arguments.inference_tokens:g}: take zero or more")
+    unique = arguments.unique_tokens
+    fixed = {} if unique is None else {"unique_tokens": unique}
+    return Limits(arguments.max_params, arguments.max_tokens, arguments.inference_tokens, fixed)
+
+
+def recipe(arguments: argparse.Namespace) -> Recipe:
+    """The recipe of a command line; raises ConfigError or ValueError where it cannot be read."""
+    if arguments.recipe is not None:
+        try:
+            return Recipe(**json.loads(arguments.recipe))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"--recipe {arguments.recipe}: {error}; give fields as JSON") from None
+    if arguments.study is None:
+        return Recipe()
+    config = load(arguments.study)
+    return Recipe.of(config, vocab_size(config["corpus"]))
+
+
+def amounts(arguments: argparse.Namespace, rest: Evidence) -> list[tuple[Unit | None, float]]:
+    """What is asked, in which unit; raises ValueError where two units are."""
+    given = [unit for unit in Unit if getattr(arguments, unit.value) is not None]
+    if len(given) > 1:
+        raise ValueError(
+            f"{' and '.join(unit.option for unit in given)}: give the budget in one way"
+        )
+    if given:
+        return [(given[0], amount) for amount in getattr(arguments, given[0].value)]
+    if math.isfinite(min(arguments.max_params, arguments.max_tokens)):
+        return [(None, math.nan)]
+    return [(Unit.FLOPS, multiple * rest.support.flops.high) for multiple in MULTIPLES]
+
+
+def plans(arguments: argparse.Namespace, rest: Evidence) -> list[Plan]:
+    """The answers to all that a command line asks."""
+    shared: dict[str, Any] = {
+        "limits": limits(arguments), "machine": machine(arguments), "recipe": recipe(arguments),
+        "reach": Reach(arguments.supported, arguments.refuse_beyond),
+        "batch_tokens": arguments.batch_tokens,
+    }  # fmt: skip
+    if arguments.batch_tokens is not None:
+        positive("--batch-tokens", arguments.batch_tokens)
+    asked = amounts(arguments, rest)
+    return [answered(rest, Question(unit, amount, **shared)) for unit, amount in asked]
+
+
+def outcome(arguments: argparse.Namespace, rest: Evidence) -> tuple[str, dict[str, Any]]:
+    """What a given run would reach, as text and as JSON values."""
+    flops = arguments.flops
+    if flops is not None and len(flops) > 1:
+        raise ValueError("--flops: give one amount beside --params or --tokens")
+    found = predict_loss(
+        rest, arguments.params, arguments.tokens, None if flops is None else flops[0],
+        Reach(arguments.supported, arguments.refuse_beyond), limits(arguments).fixed,
+    )  # fmt: skip
+    law, unit = rest.law.name, rest.loss_unit
+    return report.outcome_text(found, law, unit), report.outcome_json(found, law, unit)
+
+
+def _written(arguments: argparse.Namespace) -> str:
+    """Answer, write what is asked for, and return the text."""
+    name, why = (arguments.law, "") if arguments.law else chosen(arguments.fits, arguments.headline)
+    rest = evidence(arguments.fits, name, arguments.backtest)
+    if arguments.params is not None or arguments.tokens is not None:
+        if arguments.out is not None:
+            raise ValueError("--out: a given run has no plan; take --json or --text")
+        text, value = outcome(arguments, rest)
+    else:
+        found = plans(arguments, rest)
+        text = "\n\n".join(report.plan_text(plan, why) for plan in found)
+        value = {"law": name, "reason": why, "plans": [report.plan_json(plan) for plan in found]}
+        if arguments.out is not None:
+            rows = [row for plan in found for row in plan.rows()]
+            contracts.write(arguments.out, rows, contracts.PLAN)
+    if arguments.json is not None:
+        write_json(arguments.json, value)
+    if arguments.text is not None:
+        arguments.text.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(arguments.text) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        print(_written(arguments))
+    except (ConfigError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyError as error:
+        print(f"error: {error.args[0]}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

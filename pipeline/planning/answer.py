@@ -1,0 +1,160 @@
+"""A question about a budget in, a plan out: the best run, its loss, and how far to trust both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from pipeline.laws.base import Floats
+from pipeline.laws.prediction import predicted
+from pipeline.planning import budget, details
+from pipeline.planning.budget import Unit
+from pipeline.planning.calculators import bottleneck, gains
+from pipeline.planning.constrained import Best, Limits, cheapest, constrained
+from pipeline.planning.evidence import Evidence, surface
+from pipeline.planning.records import Plan, Quantity, Question, Run
+from pipeline.planning.support import Estimate, Reach, with_form_error, with_rivals
+
+HALVINGS = 60  # of log C, for the budget whose best run meets a cap
+
+
+def answered(evidence: Evidence, question: Question) -> Plan:
+    """The plan for a question; its ``refusal`` says why where there is none.
+
+    Raises ValueError where the question is impossible in itself.
+    """
+    run, refusal = best_run(evidence, question)
+    fit = evidence.fit
+    if run is None:
+        return Plan(question.asked, fit.law.name, fit.points, fit.level, None, refusal=refusal)
+    found = tuple(run_quantities(evidence, question, run))
+    loss = next(one for one in found if one.name == "loss")
+    more, told = details.quantities(evidence, question, run, loss.value)
+    sentences = (*details.trust(evidence, question, run), run.bottleneck.sentence, *told)
+    return Plan(
+        question.asked, fit.law.name, fit.points, fit.level, run, (*found, *more), sentences
+    )
+
+
+def total_flops(evidence: Evidence, question: Question) -> Floats:
+    """What the question may cost in all: FLOP (1 + R,), which differ only for a target loss.
+
+    Raises ValueError where nothing, or something impossible, is asked.
+    """
+    limits, count = question.limits, len(next(iter(evidence.values.values())))
+    if question.unit is Unit.TARGET_LOSS:
+        budget.positive(Unit.TARGET_LOSS.option, question.amount)
+        return cheapest(evidence.law, evidence.values, question.amount, limits)[0][:, 0]
+    if question.unit is not None:
+        return np.full(count, budget.flops(question.unit, question.amount, question.machine))
+    if math.isfinite(limits.params) and math.isfinite(limits.tokens):
+        served = 2.0 * limits.params * limits.inference_tokens
+        return np.full(count, 6.0 * limits.params * limits.tokens + served)
+    return np.full(count, _filling(evidence, limits))
+
+
+def _filling(evidence: Evidence, limits: Limits) -> float:
+    """The budget whose unlimited optimum has the size, or the tokens, of the one cap there is."""
+    name = "params" if math.isfinite(limits.params) else "tokens"
+    cap = getattr(limits, name)
+    if not math.isfinite(cap):
+        raise ValueError(
+            "nothing is asked: give --flops, --pf-days, --gpu-hours, --money, --target-loss, or a "
+            "cap, --max-params or --max-tokens"
+        )
+    free = Limits(inference_tokens=limits.inference_tokens, fixed=limits.fixed)
+    best = {key: value[:1] for key, value in evidence.values.items()}
+    lower, upper = math.log(1e3), math.log(1e45)
+    for _ in range(HALVINGS):
+        middle = (lower + upper) / 2
+        at = constrained(evidence.law, best, np.exp([middle]), free)
+        below = not float(getattr(at, name)[0, 0]) >= cap
+        lower, upper = (middle, upper) if below else (lower, middle)
+    return math.exp(upper)
+
+
+def best_run(evidence: Evidence, question: Question) -> tuple[Run | None, str | None]:
+    """The best run, or why there is none."""
+    cost = total_flops(evidence, question)
+    if not math.isfinite(cost[0]):
+        return None, (
+            f"{evidence.law.name} reaches no loss of {question.amount:g} {evidence.loss_unit} "
+            "within these limits, whatever is spent: ask for a higher loss or lift a cap"
+        )
+    usable = np.where(np.isfinite(cost), cost, 1.0)[:, None]  # a NaN answer where infinite
+    best = constrained(evidence.law, evidence.values, usable, question.limits)
+    n, d = float(best.params[0, 0]), float(best.tokens[0, 0])
+    if not math.isfinite(n):
+        return None, (
+            f"{evidence.law.name} has no best run for {cost[0]:.3g} FLOP: its loss falls on "
+            "towards one parameter or one token; these runs do not determine the split"
+        )
+    factors = evidence.support.factors(n, d)
+    name, far = max(factors.items(), key=lambda item: item[1])
+    if far > question.reach.refused:
+        what = {"params": f"{n:.3g} parameters", "tokens": f"{d:.3g} tokens"}
+        span = getattr(evidence.support, name)
+        return None, (
+            f"{what.get(name, f'{6 * n * d:.3g} FLOP')} lie {far:.3g} times beyond the runs behind "
+            f"{evidence.law.name} ({span.low:.3g} to {span.high:.3g}), and past "
+            f"{question.reach.refused:g} times no interval means anything: train larger runs first "
+            "(python -m pipeline.next_cells says which), or raise --refuse-beyond"
+        )
+    limit = bottleneck(gains(evidence.law, _first(evidence), n, d, question.limits.fixed))
+    return Run(best, np.where(np.isfinite(cost), cost, np.nan), factors, limit), None
+
+
+def _first(evidence: Evidence) -> dict[str, Floats]:
+    return {name: value[:1] for name, value in evidence.values.items()}
+
+
+def run_quantities(evidence: Evidence, question: Question, run: Run) -> Iterator[Quantity]:
+    """N*, D*, their ratio, the training FLOP and the loss, with the intervals of this distance."""
+    level, reach, far = evidence.fit.level, question.reach, run.extrapolation
+    rivals = _rival_runs(evidence, question, float(run.cost[0]))
+    for name, unit in (("params", "parameters"), ("tokens", "tokens")):
+        found = evidence.estimate(getattr(run.best, name)[:, 0])
+        wide = with_rivals(found, far, [getattr(r, name)[0, 0] for r in rivals.values()], reach)
+        yield Quantity.of(name, wide, unit, run.factors[name])
+    ratio = evidence.estimate((run.best.tokens / run.best.params)[:, 0])
+    ratios = [r.tokens[0, 0] / r.params[0, 0] for r in rivals.values()]
+    yield Quantity.of(
+        "tokens_per_param", with_rivals(ratio, far, ratios, reach), "tokens/parameter"
+    )
+    spent = evidence.estimate(run.best.flops[:, 0])
+    exact = question.unit is not Unit.TARGET_LOSS and not question.limits.inference_tokens
+    trained = Estimate(spent.value) if exact else spent
+    yield Quantity.of("flops", trained, "FLOP, 6 N D", run.factors["flops"])
+    if question.limits.inference_tokens:
+        served = 2.0 * question.limits.inference_tokens * run.params
+        yield Quantity("inference_flops", served, "FLOP, 2 N per token served")
+    loss = loss_of(evidence, run.params, run.tokens, reach, question.limits.fixed)
+    yield Quantity.of("loss", loss, evidence.loss_unit, far, f"one more run, {level:.0%}")
+
+
+def loss_of(
+    evidence: Evidence, params: float, tokens: float, reach: Reach, fixed: Mapping[str, float]
+) -> Estimate:
+    """The loss of one more run of N and D, its interval widened by its distance from the runs."""
+    inputs = {"params": np.array([params]), "tokens": np.array([tokens])}
+    inputs |= {name: np.array([value]) for name, value in fixed.items()}
+    fit, far = evidence.fit, max(evidence.support.factors(params, tokens).values())
+    one = predicted(evidence.law, fit.values, fit.replicates, evidence.residuals, inputs, fit.level)
+    found = Estimate(float(one.value[0]), float(one.low[0]), float(one.high[0]))
+    widened = with_form_error(found, far, evidence.rate, fit.level)
+    others = [float(other.predict(**inputs)[0]) for other in evidence.rivals.values()]
+    return with_rivals(widened, far, others, reach, told=evidence.rate is not None)
+
+
+def _rival_runs(evidence: Evidence, question: Question, cost: float) -> dict[str, Best]:
+    """What each other law would train for the same question."""
+    found = {}
+    for name, fit in evidence.rivals.items():
+        law, values = surface(fit), {key: np.array([value]) for key, value in fit.values.items()}
+        if question.unit is Unit.TARGET_LOSS:
+            found[name] = cheapest(law, values, question.amount, question.limits)[1]
+        else:
+            found[name] = constrained(law, values, np.array([cost]), question.limits)
+    return found

@@ -1,0 +1,169 @@
+"""What a plan rests on: one fitted law, its runs, its rivals, and how it fared in the backtest."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import contracts
+from pipeline.contracts import ContractError
+from pipeline.laws import LAWS, SURFACES
+from pipeline.laws.band import SavedFit, read
+from pipeline.laws.base import Floats, Status, SurfaceLaw
+from pipeline.laws.interval import interval
+from pipeline.planning.support import Estimate, Span, Support, error_rate
+
+UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One fitted law of N and D, with what says how far to trust it.
+
+    ``residuals`` (n,) are log observed - log predicted of its runs; ``rate`` is the growth of its
+    backtest error (``support.error_rate``), None where it was not tested; ``others`` are the
+    study's further fits by name.
+    """
+
+    fit: SavedFit
+    support: Support
+    residuals: Floats
+    rate: float | None
+    others: Mapping[str, SavedFit]
+
+    @property
+    def law(self) -> SurfaceLaw:
+        return surface(self.fit)
+
+    @cached_property
+    def rivals(self) -> dict[str, SavedFit]:
+        """The other laws of N and D alone."""
+        return {
+            name: fit
+            for name, fit in self.others.items()
+            if isinstance(fit.law, SurfaceLaw) and set(fit.law.inputs) == {"params", "tokens"}
+        }
+
+    @cached_property
+    def values(self) -> dict[str, Floats]:
+        """Parameters (1 + R,): the best estimate, then the bootstrap replicates."""
+        return {n: np.r_[v, self.fit.replicates.get(n, [])] for n, v in self.fit.values.items()}
+
+    @property
+    def counted(self) -> str:
+        """The column that N stands for."""
+        return str(self.fit.card["convention"]["params"])
+
+    @property
+    def loss_unit(self) -> str:
+        return str(self.fit.card["convention"].get("loss", "nats/token"))
+
+    def estimate(self, samples: Floats) -> Estimate:
+        """A quantity and its interval from its values (1 + R,) over ``values``."""
+        if len(samples) < 2:
+            return Estimate(float(samples[0]))
+        low, high = interval(samples[1:, None], self.fit.level)
+        return Estimate(float(samples[0]), float(low[0]), float(high[0]))
+
+
+def surface(fit: SavedFit) -> SurfaceLaw:
+    """The fit's law; raises TypeError where it is none of N and D."""
+    if not isinstance(fit.law, SurfaceLaw):
+        raise TypeError(f"{fit.law.name} does not split a budget between N and D")
+    return fit.law
+
+
+def usable(fit: SavedFit) -> bool:
+    """Whether a fit has values to plan with."""
+    return fit.card.get("status") not in UNUSABLE and all(map(math.isfinite, fit.values.values()))
+
+
+def stored(fits: Path) -> list[str]:
+    """Keys of the fits in a folder, those of the registry's first."""
+    found = {path.parent.name for path in fits.glob("*/card.json")}
+    return [*(name for name in LAWS if name in found), *sorted(found - set(LAWS))]
+
+
+def support(folder: Path) -> tuple[Support, Floats]:
+    """The span of the runs behind a fit, and its residuals (n,); ContractError without any."""
+    path = folder / "points.parquet"
+    points = contracts.read(path, contracts.POINTS)
+    if not len(points):
+        raise ContractError(f"{path}: holds no run; nothing can be planned with this fit")
+    n, d = points["params"].to_numpy(), points["tokens"].to_numpy()
+    spans = (Span(float(x.min()), float(x.max())) for x in (n, d, 6.0 * n * d))
+    return Support(*spans), points["residual"].to_numpy()
+
+
+def evidence(fits: Path, name: str, backtest: Path | None = None) -> Evidence:
+    """What plans with a law rest on; raises ContractError or ValueError with the cure."""
+    known = stored(fits)
+    surfaces = [key for key in known if key in SURFACES]
+    if name not in known:
+        raise ValueError(
+            f"--law {name}: {fits} holds no fit of it, only {', '.join(known) or 'nothing'}; fit "
+            "it with python -m pipeline.fit"
+        )
+    if name not in surfaces:
+        raise ValueError(
+            f"--law {name}: it does not split a budget between N and D; take one of "
+            f"{', '.join(surfaces) or ', '.join(SURFACES)}"
+        )
+    fit = read(fits / name)
+    if not usable(fit):
+        raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
+    found = {key: read(fits / key) for key in known if key != name}
+    rate = None if backtest is None else error_rate(tested(backtest, name))
+    spans, residuals = support(fits / name)
+    others = {key: other for key, other in found.items() if usable(other)}
+    return Evidence(fit, spans, residuals, rate, others)
+
+
+def tested(backtest: Path, name: str) -> list[dict[str, Any]]:
+    """A law's rows of backtest.parquet, those along compute where it was tested along more."""
+    rows = contracts.read(backtest, contracts.SCHEMAS["backtest"]).to_pylist()
+    own = [row for row in rows if row["law"] == name]
+    return [row for row in own if row["axis"] == "flops"] or own
+
+
+def chosen(fits: Path, headline: Path | None) -> tuple[str, str]:
+    """The law to plan with, and why: the headline's, else the fitted law with the least error.
+
+    Raises ValueError where no fit of a law of N and D can be used.
+    """
+    names = [key for key in stored(fits) if key in SURFACES]
+    why = "No backtest is given"
+    if headline is not None:
+        try:
+            told = json.loads(headline.read_text(encoding="utf-8"))
+            name, reason = told["law"], told["reason"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ContractError(
+                f"{headline}: not a readable headline ({error}); make it again with "
+                "python -m pipeline.backtest"
+            ) from error
+        if name in names and usable(read(fits / name)):
+            return name, str(reason)
+        why = f"The headline is {name}, which cannot be planned with" if name else str(reason)
+    errors = {
+        name: float(np.sqrt((support(fits / name)[1] ** 2).mean()))
+        for name in names
+        if usable(read(fits / name))
+    }
+    if not errors:
+        raise ValueError(
+            f"{fits}: no law of N and D is fitted well enough to plan with; fit one of "
+            f"{', '.join(SURFACES)} to more runs"
+        )
+    best = min(errors, key=lambda name: errors[name])
+    return best, (
+        f"{why.removesuffix('.')}: {best} describes its own runs best "
+        f"({100 * errors[best]:.2f} % in loss), which says little about larger ones."
+    )

@@ -1,0 +1,118 @@
+"""Plans and outcomes as text for eyes and as JSON for programs."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.cells import short
+from pipeline.planning.outcome import Outcome
+from pipeline.planning.records import Plan, Quantity, known
+from pipeline.planning.support import Estimate
+
+WIDTH = 88  # characters of a sentence's line
+TITLES = {
+    "params": "parameters N*", "tokens": "training tokens D*", "tokens_per_param": "D*/N*",
+    "flops": "training compute", "inference_flops": "inference compute", "loss": "loss",
+    "n_layer": "layers", "d_model": "residual width", "d_ff": "feed-forward width",
+    "n_head": "heads", "shape_params": "N of this shape", "shape_params_total": "with embeddings",
+    "lr": "learning rate", "memory_states": "memory of states",
+    "memory_activations": "memory of activations", "least_gpus": "fewest GPUs",
+    "critical_batch_tokens": "critical batch", "batch_tokens": "batch", "steps": "steps",
+    "pf_days": "PF-days", "gpu_hours": "GPU-hours", "days": "days", "money": "money",
+    "gain_2x_params": "twice N lowers the loss by", "gain_2x_tokens": "twice D lowers it by",
+    "price_0.5x_params": "half the size needs", "price_2x_params": "twice the size needs",
+    "tenfold_params": "tenfold budget: N", "tenfold_tokens": "tenfold budget: D",
+    "tenfold_loss": "tenfold budget: loss", "tenfold_batch": "tenfold budget: batch",
+    "tenfold_steps": "tenfold budget: steps",
+    "tokens_against_overfitting": "tokens against overfitting",
+}  # fmt: skip
+COUNTS = ("params", "tokens", "tokens_against_overfitting", "batch_tokens", "shape_params",
+          "shape_params_total", "critical_batch_tokens", "memory_states", "memory_activations",
+          "steps")  # fmt: skip
+WHOLE = ("n_layer", "d_model", "d_ff", "n_head", "least_gpus")
+
+
+def number(name: str, value: float) -> str:
+    """A quantity as eyes read it."""
+    if not math.isfinite(value):
+        return "never" if value > 0 else "unknown"
+    if name in WHOLE:
+        return f"{value:.0f}"
+    if name in COUNTS:
+        return short(value) if value < 1e15 else f"{value:.3g}"
+    if name in ("loss", "tenfold_loss"):
+        return f"{value:.4f}"
+    return f"{value:.3g}"
+
+
+def _interval(one: Quantity) -> str:
+    if not Estimate(one.value, one.low, one.high).known:
+        return ""
+    return f"[{number(one.name, one.low)}, {number(one.name, one.high)}]"
+
+
+def plan_text(plan: Plan, why: str = "") -> str:
+    """A plan as a table, with its sentences below."""
+    head = f"{plan.asked}  ({plan.law}, {plan.points} runs, {plan.level:.0%} intervals)"
+    if plan.refusal is not None:
+        return "\n".join([head, *_wrapped([f"Refused: {plan.refusal}.", why])])
+    lines = [head, ""]
+    for one in plan.quantities:
+        title, told = TITLES.get(one.name, one.name), _interval(one)
+        note = f"  ({one.note})" if one.note else ""
+        value = number(one.name, one.value)
+        lines.append(f"  {title:<28}{value:>10} {told:<22} {one.unit}{note}".rstrip())
+    lines.append("")
+    run = plan.run
+    limited = [] if run is None else [f"Bottleneck: {run.bottleneck}."]
+    return "\n".join([*lines, *_wrapped([*limited, *plan.sentences, why])])
+
+
+def outcome_text(found: Outcome, law: str, unit: str) -> str:
+    """An outcome in a few lines."""
+    head = f"N = {short(found.params)}, D = {short(found.tokens)} ({law})"
+    if found.refusal is not None:
+        return "\n".join([head, *_wrapped([f"Refused: {found.refusal}."])])
+    told = f" [{found.loss.low:.4f}, {found.loss.high:.4f}]" if found.loss.known else ""
+    lines = [
+        f"  loss {found.loss.value:.4f}{told} {unit}",
+        f"  {found.bottleneck}: {found.sentence}",
+        f"  {found.extrapolation:.3g} times beyond the runs"
+        if found.extrapolation > 1
+        else "  within the range of the runs",
+    ]
+    return "\n".join([head, *lines])
+
+
+def _wrapped(sentences: Sequence[str]) -> Iterator[str]:
+    for sentence in filter(None, sentences):
+        yield from textwrap.wrap(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON values; an unknown number is null."""
+    told = {
+        one.name: {
+            "value": known(one.value), "low": known(one.low), "high": known(one.high),
+            "unit": one.unit, "extrapolation": known(one.extrapolation), "note": one.note,
+        }
+        for one in plan.quantities
+    }  # fmt: skip
+    run = plan.run
+    return {
+        "asked": plan.asked, "law": plan.law, "points": plan.points, "level": plan.level,
+        "refusal": plan.refusal, "bottleneck": None if run is None else run.bottleneck.value,
+        "extrapolation": None if run is None else run.extrapolation,
+        "quantities": told, "sentences": list(plan.sentences),
+    }  # fmt: skip
+
+
+def outcome_json(found: Outcome, law: str, unit: str) -> dict[str, Any]:
+    """An outcome as JSON values."""
+    loss = {name: known(value) for name, value in found.loss._asdict().items()}
+    told = asdict(found) | {"loss": loss, "law": law, "unit": unit}
+    return told | {"bottleneck": found.bottleneck.value}
