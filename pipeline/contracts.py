@@ -268,11 +268,58 @@ PLAN = _schema(
     _field("note", _text, "where the value comes from, or empty"),
 )
 
+# One row for each budget and approach: the size of lowest loss, found or refused.
+OPTIMA = _schema(
+    "optima",
+    _field("approach", _text, "approach, or the law of approach 3"),
+    _field("flops", _f64, "FLOP budget, in the convention of the fits"),
+    _field("flops_low", _f64, "FLOP, least of the runs behind it, or from where the size is best"),
+    _field("flops_high", _f64, "FLOP, most of the runs behind it, or up to where"),
+    _field("params", _f64, "parameters N*; null where refused", nullable=True),
+    _field("params_low", _f64, "lower end of its interval", nullable=True),
+    _field("params_high", _f64, "upper end of its interval", nullable=True),
+    _field("tokens", _f64, "tokens D*; null where refused", nullable=True),
+    _field("tokens_low", _f64, "lower end of its interval", nullable=True),
+    _field("tokens_high", _f64, "upper end of its interval", nullable=True),
+    _field("loss", _f64, "nats/token at the minimum; null where refused", nullable=True),
+    _field("loss_low", _f64, "lower end of its interval", nullable=True),
+    _field("loss_high", _f64, "upper end of its interval", nullable=True),
+    _field("level", _f64, "coverage of the intervals, in (0, 1)"),
+    _field("sizes", _i64, "sizes compared"),
+    _field("runs", _i64, "runs behind it"),
+    _field("status", _text, "status of the minimum"),
+    _field("reason", _text, "the status as a sentence"),
+    _field("curve_params", pa.list_(_f64), "parameters along the line through the budget"),
+    _field("curve_loss", pa.list_(_f64), "nats/token along that line"),
+)
+# One row for each approach, quantity and kind of resampling: y = coefficient (C / reference)^a.
+ALLOCATIONS = _schema(
+    "allocations",
+    _field("approach", _text, "approach, or the law of approach 3"),
+    _field("quantity", _text, "params (N*) | tokens (D*)"),
+    _field("exponent", _f64, "a of N* or D* ~ C^a; null where unknown", nullable=True),
+    _field("low", _f64, "lower end of its interval", nullable=True),
+    _field("high", _f64, "upper end of its interval", nullable=True),
+    _field("level", _f64, "coverage of the interval, in (0, 1)"),
+    _field("resampling", _text, "noise of seeds | cases in each budget | sizes | none"),
+    _field("coefficient", _f64, "parameters or tokens at the reference", nullable=True),
+    _field("reference", _f64, "FLOP", nullable=True),
+    _field("exponents", pa.list_(_f64), "a of each resample"),
+    _field("coefficients", pa.list_(_f64), "coefficient of each resample"),
+    _field("budgets", _i64, "budgets, or stretches of compute, with an optimum"),
+    _field("runs", _i64, "runs behind them"),
+    _field("flops_low", _f64, "FLOP, least of these budgets", nullable=True),
+    _field("flops_high", _f64, "FLOP, most of these budgets", nullable=True),
+    _field("status", _text, "status of the exponent"),
+    _field("reason", _text, "the status as a sentence"),
+)
+
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
         MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, PLAN,
+        OPTIMA, ALLOCATIONS,
     )
 }  # fmt: skip
 
