@@ -56,7 +56,21 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     errors = sorted(checker.iter_errors(full), key=_order)
     if errors:
         raise _explained(_meant(errors[0]))
+    _refuse_nothing(full)
     return full
+
+
+def _refuse_nothing(full: Mapping[str, Any]) -> None:
+    """A study trains a grid on a corpus, or takes runs that others made, or both."""
+    lacking = None
+    if "grid" in full and "corpus" not in full:
+        lacking = "corpus"
+    elif "grid" not in full and not full["runs"]:
+        lacking = "grid"
+    if lacking:
+        about = schema()["properties"][lacking]["description"]
+        cure = f"add it: {about}" if lacking == "corpus" else "add it, or runs that others made"
+        raise ConfigError("config", sorted(full), f"lacks the key {lacking!r}", cure)
 
 
 def _order(error: Any) -> tuple[int, bool, str]:
@@ -163,9 +177,8 @@ def _kind(rule: Mapping[str, Any]) -> str:
     """The type of a value, its alternatives joined."""
     if "type" in rule:
         return str(rule["type"])
-    kinds = [branch.get("type", "number") for branch in rule["anyOf"]]
     # A number may also be written as text; that is said once, above the table.
-    kinds = [kind for kind in kinds if not (kind == "string" and "number" in kinds)]
+    kinds = [branch.get("type", "number") for branch in rule["anyOf"] if "pattern" not in branch]
     return " or ".join(kinds)
 
 
@@ -180,9 +193,12 @@ def _rows(rule: Mapping[str, Any], prefix: str) -> Iterator[str]:
         default = target.get("default")
         shown = "" if default in (None, {}, "") else f"`{default}`"
         yield f"| `{path}` | {kind} | {shown} | {target.get('description', '')} |"
-        inner = target.get("items", target)
+        named = target.get("additionalProperties") or {}
+        inner = target.get("items", named or target)
         inner = schema()["$defs"][inner["$ref"].rsplit("/", 1)[1]] if "$ref" in inner else inner
-        mark = "[]" if "items" in target else ""
+        mark = "[]" if "items" in target else ".NAME" if named else ""
+        if named:
+            yield f"| `{path}.NAME` | {_kind(inner)} | | {inner['description']} |"
         for branch in (inner, *inner.get("anyOf", ())):
             yield from _rows(branch, f"{path}{mark}.")
 

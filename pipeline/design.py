@@ -24,6 +24,7 @@ from pipeline.config import ConfigError, load, number
 from pipeline.corpus import definition
 from pipeline.corpus.definition import Corpus
 from pipeline.files import write_json
+from pipeline.imports.definition import Import, imports
 
 RESERVED = ("cells", "corpora", "state", "trunks")  # folders of results/ that are no study
 # Of one CPU core, for the first estimate of a cell's time: exact FLOP/s and seconds per step.
@@ -33,13 +34,14 @@ FLOPS_PER_SECOND, SECONDS_PER_STEP = 1.3e11, 2.5e-3
 
 @dataclass(frozen=True)
 class Study:
-    """All that a config asks for."""
+    """All that a config asks for: cells to train on a corpus, tables of runs to import, or both."""
 
     name: str
     title: str
-    corpus: Corpus
+    corpus: Corpus | None  # None where nothing is trained
     evaluation: tuple[Corpus, ...]
     cells: tuple[Cell, ...]
+    imports: tuple[Import, ...]
     config: Mapping[str, Any]
 
     @cached_property
@@ -54,9 +56,20 @@ class Study:
         }
         keys = [cell.key for cell in self.cells]
         return {
-            "study": self.name, "title": self.title, "cells": keys, "imports": [],
-            "exclude": exclude,
+            "study": self.name, "title": self.title, "cells": keys,
+            "imports": [item.name for item in self.imports], "exclude": exclude,
         }  # fmt: skip
+
+    @property
+    def texts(self) -> list[str]:
+        """Names of the texts, other than the validation split, that runs are scored on."""
+        imported = [name for item in self.imports for name in item.evaluations]
+        return list(dict.fromkeys([*(text.name for text in self.evaluation), *imported]))
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks that runs are scored on."""
+        return list(dict.fromkeys(name for item in self.imports for name in item.tasks))
 
     @property
     def budgets(self) -> list[float]:
@@ -83,6 +96,16 @@ def study(config: Mapping[str, Any]) -> Study:
     """The study that a completed config describes; raises ConfigError where it makes no sense."""
     if config["study"] in RESERVED:
         raise ConfigError("study", config["study"], "is a folder of its own", "take another name")
+    tables = imports(config)
+    corpus, evaluation, cells = _trained(config) if "grid" in config else (None, (), ())
+    return Study(
+        config["study"], config["title"] or config["study"], corpus, evaluation, cells, tables,
+        config,
+    )  # fmt: skip
+
+
+def _trained(config: Mapping[str, Any]) -> tuple[Corpus, tuple[Corpus, ...], tuple[Cell, ...]]:
+    """The corpus, the texts that finished models are scored on, and the cells of the grid."""
     corpus = definition.corpus(config["corpus"])
     evaluation = tuple(
         definition.evaluation(corpus, item, config["evaluation"], f"evaluation.corpora[{index}]")
@@ -107,9 +130,7 @@ def study(config: Mapping[str, Any]) -> Study:
                 "remove the repeated size, token count or seed (after rounding to whole steps)",
             )  # fmt: skip
         seen.add(cell.key)
-    return Study(
-        config["study"], config["title"] or config["study"], corpus, evaluation, cells, config
-    )
+    return corpus, evaluation, cells
 
 
 def _common_fields(
@@ -139,14 +160,18 @@ def _common_fields(
 
 
 def write_definitions(study: Study, results: Path) -> None:
-    """Write the definitions that jobs read: corpora, cells and the study's card.
+    """Write the definitions that jobs read: corpora, imports, cells and the study's card.
 
     A file that stands already with the same content is left alone.
     """
-    corpus = results / "corpora" / study.corpus.key
-    files = {corpus / "definition.json": study.corpus.card}
-    for text in study.evaluation:
-        files[corpus / "evaluation" / text.key / "definition.json"] = text.card
+    files: dict[Path, dict[str, Any]] = {}
+    if study.corpus:
+        corpus = results / "corpora" / study.corpus.key
+        files[corpus / "definition.json"] = study.corpus.card
+        for text in study.evaluation:
+            files[corpus / "evaluation" / text.key / "definition.json"] = text.card
+    for item in study.imports:
+        files[results / study.name / "imports" / item.name / "definition.json"] = item.card
     for cell in study.cells:
         files[results / "cells" / cell.key / "spec.json"] = cell.spec()
     files[results / study.name / "design.json"] = study.card
@@ -162,6 +187,8 @@ def check_corpus(study: Study, results: Path) -> None:
 
     An existing corpus is counted exactly; else the bytes of an installed package bound its tokens.
     """
+    if study.corpus is None:
+        return
     card = results / "corpora" / study.corpus.key / "corpus.json"
     if card.exists():
         available = json.loads(card.read_text(encoding="utf-8"))["tokens"]["train"]
@@ -226,7 +253,10 @@ def main(argv: list[str] | None = None) -> int:
     except ConfigError as error:
         print(f"error: {arguments.config}: {error}", file=sys.stderr)
         return 2
-    print(table(found))
+    if found.cells:
+        print(table(found))
+    for item in found.imports:
+        print(f"{item.name}: runs of {item.file}")
     return 0
 
 

@@ -73,6 +73,10 @@ def test_a_misspelt_required_key_is_named_as_such():
 def test_a_missing_key_is_named():
     with pytest.raises(ConfigError, match="config: .* lacks the key 'corpus'"):
         config.complete({"study": "a", "grid": {"sizes": [1]}})
+    with pytest.raises(ConfigError, match="config: .* lacks the key 'grid'; add it, or runs"):
+        config.complete({"study": "a", "corpus": SMALL["corpus"]})
+    runs = [{"name": "ours", "file": "ours.csv"}]
+    assert config.complete({"study": "a", "runs": runs})["runs"][0]["duplicates"] == "refuse"
 
 
 @pytest.mark.parametrize("text", ["study: [", "- a\n", "\xff"])
@@ -124,7 +128,9 @@ def test_every_key_is_described_and_no_mapping_lets_unknown_keys_pass():
     for path, rule in (found for root in roots for found in rules(root[1], root[0])):
         assert set(rule) <= known, path
         if rule.get("type") == "object":
-            assert rule["additionalProperties"] is False, path
+            # Of a mapping whose keys are names of the user, the values are held to a form.
+            assert rule["additionalProperties"] is False or "properties" not in rule, path
+            assert rule["additionalProperties"] is not True, path
         for key, value in rule.get("properties", {}).items():
             assert "description" in value or "$ref" in value, f"{path}.{key}"
 
