@@ -264,7 +264,7 @@ class SurfaceLaw(Law):
     ``fixed``, and without limit where that names no value for them.
     """
 
-    inputs = ("params", "tokens")
+    inputs: ClassVar[tuple[str, ...]] = ("params", "tokens")
 
     def optimum(self, values: Values, flops: Floats, fixed: Fixed = None) -> Optimum:
         """The lowest loss with 6 N D = flops; values (...), flops and fixed broadcast together.
