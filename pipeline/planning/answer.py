@@ -11,7 +11,7 @@ from pipeline.laws.base import Floats
 from pipeline.laws.prediction import predicted
 from pipeline.planning import budget, details
 from pipeline.planning.budget import Unit
-from pipeline.planning.calculators import bottleneck, gains
+from pipeline.planning.calculators import bottleneck
 from pipeline.planning.constrained import Best, Limits, cheapest, constrained
 from pipeline.planning.evidence import Evidence, surface
 from pipeline.planning.records import Plan, Quantity, Question, Run
@@ -102,12 +102,8 @@ def best_run(evidence: Evidence, question: Question) -> tuple[Run | None, str | 
             f"{question.reach.refused:g} times no interval means anything: train larger runs first "
             "(python -m pipeline.next_cells says which), or raise --refuse-beyond"
         )
-    limit = bottleneck(gains(evidence.law, _first(evidence), n, d, question.limits.fixed))
+    limit = bottleneck(evidence.law, evidence.values, n, d, question.limits.fixed)
     return Run(best, np.where(np.isfinite(cost), cost, np.nan), factors, limit), None
-
-
-def _first(evidence: Evidence) -> dict[str, Floats]:
-    return {name: value[:1] for name, value in evidence.values.items()}
 
 
 def run_quantities(evidence: Evidence, question: Question, run: Run) -> Iterator[Quantity]:
@@ -123,15 +119,39 @@ def run_quantities(evidence: Evidence, question: Question, run: Run) -> Iterator
     yield Quantity.of(
         "tokens_per_param", with_rivals(ratio, far, ratios, reach), "tokens/parameter"
     )
-    spent = evidence.estimate(run.best.flops[:, 0])
-    exact = question.unit is not Unit.TARGET_LOSS and not question.limits.inference_tokens
-    trained = Estimate(spent.value) if exact else spent
-    yield Quantity.of("flops", trained, "FLOP, 6 N D", run.factors["flops"])
+    spent = _training(evidence, question, run)
+    yield Quantity.of("flops", spent, "FLOP, 6 N D", run.factors["flops"])
     if question.limits.inference_tokens:
         served = 2.0 * question.limits.inference_tokens * run.params
         yield Quantity("inference_flops", served, "FLOP, 2 N per token served")
     loss = loss_of(evidence, run.params, run.tokens, reach, question.limits.fixed)
     yield Quantity.of("loss", loss, evidence.loss_unit, far, f"one more run, {level:.0%}")
+
+
+def _training(evidence: Evidence, question: Question, run: Run) -> Estimate:
+    """The training FLOP; an interval only where they follow from the law.
+
+    For a target loss the error of the form is in it too: it is the compute at which the law reaches
+    that loss if it errs by as much as the backtest says.
+    """
+    spent = evidence.estimate(run.best.flops[:, 0])
+    if question.unit is not Unit.TARGET_LOSS:
+        return spent if question.limits.inference_tokens else Estimate(spent.value)
+    rate, far = evidence.rate, run.extrapolation
+    if rate is None or far <= 1 or not spent.known:
+        return spent
+    goal = with_form_error(
+        Estimate(question.amount, question.amount, question.amount), far, rate, evidence.fit.level
+    )
+    best = {name: value[:1] for name, value in evidence.values.items()}
+    ends = [
+        cheapest(evidence.law, best, loss, question.limits)[1].flops[0, 0]
+        for loss in (goal.high, goal.low)
+    ]
+    logs = [abs(math.log(end / spent.value)) for end in ends]
+    below = math.hypot(math.log(spent.value / spent.low), logs[0])
+    above = math.hypot(math.log(spent.high / spent.value), logs[1])
+    return Estimate(spent.value, spent.value * math.exp(-below), spent.value * math.exp(above))
 
 
 def loss_of(

@@ -14,7 +14,9 @@ import numpy as np
 from pipeline.laws.base import Floats, SurfaceLaw, Values
 from pipeline.planning.constrained import Limits, constrained, log_loss, tokens_for
 
-BALANCED = 0.1  # two doublings whose gains differ by less than this share are worth the same
+DOUBLE = 2.0
+SMALL = 1.001  # a step so small that gains are slopes
+BALANCED = 0.1  # slopes in log N and log D that differ by less than this share are in balance
 UNLIMITED = 1e30  # tokens that stand for all there could be
 
 
@@ -32,14 +34,14 @@ class Bottleneck(StrEnum):
 
 
 _SENTENCES = {
-    Bottleneck.MODEL: "Twice the parameters would lower the loss more than twice the tokens.",
-    Bottleneck.DATA: "Twice the tokens would lower the loss more than twice the parameters.",
+    Bottleneck.MODEL: "More parameters would lower the loss faster than as many more tokens.",
+    Bottleneck.DATA: "More tokens would lower the loss faster than as many more parameters.",
     Bottleneck.COMPUTE: "Size and data are in balance for this compute; only more of it helps.",
 }
 
 
 class Gains(NamedTuple):
-    """What doubling buys: the share by which the loss falls, each (R,)."""
+    """What more buys: the share by which the loss falls, each (R,)."""
 
     params: Floats
     tokens: Floats
@@ -69,19 +71,26 @@ def loss_at(
 
 def gains(
     law: SurfaceLaw, values: Values, params: Floats | float, tokens: Floats | float,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, float], factor: float = DOUBLE,
 ) -> Gains:  # fmt: skip
-    """What twice the parameters, and twice the tokens, would take off the loss."""
+    """What ``factor`` times the parameters, and as many times the tokens, take off the loss."""
     n, d = np.asarray(params, float), np.asarray(tokens, float)
     here = loss_at(law, values, n, d, fixed)
     return Gains(
-        1 - loss_at(law, values, 2 * n, d, fixed) / here,
-        1 - loss_at(law, values, n, 2 * d, fixed) / here,
+        1 - loss_at(law, values, factor * n, d, fixed) / here,
+        1 - loss_at(law, values, n, factor * d, fixed) / here,
     )
 
 
-def bottleneck(found: Gains) -> Bottleneck:
-    """The bottleneck of one run, from the gains of the best parameter set (the first row)."""
+def bottleneck(
+    law: SurfaceLaw, values: Values, params: float, tokens: float, fixed: Mapping[str, float]
+) -> Bottleneck:
+    """What holds a run up, under the first parameter set.
+
+    On a budget the slopes of the loss in log N and log D are equal at the optimum; where they are,
+    neither size nor data is short.
+    """
+    found = gains(law, values, params, tokens, fixed, SMALL)
     size, data = float(found.params[0]), float(found.tokens[0])
     if abs(size - data) <= BALANCED * max(size, data):
         return Bottleneck.COMPUTE

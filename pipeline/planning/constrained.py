@@ -1,9 +1,9 @@
 """The best run within limits: caps on N and D, inference to be paid for, data that repeats.
 
-One search serves every law of N and D and every limit. Along log N, D is what the budget leaves,
-or the cap on tokens where that is less:
+One search serves every law of N and D and every limit. Along log D, N is what the budget pays for,
+or the cap on size where that is less:
 
-    D(N) = min(D_max, (C - 2 N D_inf) / 6 N)          C = 6 N D + 2 N D_inf
+    N(D) = min(N_max, C / (6 D + 2 D_inf))          C = 6 N D + 2 N D_inf
 
 (the second term is the forward pass of D_inf tokens served later; Sardana et al. 2024,
 arXiv:2401.00448, eq. 3). A scan brackets the minimum, golden section narrows it, and Newton's
@@ -22,11 +22,12 @@ import numpy as np
 
 from pipeline.laws.base import Floats, SurfaceLaw, Values
 
-SCAN = 96  # places along log N at which a minimum is looked for
+SCAN = 96  # places along log D at which a minimum is looked for
 GOLDEN = (math.sqrt(5) - 1) / 2
 NARROWINGS = 26  # golden section steps: a bracket of 1 ends below 1e-5
 STENCIL = 0.01  # natural log, spacing of the five-point derivatives
 POLISHES = 3
+EDGE = 1e-4  # natural log: a minimum this near an end of the plane is none
 LOG_FLOPS = (math.log(1e3), math.log(1e45))  # between which a target loss is looked for
 HALVINGS = 60
 
@@ -84,36 +85,36 @@ def constrained(law: SurfaceLaw, values: Values, flops: Floats, limits: Limits) 
     edge of the plane (an exponent that is not positive): no optimum.
     """
     loss = log_loss(law, values, limits.fixed)
-    count = np.atleast_2d(law.theta({n: np.asarray(v, float) for n, v in values.items()})).shape[0]
     log_c = np.log(np.atleast_1d(np.asarray(flops, float)))
-    log_c = np.broadcast_to(log_c, (count, log_c.shape[-1]))
+    log_c = np.broadcast_to(log_c, (_count(law, values), log_c.shape[-1]))
     served = 2.0 * limits.inference_tokens
-    cap_n, cap_d = math.log(limits.params), math.log(limits.tokens)
+    cap_n = math.log(limits.params)
 
-    def log_d(log_n: Floats) -> Floats:
-        rest = np.exp(log_c - log_n) - served
-        with np.errstate(divide="ignore", invalid="ignore"):
-            left = np.where(rest > 0, np.log(np.maximum(rest, 1e-300) / 6.0), -np.inf)
-        return np.minimum(left, cap_d)
+    def log_n(log_d: Floats) -> Floats:
+        return np.minimum(log_c - np.log(6.0 * np.exp(log_d) + served), cap_n)
 
-    def curve(log_n: Floats) -> Floats:
-        along = log_d(log_n)
-        with np.errstate(all="ignore"):
-            found = loss(log_n, np.maximum(along, 0.0))
-        return np.where((along >= 0.0) & np.isfinite(found), found, np.inf)
+    def curve(log_d: Floats) -> Floats:
+        with np.errstate(all="ignore"):  # the far ends of the scan may overflow
+            found = loss(log_n(log_d), log_d)
+        return np.where(np.isfinite(found), found, np.inf)
 
-    widest = log_c - math.log(6.0 + served)  # D = 1
-    high = np.minimum(widest, cap_n)
-    kink = log_c - math.log(6.0 * limits.tokens + served) if math.isfinite(cap_d) else None
-    with np.errstate(all="ignore"):
-        at = _minimum(curve, np.zeros_like(high), high, kink)
-    tokens = log_d(at)
-    best = curve(at)
-    allowed = np.isclose(at, cap_n) if math.isfinite(cap_n) else np.zeros_like(at, dtype=bool)
-    edge = (at <= 1e-6) | ((at >= widest - 1e-6) & ~allowed)
-    unknown = edge | ~np.isfinite(best) | (high <= 0)
-    n, d = np.exp(at), np.exp(tokens)
+    most = np.maximum(np.exp(log_c) - served, 1.0) / 6.0  # N = 1
+    widest = np.log(np.maximum(most, 1.0))
+    high = np.minimum(widest, math.log(limits.tokens))
+    left = np.exp(log_c - cap_n) - served  # of the largest model allowed, to train it with
+    kink = np.log(np.maximum(left, 6.0) / 6.0) if math.isfinite(cap_n) else None
+    at = _minimum(curve, np.zeros_like(high), high, kink)
+    sizes, best = log_n(at), curve(at)
+    filled = np.isclose(at, math.log(limits.tokens), atol=EDGE)
+    edge = (at <= EDGE) | ((at >= widest - EDGE) & ~filled)
+    unknown = edge | ~np.isfinite(best) | (sizes < 0)
+    n, d = np.exp(sizes), np.exp(at)
     return Best(*(np.where(unknown, np.nan, v) for v in (n, d, np.exp(best), 6.0 * n * d)))
+
+
+def _count(law: SurfaceLaw, values: Values) -> int:
+    """The number of parameter sets."""
+    return int(np.atleast_1d(np.asarray(values[law.parameters[0].name])).shape[0])
 
 
 def _minimum(curve: Curve, low: Floats, high: Floats, kink: Floats | None) -> Floats:
@@ -167,7 +168,7 @@ def cheapest(law: SurfaceLaw, values: Values, loss: float, limits: Limits) -> tu
     The constrained optimum falls with the budget, so its logarithm is bisected.
     """
     low, high = LOG_FLOPS
-    count = np.atleast_2d(law.theta({n: np.asarray(v, float) for n, v in values.items()})).shape[0]
+    count = _count(law, values)
     lower, upper = np.full((count, 1), low), np.full((count, 1), high)
     for _ in range(HALVINGS):
         middle = (lower + upper) / 2

@@ -17,7 +17,6 @@ from pipeline.planning.records import Quantity, Question, Run
 
 CRITICAL_BATCH = "critical_batch"  # the law of the batch whose price in steps and tokens is equal
 SIZES = (0.5, 2.0)  # wrong sizes whose price is told
-TENFOLD = 10.0
 PENALTY = 0.02  # of loss, that overfitting may cost (Kaplan et al. 2020, section 4.2)
 NOT_MEASURED = "not measured"
 
@@ -135,7 +134,7 @@ def what_if(evidence: Evidence, question: Question, run: Run) -> list[Quantity]:
         note = "compute for the same loss" if price[0] < math.inf else "never reaches the loss"
         told = evidence.estimate(price)
         rows.append(Quantity.of(f"price_{factor:g}x_params", told, "times the compute", note=note))
-    rows += _tenfold(evidence, question, run)
+    rows += _larger(evidence, question, run)
     needed = calculators.tokens_against_overfitting(law, values, n, PENALTY, fixed)
     note = f"for at most {PENALTY:.0%} above the loss of unlimited data"
     rows.append(
@@ -144,26 +143,24 @@ def what_if(evidence: Evidence, question: Question, run: Run) -> list[Quantity]:
     return rows
 
 
-def _tenfold(evidence: Evidence, question: Question, run: Run) -> Iterator[Quantity]:
-    """What a tenfold budget buys, and its split between model, batch and steps (eq. 1.7)."""
-    cost_now = float(run.cost[0])
-    split = calculators.larger_budget(
-        evidence.law, evidence.values, cost_now, TENFOLD, question.limits
-    )
+def _larger(evidence: Evidence, question: Question, run: Run) -> Iterator[Quantity]:
+    """What a larger budget buys, and its split between model, batch and steps.
+
+    The question of Kaplan et al. 2020, eq. 1.7 and fig. 3, asked of the fitted laws.
+    """
+    law, values, fixed = evidence.law, evidence.values, question.limits.fixed
+    cost_now, note = float(run.cost[0]), f"for {question.fold:g} times the budget"
+    split = calculators.larger_budget(law, values, cost_now, question.fold, question.limits)
     names = {"params": "parameters", "tokens": "tokens", "loss": "loss"}
     for name in split._fields:
         told = evidence.estimate(getattr(split, name))
-        yield Quantity.of(f"tenfold_{name}", told, f"times the {names[name]}")
-    before = float(
-        calculators.loss_at(
-            evidence.law, evidence.values, run.params, run.tokens, question.limits.fixed
-        )[0]
-    )
+        yield Quantity.of(f"fold_{name}", told, f"times the {names[name]}", note=note)
+    before = float(calculators.loss_at(law, values, run.params, run.tokens, fixed)[0])
     batches = critical_batch(evidence, np.array([before, before * float(split.loss[0])]))
     if batches is not None:
         growth = float(batches[1] / batches[0])
-        yield Quantity("tenfold_batch", growth, "times the critical batch")
-        yield Quantity("tenfold_steps", float(split.tokens[0]) / growth, "times the steps")
+        yield Quantity("fold_batch", growth, "times the critical batch", note=note)
+        yield Quantity("fold_steps", float(split.tokens[0]) / growth, "times the steps", note=note)
 
 
 def trust(evidence: Evidence, question: Question, run: Run) -> Iterator[str]:

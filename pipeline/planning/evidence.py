@@ -150,7 +150,7 @@ def chosen(fits: Path, headline: Path | None) -> tuple[str, str]:
                 "python -m pipeline.backtest"
             ) from error
         if name in names and usable(read(fits / name)):
-            return name, str(reason)
+            return name, f"The backtest chose {name}: {reason}"
         why = f"The headline is {name}, which cannot be planned with" if name else str(reason)
     errors = {
         name: float(np.sqrt((support(fits / name)[1] ** 2).mean()))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.planning.answer import loss_of
-from pipeline.planning.calculators import Bottleneck, bottleneck, gains
+from pipeline.planning.calculators import Bottleneck, bottleneck
 from pipeline.planning.evidence import Evidence
 from pipeline.planning.support import Estimate, Reach
 
@@ -47,8 +47,7 @@ def predict_loss(
     short = flops is not None and flops < 6.0 * n * d * (1 - 1e-9)
     if short:
         wanted, d = d, flops / (6.0 * n)  # type: ignore[operator]
-    best = {name: value[:1] for name, value in evidence.values.items()}
-    limit = bottleneck(gains(evidence.law, best, n, d, fixed))
+    limit = bottleneck(evidence.law, evidence.values, n, d, fixed)
     sentence = limit.sentence
     if short:
         sentence = f"The compute ends training after {d:.3g} of the {wanted:.3g} tokens."

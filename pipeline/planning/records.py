@@ -26,6 +26,7 @@ class Question:
     recipe: Recipe = field(default_factory=Recipe)
     reach: Reach = field(default_factory=Reach)
     batch_tokens: float | None = None
+    fold: float = 10.0  # the larger budget that the plan also tells of, in budgets
 
     @property
     def asked(self) -> str:

@@ -25,14 +25,14 @@ TITLES = {
     "pf_days": "PF-days", "gpu_hours": "GPU-hours", "days": "days", "money": "money",
     "gain_2x_params": "twice N lowers the loss by", "gain_2x_tokens": "twice D lowers it by",
     "price_0.5x_params": "half the size needs", "price_2x_params": "twice the size needs",
-    "tenfold_params": "tenfold budget: N", "tenfold_tokens": "tenfold budget: D",
-    "tenfold_loss": "tenfold budget: loss", "tenfold_batch": "tenfold budget: batch",
-    "tenfold_steps": "tenfold budget: steps",
+    "fold_params": "larger budget: N", "fold_tokens": "larger budget: D",
+    "fold_loss": "larger budget: loss", "fold_batch": "larger budget: batch",
+    "fold_steps": "larger budget: steps",
     "tokens_against_overfitting": "tokens against overfitting",
 }  # fmt: skip
 COUNTS = ("params", "tokens", "tokens_against_overfitting", "batch_tokens", "shape_params",
-          "shape_params_total", "critical_batch_tokens", "memory_states", "memory_activations",
-          "steps")  # fmt: skip
+          "shape_params_total", "critical_batch_tokens", "steps")  # fmt: skip
+BYTES = ("memory_states", "memory_activations")
 WHOLE = ("n_layer", "d_model", "d_ff", "n_head", "least_gpus")
 
 
@@ -44,9 +44,11 @@ def number(name: str, value: float) -> str:
         return f"{value:.0f}"
     if name in COUNTS:
         return short(value) if value < 1e15 else f"{value:.3g}"
-    if name in ("loss", "tenfold_loss"):
+    if name in BYTES:
+        return f"{value / 1e9:,.0f} GB" if value >= 1e12 else f"{value / 1e9:.3g} GB"
+    if name in ("loss", "fold_loss"):
         return f"{value:.4f}"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
 
 
 def _interval(one: Quantity) -> str:
@@ -65,7 +67,8 @@ def plan_text(plan: Plan, why: str = "") -> str:
         title, told = TITLES.get(one.name, one.name), _interval(one)
         note = f"  ({one.note})" if one.note else ""
         value = number(one.name, one.value)
-        lines.append(f"  {title:<28}{value:>10} {told:<22} {one.unit}{note}".rstrip())
+        unit = one.unit.replace("bytes/", "per ") if one.name in BYTES else one.unit
+        lines.append(f"  {title:<28}{value:>10} {told:<22} {unit}{note}".rstrip())
     lines.append("")
     run = plan.run
     limited = [] if run is None else [f"Bottleneck: {run.bottleneck}."]

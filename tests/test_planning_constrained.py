@@ -1,0 +1,174 @@
+"""The best run within limits: against closed forms, brute force and scipy."""
+
+import math
+
+import numpy as np
+import pytest
+from law_data import TRUTH, arrays
+from scipy import optimize
+
+from pipeline.laws import law
+from pipeline.planning.constrained import Limits, cheapest, constrained, tokens_for
+
+BUDGETS = np.array([1e18, 3e20, 1e23, 1e26])
+SURFACES = ("kaplan", "chinchilla")
+
+
+def loss(name, n, d):
+    found = law(name).predict(
+        arrays(TRUTH[name]), {"params": np.atleast_1d(n), "tokens": np.atleast_1d(d)}
+    )
+    return found[0] if np.ndim(n) == 0 else found
+
+
+def several(name, count=60):
+    """Parameter sets around the truth, as replicates are."""
+    noise = np.exp(0.05 * np.random.default_rng(3).standard_normal((len(TRUTH[name]), count)))
+    return {key: value * row for (key, value), row in zip(TRUTH[name].items(), noise)}
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_without_limits_it_is_the_closed_form(name):
+    values = several(name)
+    found = constrained(law(name), values, BUDGETS, Limits())
+    closed = law(name).optimum({key: v[:, None] for key, v in values.items()}, BUDGETS)
+    assert found.params == pytest.approx(closed.params, rel=1e-6)
+    assert found.tokens == pytest.approx(closed.tokens, rel=1e-6)
+    assert found.loss == pytest.approx(closed.loss, rel=1e-12)
+    assert found.flops == pytest.approx(np.broadcast_to(BUDGETS, found.flops.shape), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", SURFACES)
+@pytest.mark.parametrize("cap", [1e8, 1e10])
+def test_a_cap_that_binds_is_filled_and_the_other_count_takes_the_rest(name, cap):
+    values = arrays(TRUTH[name])
+    free = law(name).optimum(values, BUDGETS)
+    by_size = constrained(law(name), values, BUDGETS, Limits(params=cap))
+    expected = np.minimum(free.params, cap)
+    assert by_size.params[0] == pytest.approx(expected, rel=1e-6)
+    assert by_size.tokens[0] == pytest.approx(BUDGETS / (6 * expected), rel=1e-6)
+    by_data = constrained(law(name), values, BUDGETS, Limits(tokens=cap))
+    expected = np.minimum(free.tokens, cap)
+    assert by_data.tokens[0] == pytest.approx(expected, rel=1e-6)
+    assert by_data.params[0] == pytest.approx(BUDGETS / (6 * expected), rel=1e-6)
+
+
+def test_both_caps_leave_budget_over():
+    found = constrained(law("chinchilla"), arrays(TRUTH["chinchilla"]), BUDGETS, Limits(1e9, 1e10))
+    assert found.params[0, -1] == pytest.approx(1e9, rel=1e-9)
+    assert found.tokens[0, -1] == pytest.approx(1e10, rel=1e-9)
+    assert found.flops[0, -1] == pytest.approx(6e19, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", SURFACES)
+@pytest.mark.parametrize("served", [1e9, 1e12, 3e13])
+def test_inference_is_paid_for_and_the_split_is_scipys(name, served):
+    """Sardana et al. 2024, eq. 3, for a total budget: 6 N D + 2 N D_inf = C."""
+    budget = 1e23
+
+    def along(log_n):
+        n = math.exp(log_n)
+        rest = budget / n - 2 * served
+        return math.log(loss(name, n, rest / 6)) if rest > 6 else 10.0
+
+    top = math.log(budget / (6 + 2 * served))
+    best = optimize.minimize_scalar(
+        along, bounds=(max(top - 20, 0), top), method="bounded", options={"xatol": 1e-10}
+    )
+    found = constrained(law(name), arrays(TRUTH[name]), [budget], Limits(inference_tokens=served))
+    n, d = found.params[0, 0], found.tokens[0, 0]
+    assert 6 * n * d + 2 * n * served == pytest.approx(budget, rel=1e-9)
+    assert math.log(n) == pytest.approx(best.x, abs=2e-5)  # scipy stops at the curve's rounding
+    assert found.loss[0, 0] <= math.exp(best.fun) * (1 + 1e-12)
+
+
+def test_no_point_of_a_fine_grid_is_better():
+    limits = Limits(params=5e9, tokens=2e11, inference_tokens=1e11)
+    found = constrained(law("chinchilla"), arrays(TRUTH["chinchilla"]), BUDGETS, limits)
+    n, d = (
+        g.ravel() for g in np.meshgrid(np.geomspace(1e6, 5e9, 400), np.geomspace(1e6, 2e11, 400))
+    )
+    cost, losses = 6 * n * d + 2 * n * 1e11, loss("chinchilla", n, d)
+    for i, budget in enumerate(BUDGETS):
+        allowed = cost <= budget
+        assert found.loss[0, i] <= losses[allowed].min()
+        assert found.loss[0, i] == pytest.approx(losses[allowed].min(), rel=2e-3)
+
+
+def test_each_row_is_its_own_problem():
+    values = several("chinchilla", 5)
+    limits = Limits(tokens=3e11, inference_tokens=1e11)
+    together = constrained(law("chinchilla"), values, BUDGETS, limits)
+    for row in range(5):
+        alone = constrained(
+            law("chinchilla"), {k: v[row : row + 1] for k, v in values.items()}, BUDGETS, limits
+        )
+        for both, one in zip(together, alone):
+            assert both[row] == pytest.approx(one[0], rel=1e-12)
+
+
+def test_a_law_that_falls_on_with_size_has_no_best_run():
+    values = arrays(TRUTH["chinchilla"] | {"beta": -0.1})
+    found = constrained(law("chinchilla"), values, BUDGETS, Limits())
+    assert np.isnan(np.array(found)).all()
+
+
+@pytest.mark.parametrize("name", SURFACES)
+@pytest.mark.parametrize(
+    "limits", [Limits(), Limits(params=2e9), Limits(tokens=3e11), Limits(inference_tokens=1e12)]
+)
+def test_the_cheapest_run_of_a_loss_is_the_best_of_its_cost(name, limits):
+    values = several(name, 8)
+    cost, best = cheapest(law(name), values, 2.4, limits)
+    reached = np.isfinite(cost[:, 0])
+    assert reached.any()
+    assert best.loss[reached] == pytest.approx(2.4, rel=1e-9)
+    one = {key: value[reached] for key, value in values.items()}
+    again = constrained(law(name), one, cost[reached], limits)
+    assert again.loss == pytest.approx(2.4, rel=1e-9)
+    cheaper = constrained(law(name), one, cost[reached] * 0.999, limits)
+    assert (cheaper.loss > 2.4).all()
+
+
+def test_serving_makes_the_cheapest_model_of_a_loss_smaller_and_longer_trained():
+    """The finding of Sardana et al. 2024; their problem by scipy over N as a second opinion."""
+    values, served = arrays(TRUTH["chinchilla"]), 2e12
+    known = {key: float(v) for key, v in TRUTH["chinchilla"].items()}
+
+    def total(log_n):
+        n = math.exp(log_n)
+        rest = 2.2 - known["E"] - known["A"] / n ** known["alpha"]
+        if rest <= 0:
+            return 1e6
+        return math.log(6 * n * (known["B"] / rest) ** (1 / known["beta"]) + 2 * n * served)
+
+    second = optimize.minimize_scalar(
+        total, bounds=(20, 26), method="bounded", options={"xatol": 1e-9}
+    )
+    cost, best = cheapest(law("chinchilla"), values, 2.2, Limits(inference_tokens=served))
+    assert math.log(cost[0, 0]) == pytest.approx(second.fun, rel=1e-10)
+    assert math.log(best.params[0, 0]) == pytest.approx(second.x, abs=1e-5)
+    _, alone = cheapest(law("chinchilla"), values, 2.2, Limits())
+    assert best.params[0, 0] < alone.params[0, 0]
+    assert best.tokens[0, 0] > alone.tokens[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("goal", "limits"), [(1.8, Limits()), (2.2, Limits(params=1e8)), (2.2, Limits(tokens=1e9))]
+)
+def test_a_loss_out_of_reach_costs_infinitely_much(goal, limits):
+    cost, best = cheapest(law("chinchilla"), arrays(TRUTH["chinchilla"]), goal, limits)
+    assert cost[0, 0] == math.inf
+    assert np.isnan(np.array(best)).all()
+
+
+def test_tokens_for_a_loss_invert_the_law():
+    n, d = np.array([[1e8, 1e9, 1e10]]), np.array([[3e9, 2e10, 7e12]])
+    for name in SURFACES:
+        goal = loss(name, n[0], d[0])[None]
+        assert tokens_for(law(name), arrays(TRUTH[name]), n, goal, {}) == pytest.approx(d, rel=1e-6)
+    too_low = np.array([[TRUTH["chinchilla"]["E"] + 0.01]])
+    found = tokens_for(
+        law("chinchilla"), arrays(TRUTH["chinchilla"]), np.array([[1e8]]), too_low, {}
+    )
+    assert found[0, 0] == math.inf
