@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.laws import law
+from pipeline.laws import LAWS, law
 from pipeline.laws.base import Floats, Runs
 
 ROOT = Path(__file__).parents[1]
@@ -21,8 +21,29 @@ TRUTH: dict[str, dict[str, float]] = {
     "power_params": {"Nc": 8.8e13, "alpha_N": 0.076},
     "power_tokens": {"Dc": 5.4e13, "alpha_D": 0.095},
     "power_compute": {"Cc": 1.4e27, "alpha_C": 0.057},
+    "power_compute_min": {"Cc_min": 2.7e28, "alpha_C_min": 0.050},
+    "power_floor_params": {"E": 1.7, "Nc": 3.9e6, "alpha_N": 0.25},
+    "power_floor_tokens": {"E": 1.7, "Dc": 2.1e8, "alpha_D": 0.3},
+    "power_floor_compute": {"E": 1.7, "Cc": 5.4e14, "alpha_C": 0.15},
+    "log_params": {"a": 5.7, "b": 0.148},
+    "log_tokens": {"a": 7.81, "b": 0.233},
+    "log_compute": {"a": 6.68, "b": 0.1},
+    "broken_params": {"a": 1.5, "b": 4.45, "c0": 0.05, "c1": 0.35, "d": 3e7, "f": 0.5},
+    "broken_tokens": {"a": 1.5, "b": 6.6, "c0": 0.06, "c1": 0.4, "d": 1e9, "f": 0.5},
+    "broken_compute": {"a": 1.5, "b": 13.2, "c0": 0.06, "c1": 0.2, "d": 1e16, "f": 1.0},
+    "m3_tokens": {"beta": 20.0, "gamma": 1e-10, "c": 0.1},
+    "m4_tokens": {"E": 1.7, "L0": 10.8, "beta": 1.7e5, "c": 0.6, "alpha": 0.8},
     "kaplan": {"Nc": 6.4e13, "alpha_N": 0.076, "Dc": 1.8e13, "alpha_D": 0.103},
     "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658},
+    "transfer": {"k": 0.3, "s": 1.05},
+    "gadre_error": {"eps": 0.9, "k": 2.0, "gamma": 0.8},
+    "task_sigmoid": {"a": -0.6, "b": 0.9, "k": 3.0, "L0": 3.0},
+    "critical_batch": {"B": 2.1e8, "alpha_B": 0.21},
+    "kaplan_lr": {"a": 0.003239, "b": 0.0001395},
+    "deepseek_lr": {"c": 0.3118, "alpha": 0.1250},
+    "deepseek_batch": {"c": 0.2920, "beta": 0.3271},
+    "step_law_lr": {"c": 1.79, "alpha": 0.713, "beta": 0.307},
+    "step_law_batch": {"c": 0.58, "beta": 0.571},
 }
 
 # Losses of the transformers of seven sizes on four token counts (two layers, vocabulary 512).
@@ -68,25 +89,35 @@ def toy() -> Runs:
 
 
 def grid(name: str) -> tuple[Floats, Floats]:
-    """A design on which the law is identified: all runs of it are ones the law selects."""
-    sizes, tokens = np.geomspace(1e7, 1e10, 8), np.geomspace(3e8, 3e11, 6)
-    if name == "power_params":
-        return np.geomspace(1e5, 1e10, 30), np.full(30, 1e11)
-    if name == "power_tokens":
-        return np.full(30, 1e10), np.geomspace(1e7, 1e11, 30)
-    if name == "power_compute":
-        return np.geomspace(1e5, 1e9, 30), 20 * np.geomspace(1e5, 1e9, 30)
-    n, d = np.meshgrid(sizes, tokens)
+    """N and D of a design on which the law is identified; all runs of it are ones it selects."""
+    count = 60 if name.startswith("broken") else 30
+    inputs = LAWS[name].inputs
+    if inputs == ("params",):
+        largest = 1.5e9 if name == "kaplan_lr" else 1e10  # beyond, its learning rate nears zero
+        return np.geomspace(1e5, largest, count), np.full(count, 1e11)
+    if inputs == ("tokens",):
+        return np.full(count, 1e10), np.geomspace(1e7, 1e11, count)
+    if len(inputs) == 1:
+        return np.geomspace(1e5, 1e9, count), 20 * np.geomspace(1e5, 1e9, count)
+    n, d = np.meshgrid(np.geomspace(1e7, 1e10, 8), np.geomspace(3e8, 3e11, 6))
     return n.ravel(), d.ravel()
+
+
+def design(name: str) -> dict[str, Floats]:
+    """The columns of that design; the loss falls with the compute."""
+    n, d = grid(name)
+    flops = 6.0 * n * d
+    loss = np.interp(np.log(flops), np.log([flops.min(), flops.max()]), [4.5, 1.8])
+    return {"params": n, "tokens": d, "flops": flops, "flops_min": flops / 2, "loss": loss}
 
 
 def drawn(name: str, noise: float, seed: int) -> Runs:
     """Runs of the true law with log-normal noise of standard deviation ``noise``."""
-    n, d = grid(name)
-    clean = runs(n, d, np.ones_like(n))
-    columns = {column: clean.column(column) for column in ("params", "tokens", "flops")}
-    loss = law(name).predict(arrays(TRUTH[name]), columns)
-    return runs(n, d, loss * np.exp(noise * np.random.default_rng(seed).standard_normal(len(n))))
+    columns, found = design(name), law(name)
+    clean = found.predict(arrays(TRUTH[name]), columns)
+    factor = np.exp(noise * np.random.default_rng(seed).standard_normal(len(clean)))
+    columns[found.target] = clean * factor
+    return Runs(tuple(f"cell-{i:03d}" for i in range(len(clean))), columns)
 
 
 def published(file: str, keep: dict[str, str], loss: str = "loss") -> Published:

@@ -57,8 +57,31 @@ LAWS: dict[str, Entry] = {
     "power_params": _curve("power_params", "params"),
     "power_tokens": _curve("power_tokens", "tokens"),
     "power_compute": _curve("power_compute", "flops"),
+    "power_compute_min": _curve("power_compute", "flops_min", attribute="MIN"),
+    "power_floor_params": _curve("power_floor", "params", attribute="OVER_PARAMS"),
+    "power_floor_tokens": _curve("power_floor", "tokens", attribute="OVER_TOKENS"),
+    "power_floor_compute": _curve("power_floor", "flops", attribute="OVER_COMPUTE"),
+    "log_params": _curve("log_law", "params", attribute="OVER_PARAMS"),
+    "log_tokens": _curve("log_law", "tokens", attribute="OVER_TOKENS"),
+    "log_compute": _curve("log_law", "flops", attribute="OVER_COMPUTE"),
+    "broken_params": _curve("broken", "params", attribute="OVER_PARAMS"),
+    "broken_tokens": _curve("broken", "tokens", attribute="OVER_TOKENS"),
+    "broken_compute": _curve("broken", "flops", attribute="OVER_COMPUTE"),
+    "m3_tokens": _curve("m3", "tokens"),
+    "m4_tokens": _curve("m4", "tokens"),
     "kaplan": _surface("kaplan"),
     "chinchilla": _surface("chinchilla"),
+    "transfer": _curve("transfer", "loss", "evaluation_loss"),
+    "gadre_error": _curve("tasks", "loss", "task_error", "GADRE"),
+    "task_sigmoid": _curve("tasks", "loss", "task_error", "SIGMOID"),
+    "critical_batch": _curve("critical_batch", "loss", "critical_batch"),
+    "kaplan_lr": _curve("hyperparameters", "params", "lr", "KAPLAN_LR"),
+    "deepseek_lr": _curve("hyperparameters", "flops", "lr", "DEEPSEEK_LR"),
+    "deepseek_batch": _curve("hyperparameters", "flops", "batch_tokens", "DEEPSEEK_BATCH"),
+    "step_law_lr": Entry(
+        f"{__name__}.hyperparameters", ("params", "tokens"), "lr", attribute="STEP_LAW_LR"
+    ),
+    "step_law_batch": _curve("hyperparameters", "tokens", "batch_tokens", "STEP_LAW_BATCH"),
 }
 CURVES = tuple(name for name, entry in LAWS.items() if not entry.surface)
 SURFACES = tuple(name for name, entry in LAWS.items() if entry.surface)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.laws.base import Runs, Selection
-from pipeline.laws.power import PowerLaw, at_largest, power_parameters
+from pipeline.laws.axis import PARAMS
+from pipeline.laws.power import PowerLaw, power_parameters
 
 
 class PowerParams(PowerLaw):
@@ -15,17 +15,9 @@ class PowerParams(PowerLaw):
     citation = "Kaplan et al. 2020, arXiv:2001.08361, eq. 1.1"
     use = "Sizes trained on one large token count, when only size varies."
     failure = "Bends up where the largest sizes are short of tokens; has no floor."
-    letter = "N"
+    axis = PARAMS
     inputs = ("params",)
     parameters = power_parameters("N", "parameters", "model size", 0.076)
-
-    def select(self, runs: Runs) -> Selection:
-        """Runs at the largest D, the nearest to models that data do not limit."""
-        mask = at_largest(runs.tokens)
-        largest = f"{runs.tokens.max():.4g}" if len(runs) else "none"
-        return Selection(
-            mask, f"Runs at the largest token count (D = {largest}), where data limit N least."
-        )
 
 
 LAW = PowerParams()

@@ -1,0 +1,133 @@
+r"""A power law with one smooth break above a floor (Caballero et al. 2022, arXiv:2210.14891).
+
+y = a + b x^-c0 (1 + (x/d)^(1/f))^(-c1 f): exponent c0 well below d, c0 + c1 well above it, and f
+the width of the change in natural logarithms. theta = (log a, log b, c0, c1, log d, log f). The
+excess over a has the logarithm  g = log b - c0 u - c1 h  with  h = f log(1 + exp z),
+z = (u - log d)/f.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit
+
+from pipeline.laws.axis import COMPUTE, PARAMS, TOKENS, Axis, CurveLaw
+from pipeline.laws.base import Expansion, Floats, Kind, Parameter, Values, scale
+from pipeline.laws.curvature import contracted
+from pipeline.laws.floored import FlooredLaw, floor
+
+
+class Broken(CurveLaw, FlooredLaw):
+    """Two power laws joined smoothly, and a floor; a final class names its axis."""
+
+    citation = "Caballero et al. 2022, arXiv:2210.14891, with one break"
+    failure = (
+        "Six parameters bend to anything inside the runs: without several runs on each side of a "
+        "visible break it predicts worse than a power law."
+    )
+
+    def log_excess(self, theta: Floats, x: Floats) -> Floats:
+        height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
+        spread = np.exp(width)
+        return height - before * x[0] - change * spread * np.logaddexp(0, (x[0] - at) / spread)
+
+    def excess(self, theta: Floats, x: Floats) -> Expansion:
+        height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
+        spread = np.exp(width)
+        z = (x[0] - at) / spread
+        soft, past = np.logaddexp(0, z), expit(z)
+        bend = spread * soft  # h, and its derivatives by log d (-past) and by log f (turn)
+        turn = spread * (soft - z * past)
+        steep = past * expit(-z)
+        gradient = np.stack(
+            np.broadcast_arrays(1.0, -x[0], -bend, change * past, -change * turn), axis=-2
+        )
+
+        def curvature(weights: Floats) -> Floats:
+            entries = {
+                (2, 3): past, (2, 4): -turn, (3, 3): -change * steep / spread,
+                (3, 4): -change * steep * z, (4, 4): -change * (turn + spread * z**2 * steep),
+            }  # fmt: skip
+            return contracted(weights, entries, 5)
+
+        return Expansion(height - before * x[0] - change * bend, gradient, curvature)
+
+    def shifted(self, theta: Floats, centre: Floats) -> Floats:
+        moved = theta.copy()
+        moved[..., 1] += theta[..., 2] * centre[0]
+        moved[..., 4] += centre[0]
+        return moved
+
+    def values(self, theta: Floats) -> dict[str, Floats]:
+        return {
+            "a": floor(theta[..., 0]), "b": scale(theta[..., 1]), "c0": theta[..., 2],
+            "c1": theta[..., 3], "d": scale(theta[..., 4]), "f": scale(theta[..., 5]),
+        }  # fmt: skip
+
+    def theta(self, values: Values) -> Floats:
+        a, b, c0, c1, d, f = (np.asarray(values[p.name], float) for p in self.parameters)
+        with np.errstate(divide="ignore"):  # a = 0 is a law without a floor
+            parts = np.log(a), np.log(b), c0, c1, np.log(d), np.log(f)
+        return np.stack(np.broadcast_arrays(*parts), axis=-1)
+
+    def start_box(self, y: Floats) -> tuple[Floats, Floats]:
+        low = [y.min() - 3.0, y.mean() - 2.5, 0.0, -0.3, -5.0, -1.5]
+        high = [y.min() - 0.02, y.mean() + 0.5, 0.6, 0.6, 5.0, 1.0]
+        return np.array(low), np.array(high)
+
+
+def _formula(letter: str) -> str:
+    return (
+        rf"L({letter}) = a + b {letter}^{{-c_0}}"
+        rf" \left(1 + \left(\frac{{{letter}}}{{d}}\right)^{{1/f}}\right)^{{-c_1 f}}"
+    )
+
+
+def _parameters(axis: Axis) -> tuple[Parameter, ...]:
+    return (
+        Parameter("a", "a", f"floor, the loss of unlimited {axis.of}", "nats/token", Kind.FLOOR),
+        Parameter("b", "b", f"loss above the floor at {axis.of} 1", "nats/token", Kind.SCALE),
+        Parameter("c0", "c_0", "exponent before the break", "1", Kind.SLOPE),
+        Parameter("c1", "c_1", "what the break adds to the exponent", "1", Kind.SLOPE),
+        Parameter("d", "d", f"{axis.of} at the break", axis.unit, Kind.SCALE),
+        Parameter("f", "f", "width of the break", "e-folds", Kind.SCALE),
+    )
+
+
+class BrokenParams(Broken):
+    """The broken power law of model size."""
+
+    name = "broken_params"
+    title = "Broken power law in model size"
+    formula = _formula("N")
+    use = "A dozen sizes or more on one token count, whose slope changes somewhere between them."
+    axis = PARAMS
+    inputs = ("params",)
+    parameters = _parameters(PARAMS)
+
+
+class BrokenTokens(Broken):
+    """The broken power law of tokens seen."""
+
+    name = "broken_tokens"
+    title = "Broken power law in tokens"
+    formula = _formula("D")
+    use = "A dozen token counts or more of one model, whose slope changes between them."
+    axis = TOKENS
+    inputs = ("tokens",)
+    parameters = _parameters(TOKENS)
+
+
+class BrokenCompute(Broken):
+    """The broken power law of compute, on the efficient frontier."""
+
+    name = "broken_compute"
+    title = "Broken power law in compute"
+    formula = _formula("C")
+    use = "A frontier of a dozen budgets or more, whose slope changes between them."
+    axis = COMPUTE
+    inputs = ("flops",)
+    parameters = _parameters(COMPUTE)
+
+
+OVER_PARAMS, OVER_TOKENS, OVER_COMPUTE = BrokenParams(), BrokenTokens(), BrokenCompute()

@@ -1,0 +1,87 @@
+"""Which runs a law is measured on: masks over a table of runs, each with its reason in words."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.laws.base import Floats, Runs, Selection
+
+SAME = 0.05  # natural log: counts this close are one count, rounded to whole steps
+
+
+def every_run(runs: Runs, reason: str) -> Selection:
+    """All runs."""
+    return Selection(np.ones(len(runs), dtype=bool), reason)
+
+
+def at_largest(column: Floats) -> NDArray[np.bool_]:
+    """Mask of the rows whose count is the largest one, up to rounding to whole steps."""
+    if not column.size:
+        return np.zeros(0, dtype=bool)
+    logs = np.log(column)
+    return logs >= logs.max() - SAME
+
+
+def at_most_tokens(runs: Runs) -> Selection:
+    """Runs at the largest D, the nearest to models that data do not limit."""
+    largest = f"{runs.tokens.max():.4g}" if len(runs) else "none"
+    return Selection(
+        at_largest(runs.tokens),
+        f"Runs at the largest token count (D = {largest}), where data limit N least.",
+    )
+
+
+def of_largest_model(runs: Runs) -> Selection:
+    """Runs at the largest N, the nearest to a model that size does not limit."""
+    largest = f"{runs.params.max():.4g}" if len(runs) else "none"
+    return Selection(
+        at_largest(runs.params),
+        f"Runs of the largest model (N = {largest}), where size limits D least.",
+    )
+
+
+def efficient(runs: Runs, column: str = "flops") -> Selection:
+    """The efficient frontier: runs that no run with the same or less of ``column`` beats."""
+    cost = runs.column(column)
+    order = np.lexsort((runs.loss, cost))
+    best = np.minimum.accumulate(runs.loss[order])
+    mask = np.zeros(len(runs), dtype=bool)
+    mask[order] = np.r_[True, best[1:] < best[:-1]][: len(runs)]
+    return Selection(
+        mask, "The efficient frontier: runs whose loss no run of equal or less compute reached."
+    )
+
+
+def best_setting(runs: Runs, setting: str, within: tuple[str, ...]) -> Selection:
+    """The run of lowest loss of each group of equal counts ``within``.
+
+    A group that tried several values of ``setting`` (a column) and did best at the smallest or
+    largest of them shows no optimum, and is left out.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    keys = np.stack([_levels(runs.column(name)) for name in within], axis=-1)
+    for row, key in enumerate(keys.tolist()):
+        groups.setdefault(tuple(key), []).append(row)
+    mask = np.zeros(len(runs), dtype=bool)
+    edges = 0
+    for rows in groups.values():
+        tried = runs.column(setting)[rows]
+        best = int(np.argmin(runs.loss[rows]))
+        edge = np.ptp(tried) > 0 and tried[best] in (tried.min(), tried.max())
+        edges += edge
+        mask[rows[best]] = not edge
+    left_out = f"; {edges} left out, best at the edge of what was tried" if edges else ""
+    return Selection(mask, f"The run of lowest loss at each {' and '.join(within)}{left_out}.")
+
+
+def _levels(column: Floats) -> NDArray[np.intp]:
+    """The group of each row (n,): counts within rounding of the smallest in a group are one."""
+    order = np.argsort(column)
+    group = np.empty(len(column), dtype=np.intp)
+    number, smallest = -1, -np.inf
+    for row in order.tolist():
+        if np.log(column[row]) > smallest + SAME:
+            number, smallest = number + 1, float(np.log(column[row]))
+        group[row] = number
+    return group
