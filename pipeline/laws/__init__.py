@@ -23,7 +23,7 @@ COLUMNS: dict[str, str] = {
     "steps": "S, optimizer steps",
     "steps_min": "S_min, steps that a batch far above the critical one would need",
     "batch_tokens": "B, tokens per optimizer step",
-    "critical_batch": "B_crit, tokens per step at twice the fewest steps and twice the fewest tokens",
+    "critical_batch": "B_crit, tokens per step at twice the fewest steps and tokens",
     "lr": "peak learning rate",
     "bits": "P, bits of the weights in training",
     "loss": "nats/token",
@@ -72,16 +72,16 @@ LAWS: dict[str, Entry] = {
     "kaplan": _surface("kaplan"),
     "chinchilla": _surface("chinchilla"),
     "transfer": _curve("transfer", "loss", "evaluation_loss"),
-    "gadre_error": _curve("tasks", "loss", "task_error", "GADRE"),
-    "task_sigmoid": _curve("tasks", "loss", "task_error", "SIGMOID"),
+    "gadre_error": _curve("gadre_error", "loss", "task_error"),
+    "task_sigmoid": _curve("task_sigmoid", "loss", "task_error"),
     "critical_batch": _curve("critical_batch", "loss", "critical_batch"),
-    "kaplan_lr": _curve("hyperparameters", "params", "lr", "KAPLAN_LR"),
-    "deepseek_lr": _curve("hyperparameters", "flops", "lr", "DEEPSEEK_LR"),
-    "deepseek_batch": _curve("hyperparameters", "flops", "batch_tokens", "DEEPSEEK_BATCH"),
+    "kaplan_lr": _curve("kaplan_lr", "params", "lr"),
+    "deepseek_lr": _curve("deepseek", "flops", "lr", "LEARNING_RATE"),
+    "deepseek_batch": _curve("deepseek", "flops", "batch_tokens", "BATCH"),
     "step_law_lr": Entry(
-        f"{__name__}.hyperparameters", ("params", "tokens"), "lr", attribute="STEP_LAW_LR"
+        f"{__name__}.step_law", ("params", "tokens"), "lr", attribute="LEARNING_RATE"
     ),
-    "step_law_batch": _curve("hyperparameters", "tokens", "batch_tokens", "STEP_LAW_BATCH"),
+    "step_law_batch": _curve("step_law", "tokens", "batch_tokens", "BATCH"),
 }
 CURVES = tuple(name for name, entry in LAWS.items() if not entry.surface)
 SURFACES = tuple(name for name, entry in LAWS.items() if entry.surface)

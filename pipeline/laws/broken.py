@@ -11,13 +11,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
+from pipeline.laws.above_floor import AboveFloor
 from pipeline.laws.axis import COMPUTE, PARAMS, TOKENS, Axis, CurveLaw
-from pipeline.laws.base import Expansion, Floats, Kind, Parameter, Values, scale
-from pipeline.laws.curvature import contracted
-from pipeline.laws.floored import FlooredLaw, floor
+from pipeline.laws.base import Floats, Kind, Parameter
+from pipeline.laws.in_order import InOrder
+from pipeline.laws.parts import Part, PartLaw
 
 
-class Broken(CurveLaw, FlooredLaw):
+class Broken(CurveLaw, AboveFloor, InOrder, PartLaw):
     """Two power laws joined smoothly, and a floor; a final class names its axis."""
 
     citation = "Caballero et al. 2022, arXiv:2210.14891, with one break"
@@ -26,49 +27,33 @@ class Broken(CurveLaw, FlooredLaw):
         "visible break it predicts worse than a power law."
     )
 
-    def log_excess(self, theta: Floats, x: Floats) -> Floats:
-        height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
+    def logarithms(self, theta: Floats, x: Floats) -> tuple[Floats, ...]:
+        lowest, height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
         spread = np.exp(width)
-        return height - before * x[0] - change * spread * np.logaddexp(0, (x[0] - at) / spread)
+        bend = spread * np.logaddexp(0, (x[0] - at) / spread)
+        return lowest, height - before * x[0] - change * bend
 
-    def excess(self, theta: Floats, x: Floats) -> Expansion:
-        height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
+    def parts(self, theta: Floats, x: Floats) -> tuple[Part, ...]:
+        lowest, height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
         spread = np.exp(width)
         z = (x[0] - at) / spread
         soft, past = np.logaddexp(0, z), expit(z)
         bend = spread * soft  # h, and its derivatives by log d (-past) and by log f (turn)
         turn = spread * (soft - z * past)
-        steep = past * expit(-z)
-        gradient = np.stack(
-            np.broadcast_arrays(1.0, -x[0], -bend, change * past, -change * turn), axis=-2
-        )
-
-        def curvature(weights: Floats) -> Floats:
-            entries = {
-                (2, 3): past, (2, 4): -turn, (3, 3): -change * steep / spread,
-                (3, 4): -change * steep * z, (4, 4): -change * (turn + spread * z**2 * steep),
-            }  # fmt: skip
-            return contracted(weights, entries, 5)
-
-        return Expansion(height - before * x[0] - change * bend, gradient, curvature)
+        steep = change * past * expit(-z)
+        slopes = 1.0, -x[0], -bend, change * past, -change * turn
+        bends = {
+            (2, 3): past, (2, 4): -turn, (3, 3): -steep / spread, (3, 4): -steep * z,
+            (4, 4): -change * turn - spread * z**2 * steep,
+        }  # fmt: skip
+        excess = Part((1, 2, 3, 4, 5), height - before * x[0] - change * bend, slopes, bends)
+        return Part((0,), lowest, (1.0,), {}), excess
 
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         moved = theta.copy()
         moved[..., 1] += theta[..., 2] * centre[0]
         moved[..., 4] += centre[0]
         return moved
-
-    def values(self, theta: Floats) -> dict[str, Floats]:
-        return {
-            "a": floor(theta[..., 0]), "b": scale(theta[..., 1]), "c0": theta[..., 2],
-            "c1": theta[..., 3], "d": scale(theta[..., 4]), "f": scale(theta[..., 5]),
-        }  # fmt: skip
-
-    def theta(self, values: Values) -> Floats:
-        a, b, c0, c1, d, f = (np.asarray(values[p.name], float) for p in self.parameters)
-        with np.errstate(divide="ignore"):  # a = 0 is a law without a floor
-            parts = np.log(a), np.log(b), c0, c1, np.log(d), np.log(f)
-        return np.stack(np.broadcast_arrays(*parts), axis=-1)
 
     def start_box(self, y: Floats) -> tuple[Floats, Floats]:
         low = [y.min() - 3.0, y.mean() - 2.5, 0.0, -0.3, -5.0, -1.5]

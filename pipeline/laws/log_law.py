@@ -10,24 +10,21 @@ import numpy as np
 
 from pipeline.laws.affine import AffineLaw
 from pipeline.laws.axis import COMPUTE, PARAMS, TOKENS, Axis, CurveLaw
-from pipeline.laws.base import Floats, Kind, Parameter, Values
+from pipeline.laws.base import Floats, Kind, Parameter
+from pipeline.laws.in_order import InOrder
 
 
-class FallingLine(AffineLaw):
-    """A line a - b ln X; a final class names what falls, and along what."""
+class FallingLine(InOrder, AffineLaw):
+    """A line a - b ln X; a final class names what falls, and along what.
+
+    Its parameters are a and b, in this order.
+    """
 
     def column(self, x: Floats) -> Floats:
         return -x[0]
 
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         return np.stack([theta[..., 0] + theta[..., 1] * centre[0], theta[..., 1]], axis=-1)
-
-    def values(self, theta: Floats) -> dict[str, Floats]:
-        return {"a": theta[..., 0], "b": theta[..., 1]}
-
-    def theta(self, values: Values) -> Floats:
-        parts = (np.asarray(values[name], dtype=float) for name in ("a", "b"))
-        return np.stack(np.broadcast_arrays(*parts), axis=-1)
 
     def start_box(self, y: Floats) -> tuple[Floats, Floats]:
         middle = np.exp(y.mean())

@@ -9,11 +9,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from pipeline.laws.base import Expansion, Floats, Law, Values, scale
+from pipeline.laws.base import Expansion, Floats
+from pipeline.laws.in_order import InOrder
 
 
-class LogLinearLaw(Law):
-    """A product of powers; a final class gives the sign of each input's exponent."""
+class LogLinearLaw(InOrder):
+    """A product of powers; a final class gives the sign of each input's exponent.
+
+    Its parameters are c and the exponents, in the order of the inputs.
+    """
 
     signs: ClassVar[tuple[float, ...]]
 
@@ -34,15 +38,6 @@ class LogLinearLaw(Law):
         moved = theta.copy()
         moved[..., 0] -= theta[..., 1:] @ (np.array(self.signs) * centre)
         return moved
-
-    def values(self, theta: Floats) -> dict[str, Floats]:
-        factor, *exponents = (p.name for p in self.parameters)
-        named = {name: theta[..., j] for j, name in enumerate(exponents, 1)}
-        return {factor: scale(theta[..., 0]), **named}
-
-    def theta(self, values: Values) -> Floats:
-        factor, *exponents = (np.asarray(values[p.name], dtype=float) for p in self.parameters)
-        return np.stack(np.broadcast_arrays(np.log(factor), *exponents), axis=-1)
 
     def start_box(self, y: Floats) -> tuple[Floats, Floats]:
         count = len(self.signs)

@@ -1,7 +1,7 @@
 r"""M3 of Alabdulmohsin et al. 2022 (arXiv:2209.06640): L = beta (1/D + gamma)^c.
 
 A power law that levels off at 1/gamma tokens without a floor of its own. Along D at one size it is
-also Kaplan et al. 2020, eq. 1.5, with beta = D_c^c and gamma set by the size. theta = (k, c, g)
+also Kaplan et al. 2020, eq. 1.5, with beta = D_c^c and gamma set by the size. theta = (k, g, c)
 with k = log beta and g = log gamma:  log L = k + c m,  m = log(exp(-u) + exp g).
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.laws.axis import TOKENS, CurveLaw
-from pipeline.laws.base import Expansion, Floats, Kind, Parameter, Values, scale
+from pipeline.laws.base import Expansion, Floats, Kind, Parameter
 from pipeline.laws.curvature import contracted
+from pipeline.laws.in_order import InOrder
 
 
-class M3(CurveLaw):
+class M3(CurveLaw, InOrder):
     """A power law of tokens that saturates."""
 
     name = "m3_tokens"
@@ -32,36 +33,27 @@ class M3(CurveLaw):
     )
 
     def log_target(self, theta: Floats, x: Floats) -> Floats:
-        return theta[..., 0, None] + theta[..., 1, None] * np.logaddexp(-x[0], theta[..., 2, None])
+        return theta[..., 0, None] + theta[..., 2, None] * np.logaddexp(-x[0], theta[..., 1, None])
 
     def expansion(self, theta: Floats, x: Floats) -> Expansion:
-        exponent, level = theta[..., 1, None], theta[..., 2, None]
+        level, exponent = theta[..., 1, None], theta[..., 2, None]
         both = np.logaddexp(-x[0], level)
         share = np.exp(level - both)
-        gradient = np.stack([np.ones_like(both), both, exponent * share], axis=-2)
+        gradient = np.stack([np.ones_like(both), exponent * share, both], axis=-2)
 
         def curvature(weights: Floats) -> Floats:
-            return contracted(weights, {(1, 2): share, (2, 2): exponent * share * (1 - share)}, 3)
+            return contracted(weights, {(1, 2): share, (1, 1): exponent * share * (1 - share)}, 3)
 
         return Expansion(theta[..., 0, None] + exponent * both, gradient, curvature)
 
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         moved = theta.copy()
-        moved[..., 0] += theta[..., 1] * centre[0]
-        moved[..., 2] -= centre[0]
+        moved[..., 0] += theta[..., 2] * centre[0]
+        moved[..., 1] -= centre[0]
         return moved
 
-    def values(self, theta: Floats) -> dict[str, Floats]:
-        return {"beta": scale(theta[..., 0]), "gamma": scale(theta[..., 2]), "c": theta[..., 1]}
-
-    def theta(self, values: Values) -> Floats:
-        beta, gamma, c = (np.asarray(values[p.name], dtype=float) for p in self.parameters)
-        with np.errstate(divide="ignore"):  # gamma = 0 is a power law
-            parts = np.log(beta), c, np.log(gamma)
-        return np.stack(np.broadcast_arrays(*parts), axis=-1)
-
     def start_box(self, y: Floats) -> tuple[Floats, Floats]:
-        return np.array([y.min(), 0.02, -5.0]), np.array([y.max(), 0.8, 2.0])
+        return np.array([y.min(), -5.0, 0.02]), np.array([y.max(), 2.0, 0.8])
 
 
 LAW = M3()

@@ -12,16 +12,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
+from pipeline.laws.above_floor import AboveFloor
 from pipeline.laws.axis import TOKENS, CurveLaw
-from pipeline.laws.base import Expansion, Floats, Kind, Parameter, Values, scale
-from pipeline.laws.curvature import contracted
-from pipeline.laws.floored import FlooredLaw, floor
+from pipeline.laws.base import Floats, Kind, Parameter, Values, floor, scale
+from pipeline.laws.parts import Part, PartLaw
 
 ITERATIONS = 60  # of Newton's method, which needs about six
 CLOSE = 1e-14  # relative change of w that ends it
 
 
-class M4(CurveLaw, FlooredLaw):
+class M4(CurveLaw, AboveFloor, PartLaw):
     """A sigmoid in log tokens between the untrained loss and a floor."""
 
     name = "m4_tokens"
@@ -40,15 +40,15 @@ class M4(CurveLaw, FlooredLaw):
         Parameter("alpha", r"\alpha", "how slowly it leaves L0", "1", Kind.EXPONENT),
     )
 
-    def log_excess(self, theta: Floats, x: Floats) -> Floats:
-        reach, height, exponent, slowness = np.moveaxis(theta[..., None], -2, 0)
-        place = _place(height - exponent * x[0], np.exp(slowness))
-        return reach - np.logaddexp(0, -place)
+    def logarithms(self, theta: Floats, x: Floats) -> tuple[Floats, ...]:
+        lowest, reach, height, exponent, slowness = np.moveaxis(theta[..., None], -2, 0)
+        w = _place(height - exponent * x[0], np.exp(slowness))
+        return lowest, reach - np.logaddexp(0, -w)
 
-    def excess(self, theta: Floats, x: Floats) -> Expansion:
-        reach, height, exponent, slowness = np.moveaxis(theta[..., None], -2, 0)
-        alpha = np.exp(slowness)
-        w = _place(height - exponent * x[0], alpha)
+    def parts(self, theta: Floats, x: Floats) -> tuple[Part, ...]:
+        lowest, reach, height, exponent, slowness = np.moveaxis(theta[..., None], -2, 0)
+        u, alpha = x[0], np.exp(slowness)
+        w = _place(height - exponent * u, alpha)
         up, down = expit(w), expit(-w)
         grown = alpha * np.logaddexp(0, w)  # dG/d log alpha, and its own derivative
         by_w = down + alpha * up
@@ -57,21 +57,17 @@ class M4(CurveLaw, FlooredLaw):
         w_hh = -by_ww * w_h**2 / by_w
         w_ha = -(by_ww * w_a + by_wa) * w_h / by_w
         w_aa = -(by_ww * w_a**2 + 2 * by_wa * w_a + grown) / by_w
-        g_h, g_a, bend = down * w_h, down * w_a, up * down
-        u = x[0]
-        gradient = np.stack(np.broadcast_arrays(1.0, g_h, -u * g_h, g_a), axis=-2)
-
-        def curvature(weights: Floats) -> Floats:
-            g_hh = down * w_hh - bend * w_h**2
-            g_ha = down * w_ha - bend * w_h * w_a
-            g_aa = down * w_aa - bend * w_a**2
-            entries = {
-                (1, 1): g_hh, (1, 2): -u * g_hh, (2, 2): u**2 * g_hh,
-                (1, 3): g_ha, (2, 3): -u * g_ha, (3, 3): g_aa,
-            }  # fmt: skip
-            return contracted(weights, entries, 4)
-
-        return Expansion(reach - np.logaddexp(0, -w), gradient, curvature)
+        bend = up * down  # log s(w) has the derivatives down and -bend
+        g_hh = down * w_hh - bend * w_h**2
+        g_ha = down * w_ha - bend * w_h * w_a
+        g_aa = down * w_aa - bend * w_a**2
+        slopes = 1.0, down * w_h, -u * down * w_h, down * w_a
+        bends = {
+            (1, 1): g_hh, (1, 2): -u * g_hh, (2, 2): u**2 * g_hh,
+            (1, 3): g_ha, (2, 3): -u * g_ha, (3, 3): g_aa,
+        }  # fmt: skip
+        excess = Part((1, 2, 3, 4), reach - np.logaddexp(0, -w), slopes, bends)
+        return Part((0,), lowest, (1.0,), {}), excess
 
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         moved = theta.copy()

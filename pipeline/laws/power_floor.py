@@ -1,23 +1,22 @@
 r"""A power law above a floor in one input, L = E + (X_c / X)^alpha.
 
-theta = (e, k, alpha) with e = log E:  log L = log(exp e + exp(k - alpha log X)), and X_c =
-exp(k / alpha).
-It is the law of Henighan et al. 2020 (arXiv:2010.14701), and M2 of Alabdulmohsin et al.
-2022 (arXiv:2209.06640), whose M1 is the power law without a floor.
+theta = (e, k, alpha) with e = log E and X_c = exp(k / alpha):
+log L = log(exp e + exp(k - alpha log X)). It is the law of Henighan et al. 2020 (arXiv:2010.14701)
+and M2 of Alabdulmohsin et al. 2022 (arXiv:2209.06640), whose M1 is the power law without a floor.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from pipeline.laws.above_floor import AboveFloor
 from pipeline.laws.axis import COMPUTE, PARAMS, TOKENS, Axis, CurveLaw
-from pipeline.laws.base import Floats, Kind, Parameter, Values
-from pipeline.laws.floored import floor
+from pipeline.laws.base import Floats, Kind, Parameter, Values, floor
 from pipeline.laws.power import power_parameters, reference
 from pipeline.laws.terms import SumLaw, Term
 
 
-class PowerFloor(CurveLaw, SumLaw):
+class PowerFloor(CurveLaw, AboveFloor, SumLaw):
     """A floor and one power-law term; a final class names its axis."""
 
     citation = "Henighan et al. 2020, arXiv:2010.14701"
@@ -46,12 +45,6 @@ class PowerFloor(CurveLaw, SumLaw):
         low = [y.min() - 3.0, y.mean() - 2.5, 0.03]
         high = [y.min() - 0.02, y.mean(), 0.8]
         return np.array(low), np.array(high)
-
-    def revived(self, theta: Floats, y: Floats) -> Floats:
-        """A floor below a tenth of the lowest loss is raised to it."""
-        raised = theta.copy()
-        raised[..., 0] = np.maximum(theta[..., 0], y.min() - np.log(10))
-        return raised
 
 
 def _formula(letter: str) -> str:

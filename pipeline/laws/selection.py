@@ -64,14 +64,15 @@ def best_setting(runs: Runs, setting: str, within: tuple[str, ...]) -> Selection
     for row, key in enumerate(keys.tolist()):
         groups.setdefault(tuple(key), []).append(row)
     mask = np.zeros(len(runs), dtype=bool)
-    edges = 0
+    edges: list[int] = []
     for rows in groups.values():
         tried = runs.column(setting)[rows]
         best = int(np.argmin(runs.loss[rows]))
-        edge = np.ptp(tried) > 0 and tried[best] in (tried.min(), tried.max())
-        edges += edge
-        mask[rows[best]] = not edge
-    left_out = f"; {edges} left out, best at the edge of what was tried" if edges else ""
+        if np.ptp(tried) > 0 and tried[best] in (tried.min(), tried.max()):
+            edges.append(rows[best])
+        else:
+            mask[rows[best]] = True
+    left_out = f"; {len(edges)} left out, best at the edge of what was tried" if edges else ""
     return Selection(mask, f"The run of lowest loss at each {' and '.join(within)}{left_out}.")
 
 
