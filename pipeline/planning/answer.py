@@ -17,6 +17,7 @@ from pipeline.planning.evidence import Evidence, surface
 from pipeline.planning.records import Plan, Quantity, Question, Run
 from pipeline.planning.support import Estimate, Reach, with_form_error, with_rivals
 
+ROUNDING = 1e-6  # relative: a budget spent to this share is spent
 HALVINGS = 60  # of log C, for the budget whose best run meets a cap
 
 
@@ -102,7 +103,9 @@ def best_run(evidence: Evidence, question: Question) -> tuple[Run | None, str | 
             f"{question.reach.refused:g} times no interval means anything: train larger runs first "
             "(python -m pipeline.next_cells says which), or raise --refuse-beyond"
         )
-    limit = bottleneck(evidence.law, evidence.values, n, d, question.limits.fixed)
+    spent = 6.0 * n * d + 2.0 * n * question.limits.inference_tokens
+    spare = question.unit is None or spent < float(cost[0]) * (1 - ROUNDING)
+    limit = bottleneck(evidence.law, evidence.values, n, d, question.limits.fixed, spare)
     return Run(best, np.where(np.isfinite(cost), cost, np.nan), factors, limit), None
 
 

@@ -83,16 +83,17 @@ def gains(
 
 
 def bottleneck(
-    law: SurfaceLaw, values: Values, params: float, tokens: float, fixed: Mapping[str, float]
-) -> Bottleneck:
-    """What holds a run up, under the first parameter set.
+    law: SurfaceLaw, values: Values, params: float, tokens: float, fixed: Mapping[str, float],
+    spare: bool = False,
+) -> Bottleneck:  # fmt: skip
+    """What holds a run up, under the first parameter set; ``spare`` says compute is left over.
 
     On a budget the slopes of the loss in log N and log D are equal at the optimum; where they are,
     neither size nor data is short.
     """
     found = gains(law, values, params, tokens, fixed, SMALL)
     size, data = float(found.params[0]), float(found.tokens[0])
-    if abs(size - data) <= BALANCED * max(size, data):
+    if not spare and abs(size - data) <= BALANCED * max(size, data):
         return Bottleneck.COMPUTE
     return Bottleneck.MODEL if size > data else Bottleneck.DATA
 

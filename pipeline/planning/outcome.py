@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.planning.answer import loss_of
+from pipeline.planning.answer import ROUNDING, loss_of
 from pipeline.planning.calculators import Bottleneck, bottleneck
 from pipeline.planning.evidence import Evidence
 from pipeline.planning.support import Estimate, Reach
@@ -44,10 +44,12 @@ def predict_loss(
     reach, fixed = reach or Reach(), fixed or {}
     n = params if params is not None else flops / (6.0 * tokens)  # type: ignore[operator]
     d = tokens if tokens is not None else flops / (6.0 * n)  # type: ignore[operator]
-    short = flops is not None and flops < 6.0 * n * d * (1 - 1e-9)
+    whole = 6.0 * n * d
+    short = flops is not None and flops < whole * (1 - ROUNDING)
+    spare = flops is not None and flops > whole * (1 + ROUNDING)
     if short:
         wanted, d = d, flops / (6.0 * n)  # type: ignore[operator]
-    limit = bottleneck(evidence.law, evidence.values, n, d, fixed)
+    limit = bottleneck(evidence.law, evidence.values, n, d, fixed, spare)
     sentence = limit.sentence
     if short:
         sentence = f"The compute ends training after {d:.3g} of the {wanted:.3g} tokens."

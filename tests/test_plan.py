@@ -1,0 +1,311 @@
+"""The plan stage: answers in text, JSON and Parquet, refusals with a sentence, errors with a cure."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from law_data import TOY_LOSSES, TOY_TOKENS, arrays
+from test_fit import fitted, table
+
+from pipeline import contracts
+from pipeline.laws import law
+from pipeline.laws.band import read
+from pipeline.plan import main
+
+LARGEST = 6.0 * max(TOY_LOSSES) * max(TOY_TOKENS)
+RATE = 0.01  # of the made-up backtest
+
+
+def backtest_rows(name, rate=RATE):
+    """Errors of exactly the rate times ln f, of either sign."""
+    for i, factor in enumerate((2.0, 4.0, 10.0, 30.0)):
+        error = (-1) ** i * rate * math.log(factor)
+        yield {
+            "law": name, "axis": "flops", "cutoff": 1e12, "cell": f"c{i}", "params": 1e5,
+            "tokens": 1e6, "flops": 6e11, "extrapolation": factor, "observed": math.exp(error),
+            "predicted": 1.0, "low": 0.9, "high": 1.1, "level": 0.9, "error": 1.0,
+            "covered": True, "compared": True, "points": 9, "status": "converged",
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Fits of two laws of N and D and of one other, a backtest and a headline."""
+    runs = table(tmp_path_factory.mktemp("study") / "runs.parquet")
+    for name in ("power_tokens", "kaplan", "chinchilla"):
+        assert fitted(runs, name)[0] == 0
+    rows = [*backtest_rows("kaplan"), *backtest_rows("chinchilla", 3 * RATE)]
+    contracts.write(runs.parent / "backtest.parquet", rows, contracts.BACKTEST)
+    told = {"law": "kaplan", "reason": "least error on larger runs."}
+    (runs.parent / "headline.json").write_text(json.dumps(told))
+    return runs.parent
+
+
+@pytest.fixture
+def asked(study, tmp_path, capsys):
+    """Ask the planner; gives exit status, JSON value, printed text and errors."""
+
+    def ask(*options, law="kaplan"):
+        chosen = ["--law", law] if law else []
+        out = ["--json", str(tmp_path / "plan.json")]
+        code = main(["--fits", str(study / "fits"), *chosen, *out, *map(str, options)])
+        told = capsys.readouterr()
+        value = json.loads((tmp_path / "plan.json").read_text()) if code == 0 else None
+        return code, value, told.out, told.err
+
+    return ask
+
+
+def quantities(value, index=0):
+    return value["plans"][index]["quantities"]
+
+
+def test_a_budget_becomes_the_laws_optimum(study, asked):
+    code, value, text, _ = asked("--flops", 2e14)
+    assert code == 0
+    saved = read(study / "fits" / "kaplan")
+    best = law("kaplan").optimum(arrays(saved.values), np.array(2e14))
+    found = quantities(value)
+    for name in ("params", "tokens", "loss"):
+        assert found[name]["value"] == pytest.approx(float(getattr(best, name)), rel=1e-6)
+        assert found[name]["low"] < found[name]["value"] < found[name]["high"]
+    bands = saved.optimum(np.array([2e14]))
+    for name in ("params", "tokens"):
+        assert found[name]["low"] == pytest.approx(bands[name].low[0], rel=1e-6)
+        assert found[name]["high"] == pytest.approx(bands[name].high[0], rel=1e-6)
+    assert found["loss"]["extrapolation"] == pytest.approx(2e14 / LARGEST)
+    assert value["plans"][0]["points"] == 28
+    assert value["plans"][0]["bottleneck"] == "compute-limited"
+    assert "loss" in text
+    assert "28 runs, 90% intervals" in text
+
+
+def test_every_unit_asks_the_same_question(asked):
+    speed = ["--gpu", "h100", "--mfu", 0.4]
+    hours = 1e15 / (0.4 * 989e12) / 3600
+    answers = [
+        asked("--flops", 1e15, *speed)[1],
+        asked("--pf-days", 1e15 / 8.64e19)[1],
+        asked("--gpu-hours", hours, *speed)[1],
+        asked("--money", 2.0 * hours, *speed, "--price-per-gpu-hour", 2)[1],
+        asked(
+            "--gpu-hours",
+            hours,
+            "--tokens-per-second",
+            1e4,
+            "--measured-params",
+            0.4 * 989e12 / 6e4,
+        )[1],
+    ]
+    sizes = [quantities(value)["params"]["value"] for value in answers]
+    assert sizes == pytest.approx([sizes[0]] * 5, rel=1e-7)
+    assert quantities(answers[3])["money"]["value"] == pytest.approx(2.0 * hours, rel=1e-6)
+    assert quantities(answers[2])["gpu_hours"]["value"] == pytest.approx(hours, rel=1e-6)
+
+
+def test_a_target_loss_and_its_budget_agree(asked):
+    _, by_budget, _, _ = asked("--flops", 1e15)
+    goal = quantities(by_budget)["loss"]["value"]
+    _, by_loss, _, _ = asked("--target-loss", goal)
+    found, expected = quantities(by_loss), quantities(by_budget)
+    assert found["flops"]["value"] == pytest.approx(1e15, rel=1e-6)
+    assert found["flops"]["low"] < 1e15 < found["flops"]["high"]
+    assert found["params"]["value"] == pytest.approx(expected["params"]["value"], rel=1e-6)
+
+
+def test_a_cap_alone_asks_for_the_run_that_fills_it(study, asked):
+    values = arrays(read(study / "fits" / "kaplan").values)
+    for cap, name in (("--max-params", "params"), ("--max-tokens", "tokens")):
+        found = quantities(asked(cap, 5e6)[1])
+        assert found[name]["value"] == pytest.approx(5e6, rel=1e-6)
+        best = law("kaplan").optimum(values, np.array(found["flops"]["value"]))
+        assert float(getattr(best, name)) == pytest.approx(5e6, rel=1e-5)
+    both = quantities(asked("--max-params", 1e6, "--max-tokens", 1e7)[1])
+    assert (both["params"]["value"], both["tokens"]["value"]) == pytest.approx((1e6, 1e7), rel=1e-6)
+
+
+def test_a_token_cap_makes_the_run_limited_by_data(asked):
+    _, value, text, _ = asked("--flops", 1e15, "--max-tokens", 1e6)
+    assert quantities(value)["tokens"]["value"] == pytest.approx(1e6)
+    assert value["plans"][0]["bottleneck"] == "data-limited"
+    assert "Bottleneck: data-limited." in text
+
+
+def test_inference_takes_its_share_of_the_budget(asked):
+    found = quantities(asked("--flops", 1e15, "--inference-tokens", 1e8)[1])
+    spent = found["flops"]["value"] + found["inference_flops"]["value"]
+    assert spent == pytest.approx(1e15, rel=1e-9)
+
+
+def test_the_recipe_of_a_study_gives_shape_rate_batch_and_steps(asked):
+    _, value, text, _ = asked("--flops", 1e15, "--study", "config.yaml")
+    found = quantities(value)
+    assert found["shape_params"]["value"] == pytest.approx(found["params"]["value"], rel=0.01)
+    assert found["lr"]["value"] == pytest.approx(0.2 / found["d_model"]["value"])
+    assert found["batch_tokens"]["value"] == 1024
+    assert found["steps"]["value"] == math.ceil(found["tokens"]["value"] / 1024)
+    assert "not measured" not in text
+    _, value, text, _ = asked("--flops", 1e15)
+    assert "Batch: not measured" in text
+    assert "Learning rate: not measured" in text
+    assert "lr" not in quantities(value)
+    assert (
+        quantities(asked("--flops", 1e15, "--batch-tokens", 500)[1])["batch_tokens"]["value"] == 500
+    )
+
+
+def test_a_backtest_widens_the_loss_by_its_error_at_this_distance(study, asked):
+    plain = quantities(asked("--flops", 10 * LARGEST)[1])["loss"]
+    tested = quantities(
+        asked("--flops", 10 * LARGEST, "--backtest", study / "backtest.parquet")[1]
+    )["loss"]
+    form = 1.6448536 * RATE * math.log(10)
+    above = math.hypot(math.log(plain["high"] / plain["value"]), form)
+    assert math.log(tested["high"] / tested["value"]) == pytest.approx(above, rel=1e-6)
+    run, table = ("--params", 1e5, "--tokens", 1e6), study / "backtest.parquet"
+    assert asked(*run)[1]["loss"] == asked(*run, "--backtest", table)[1]["loss"]
+
+
+def test_far_out_other_laws_count_and_farther_nothing_does(study, asked):
+    other = law("chinchilla").optimum(
+        arrays(read(study / "fits" / "chinchilla").values), np.array(100 * LARGEST)
+    )
+    near = quantities(asked("--flops", 100 * LARGEST, "--supported", 200)[1])["params"]
+    far = quantities(asked("--flops", 100 * LARGEST)[1])["params"]
+    assert far["low"] == pytest.approx(min(near["low"], float(other.params)), rel=1e-6)
+    assert far["high"] == pytest.approx(max(near["high"], float(other.params)), rel=1e-6)
+    assert (far["low"], far["high"]) != (near["low"], near["high"])
+    code, value, text, _ = asked("--flops", 1001 * LARGEST)
+    assert code == 0
+    assert value["plans"][0]["quantities"] == {}
+    assert "Refused:" in text
+    assert "train larger runs first" in value["plans"][0]["refusal"]
+    assert quantities(asked("--flops", 1001 * LARGEST, "--refuse-beyond", 2000)[1])
+
+
+def test_one_law_alone_far_out_gives_no_interval(study, tmp_path, capsys):
+    alone = tmp_path / "fits"
+    alone.mkdir()
+    (alone / "kaplan").symlink_to(study / "fits" / "kaplan")
+    out = tmp_path / "plan.parquet"
+    assert main(["--fits", str(alone), "--flops", str(100 * LARGEST), "--out", str(out)]) == 0
+    rows = {row["quantity"]: row for row in contracts.read(out, contracts.PLAN).to_pylist()}
+    assert rows["loss"]["low"] is rows["params"]["high"] is None
+    assert "one law alone gives no interval" in capsys.readouterr().out
+
+
+def test_without_a_question_multiples_of_the_largest_run_are_planned(study, tmp_path, capsys):
+    out = tmp_path / "plan.parquet"
+    headline = ["--headline", str(study / "headline.json")]
+    assert main(["--fits", str(study / "fits"), *headline, "--out", str(out)]) == 0
+    rows = contracts.read(out, contracts.PLAN).to_pylist()
+    assert {row["law"] for row in rows} == {"kaplan"}
+    flops = [row["value"] for row in rows if row["quantity"] == "flops"]
+    assert flops == pytest.approx([10 * LARGEST, 100 * LARGEST, 1000 * LARGEST])
+    assert "The backtest chose kaplan: least error" in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_a_headline_the_best_description_is_taken_and_doubted(study, tmp_path, capsys):
+    (tmp_path / "headline.json").write_text('{"law": null, "reason": "No run was larger."}')
+    for more in ([], ["--headline", str(tmp_path / "headline.json")]):
+        assert main(["--fits", str(study / "fits"), "--flops", "1e14", *more]) == 0
+        told = " ".join(capsys.readouterr().out.split())
+        assert "kaplan describes its own runs best" in told
+        assert "says little about larger ones" in told
+    assert "No run was larger" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "bottleneck"),
+    [
+        (("--params", 1e5, "--tokens", 1e8), "model-limited"),
+        (("--params", 1e6, "--flops", 6e12), "data-limited"),
+        (("--tokens", 1e8, "--flops", 6e13), "model-limited"),
+        (("--params", 1e6, "--tokens", 1e7), "compute-limited"),  # in balance
+        (("--params", 1e6, "--tokens", 1e7, "--flops", 1e13), "compute-limited"),
+        (("--params", 1e5, "--tokens", 1e8, "--flops", 1e20), "model-limited"),
+    ],
+)
+def test_the_loss_of_a_given_run(study, asked, options, bottleneck):
+    code, value, text, _ = asked(*options)
+    assert code == 0
+    given = dict(zip(options[::2], options[1::2]))
+    n = given.get("--params", given.get("--flops", 0) / 6 / given.get("--tokens", 1))
+    d = min(given.get("--tokens", math.inf), given.get("--flops", math.inf) / 6 / n)
+    expected = read(study / "fits" / "kaplan").predict(params=np.array([n]), tokens=np.array([d]))
+    assert value["loss"]["value"] == pytest.approx(expected[0], rel=1e-12)
+    assert value["loss"]["low"] < expected[0] < value["loss"]["high"]
+    assert value["bottleneck"] == bottleneck
+    assert bottleneck in text
+
+
+def test_a_given_run_too_far_out_is_refused(asked):
+    code, value, text, _ = asked("--params", 1e12, "--tokens", 1e7)
+    assert code == 0
+    assert value["loss"]["value"] is None
+    assert "Refused: The run lies" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--flops", 1e15, "--money", 5), "--flops and --money: give the budget in one way"),
+        (("--money", 5), "how fast is a GPU"),
+        (("--flops", -1), "--flops -1: take a positive number"),
+        (("--flops", 1e15, "--max-params", 0), "--max-params 0: take one or more"),
+        (("--flops", 1e15, "--inference-tokens", -5), "--inference-tokens -5"),
+        (("--flops", 1e15, "--gpus", 0), "--gpus 0: take a positive number"),
+        (("--flops", 1e15, "--supported", 50, "--refuse-beyond", 10), "1 <= supported <= refused"),
+        (("--flops", 1e15, "--recipe", "{"), "--recipe"),
+        (("--flops", 1e15, "--recipe", '{"width": 3}'), "width"),
+        (("--flops", 1e15, "--study", "nowhere.yaml"), "nowhere.yaml"),
+        (("--params", 1e6), "two or three of"),
+        (("--params", 1e6, "--flops", 1e15, 1e16), "give one amount"),
+        (("--inference-tokens", 1e9, "--target-loss", 0), "--target-loss 0"),
+    ],
+)
+def test_an_impossible_question_is_an_error_in_one_line(asked, options, message):
+    code, _, _, err = asked(*options)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("power_tokens", "does not split a budget"), ("farthest", "holds no fit of it")],
+)
+def test_a_law_that_cannot_plan_is_refused(asked, name, message):
+    code, _, _, err = asked("--flops", 1e15, law=name)
+    assert code == 2
+    assert message in err
+
+
+def test_a_loss_below_the_floor_is_refused_in_words(tmp_path, study, asked):
+    _, value, text, _ = asked("--target-loss", 1e-9)
+    assert "Refused" in text
+    assert value["plans"][0]["refusal"]
+
+
+def test_a_fit_of_too_few_runs_is_no_ground_for_a_plan(tmp_path, capsys):
+    rows = contracts.read(table(tmp_path / "all.parquet"), contracts.RUNS).to_pylist()[:2]
+    contracts.write(tmp_path / "runs.parquet", rows, contracts.RUNS)
+    fitted(tmp_path / "runs.parquet", "kaplan")
+    capsys.readouterr()
+    assert main(["--fits", str(tmp_path / "fits"), "--law", "kaplan", "--flops", "1e15"]) == 2
+    assert "2 runs are too few" in capsys.readouterr().err
+    assert main(["--fits", str(tmp_path / "fits"), "--flops", "1e15"]) == 2
+    assert "no law of N and D is fitted well enough" in capsys.readouterr().err
+
+
+def test_rows_keep_the_contract_and_text_is_what_was_printed(study, tmp_path, capsys):
+    out, text = tmp_path / "plan.parquet", tmp_path / "deep" / "plan.txt"
+    arguments = ["--fits", str(study / "fits"), "--law", "kaplan", "--flops", "1e14", "1e15"]
+    assert main([*arguments, "--out", str(out), "--text", str(text)]) == 0
+    assert text.read_text() == capsys.readouterr().out
+    rows = contracts.read(out, contracts.PLAN).to_pylist()
+    assert {row["asked"] for row in rows} == {"flops = 1e+14", "flops = 1e+15"}
+    for row in rows:
+        assert row["low"] is None or row["low"] <= row["high"]
