@@ -57,7 +57,8 @@ def test_four_files_of_every_law(runs, name, capsys):
     assert code == 0
     parameters, points = read(folder, "parameters"), read(folder, "points")
     assert [row["parameter"] for row in parameters] == [p.name for p in law(name).parameters]
-    assert len(read(folder, "bootstrap")) == 50 * len(parameters)
+    enough = len(points) > len(parameters)
+    assert len(read(folder, "bootstrap")) == (50 * len(parameters) if enough else 0)
     card = json.loads((folder / "card.json").read_text())
     assert card["selection"]["cells"] == [row["cell"] for row in points]
     assert card["counts"] == {"included": 28, "fitted": len(points)}
