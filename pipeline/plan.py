@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_recipe(parser)
     parser.add_argument("--supported", type=float, default=30.0, help="times beyond the runs")
     parser.add_argument("--refuse-beyond", type=float, default=1000.0, help="times beyond the runs")
+    parser.add_argument("--fold", type=float, default=10.0, help="a larger budget, in budgets")
     parser.add_argument("--json", type=Path, help="plan.json")
     parser.add_argument("--text", type=Path, help="plan.txt: what is printed")
     parser.add_argument("--out", type=Path, help="plan.parquet")
@@ -156,7 +157,7 @@ def plans(arguments: argparse.Namespace, rest: Evidence) -> list[Plan]:
     shared: dict[str, Any] = {
         "limits": limits(arguments), "machine": machine(arguments), "recipe": recipe(arguments),
         "reach": Reach(arguments.supported, arguments.refuse_beyond),
-        "batch_tokens": arguments.batch_tokens,
+        "batch_tokens": arguments.batch_tokens, "fold": positive("--fold", arguments.fold),
     }  # fmt: skip
     if arguments.batch_tokens is not None:
         positive("--batch-tokens", arguments.batch_tokens)

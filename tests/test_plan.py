@@ -309,3 +309,54 @@ def test_rows_keep_the_contract_and_text_is_what_was_printed(study, tmp_path, ca
     assert {row["asked"] for row in rows} == {"flops = 1e+14", "flops = 1e+15"}
     for row in rows:
         assert row["low"] is None or row["low"] <= row["high"]
+
+
+def made_up(folder, name, values, replicates=20):
+    """A fit of a law with given parameters, on disk."""
+    stored = [
+        {"law": name, "parameter": key, "value": value, "low": None, "high": None, "level": 0.9,
+         "status": "converged", "reason": "Given.", "objective": 0.0, "starts": 1, "points": 9}
+        for key, value in values.items()
+    ]  # fmt: skip
+    drawn = [
+        {"replicate": i, "parameter": key, "value": value}
+        for i in range(replicates)
+        for key, value in values.items()
+    ]
+    contracts.write(folder / name / "parameters.parquet", stored, contracts.PARAMETERS)
+    contracts.write(folder / name / "bootstrap.parquet", drawn, contracts.BOOTSTRAP)
+    card = {"law": name, "status": "converged", "convention": {"params": "params"}}
+    (folder / name / "card.json").write_text(json.dumps(card))
+
+
+def test_fits_of_batch_and_steps_tell_batch_split_and_stopping(study, tmp_path, capsys):
+    """Kaplan et al. 2020: B_crit at loss 3 is 1.07e6 tokens; B grows by the loss's own power."""
+    fits = tmp_path / "fits"
+    fits.mkdir()
+    (fits / "kaplan").symlink_to(study / "fits" / "kaplan")
+    made_up(fits, "critical_batch", {"B": 2e8, "alpha_B": 0.21})
+    made_up(fits, "kaplan_steps", {"Nc": 6.5e13, "alpha_N": 0.077, "Sc": 2.1e3, "alpha_S": 0.76})
+    out = tmp_path / "plan.json"
+    assert (
+        main(["--fits", str(fits), "--law", "kaplan", "--flops", "1e13", "--json", str(out)]) == 0
+    )
+    found = quantities(json.loads(out.read_text()))
+    loss = found["loss"]["value"]
+    assert found["batch_tokens"]["value"] == pytest.approx(
+        1.07e6 * (3 / loss) ** (1 / 0.21), rel=0.01
+    )
+    growth = found["fold_loss"]["value"] ** (-1 / 0.21)
+    assert found["fold_batch"]["value"] == pytest.approx(growth, rel=1e-9)
+    assert found["fold_steps"]["value"] * growth == pytest.approx(
+        found["fold_tokens"]["value"], rel=1e-9
+    )
+    # B.16 for half and twice the size: (N/Neff) [1 + (aS/aN)(1 - (Neff/N)^aN)]^(-1/aS).
+    for name, factor in (("price_0.5x_by_steps", 0.5), ("price_2x_by_steps", 2.0)):
+        inner = 1 + 0.76 / 0.077 * (1 - factor**-0.077)
+        assert found[name]["value"] == pytest.approx(factor * inner ** (-1 / 0.76), rel=1e-9)
+    saved = read(study / "fits" / "kaplan")
+    n = found["params"]["value"]
+    there, ever = (saved.predict(params=np.array([n]), tokens=np.array([d]))[0]
+                   for d in (found["tokens"]["value"], 1e40))  # fmt: skip
+    bound = 2.1e3 / (there - ever) ** (1 / 0.76)
+    assert found["earliest_stop"]["value"] == pytest.approx(bound, rel=1e-6)

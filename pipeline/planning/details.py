@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline import accounting
+from pipeline import accounting, kaplan2020
 from pipeline.accounting import PF_DAY, Shape
+from pipeline.laws.band import SavedFit
 from pipeline.laws.base import Floats
 from pipeline.planning import calculators, cost, shape
 from pipeline.planning.budget import Machine
@@ -134,6 +135,7 @@ def what_if(evidence: Evidence, question: Question, run: Run) -> list[Quantity]:
         note = "compute for the same loss" if price[0] < math.inf else "never reaches the loss"
         told = evidence.estimate(price)
         rows.append(Quantity.of(f"price_{factor:g}x_params", told, "times the compute", note=note))
+    rows += steps_law(evidence, run)
     rows += _larger(evidence, question, run)
     needed = calculators.tokens_against_overfitting(law, values, n, PENALTY, fixed)
     note = f"for at most {PENALTY:.0%} above the loss of unlimited data"
@@ -141,6 +143,31 @@ def what_if(evidence: Evidence, question: Question, run: Run) -> list[Quantity]:
         Quantity.of("tokens_against_overfitting", evidence.estimate(needed), "tokens", note=note)
     )
     return rows
+
+
+def steps_law(evidence: Evidence, run: Run) -> Iterator[Quantity]:
+    """What L(N, S) says of wrong sizes (eq. B.16), and the step overfitting sets (eq. 5.7).
+
+    The paper's own constants stand in for B.16 where a study has no fit of L(N, S).
+    """
+    fit, data = evidence.others.get("kaplan_steps"), _fit_of(evidence, "kaplan")
+    law = kaplan2020.PAPER.steps if fit is None else kaplan2020.StepsLaw(**fit.values)
+    whose = "the constants of Kaplan et al. 2020" if fit is None else "the fit of kaplan_steps"
+    for factor in SIZES:
+        price = float(kaplan2020.excess_of_size(law, factor).flops)
+        note = f"eq. B.16 with {whose}"
+        yield Quantity(f"price_{factor:g}x_by_steps", price, "times the compute", note=note)
+    if fit is not None and data is not None:
+        bound = kaplan2020.earliest_stop(
+            law, kaplan2020.DataLaw(**data.values), run.params, run.tokens
+        )
+        note = "no earlier does overfitting ask to stop (eq. 5.7)"
+        yield Quantity("earliest_stop", float(bound), "optimizer steps", note=note)
+
+
+def _fit_of(evidence: Evidence, name: str) -> SavedFit | None:
+    """The study's fit of a law, be it the one planned with or another."""
+    return evidence.fit if evidence.law.name == name else evidence.others.get(name)
 
 
 def _larger(evidence: Evidence, question: Question, run: Run) -> Iterator[Quantity]:

@@ -25,13 +25,15 @@ TITLES = {
     "pf_days": "PF-days", "gpu_hours": "GPU-hours", "days": "days", "money": "money",
     "gain_2x_params": "twice N lowers the loss by", "gain_2x_tokens": "twice D lowers it by",
     "price_0.5x_params": "half the size needs", "price_2x_params": "twice the size needs",
+    "price_0.5x_by_steps": "half the size, by L(N, S)",
+    "price_2x_by_steps": "twice the size, by L(N, S)", "earliest_stop": "earliest stop",
     "fold_params": "larger budget: N", "fold_tokens": "larger budget: D",
     "fold_loss": "larger budget: loss", "fold_batch": "larger budget: batch",
     "fold_steps": "larger budget: steps",
     "tokens_against_overfitting": "tokens against overfitting",
 }  # fmt: skip
 COUNTS = ("params", "tokens", "tokens_against_overfitting", "batch_tokens", "shape_params",
-          "shape_params_total", "critical_batch_tokens", "steps")  # fmt: skip
+          "shape_params_total", "critical_batch_tokens", "steps", "earliest_stop")  # fmt: skip
 BYTES = ("memory_states", "memory_activations")
 WHOLE = ("n_layer", "d_model", "d_ff", "n_head", "least_gpus")
 
