@@ -7,7 +7,7 @@ Published exponents differ by what is counted (Pearce and Song 2024, arXiv:2406.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,6 +73,12 @@ class Measured(NamedTuple):
         name, of, value = MEASURED[self.column]
         rows = contracts.read(self.path, contracts.SCHEMAS[name]).to_pylist()
         found = {row["cell"]: row[value] for row in rows if row[of] == self.of}
+        for cell, number in found.items():
+            if not _positive(number):
+                raise ContractError(
+                    f"{self.path}: cell {cell}: {value} on {self.of} is {number}, but a law of its "
+                    "logarithm needs a positive one; leave the run out"
+                )
         if not found:
             known = ", ".join(sorted({row[of] for row in rows})) or "none"
             raise ContractError(f"{self.path}: no run was scored on {self.of!r}; known: {known}")
@@ -84,6 +90,28 @@ MEASURED = {
     "evaluation_loss": ("evaluations", "corpus", "loss"),
     "task_error": ("tasks", "task", "error"),
 }
+
+
+def measured(
+    key: str, columns: Collection[str], evaluations: Path | None, tasks: Path | None
+) -> Measured | None:
+    """What the law of a fit's key is fitted to beside the runs' own columns, if anything.
+
+    ``columns`` are those the law takes and predicts. Raises ValueError where the key names no text
+    or task, or its table is not given.
+    """
+    name, _, of = key.partition("@")
+    further = [column for column in MEASURED if column in columns]
+    if not further:
+        if of:
+            raise ValueError(f"--law {key}: {name} is fitted to the runs alone; leave out @{of}")
+        return None
+    table = MEASURED[further[0]][0]
+    path = evaluations if table == "evaluations" else tasks
+    if not of or path is None:
+        cure = f"write --law {name}@NAME and give --{table}"
+        raise ValueError(f"--law {key}: {name} is fitted to one of the {table}; {cure}")
+    return Measured(further[0], path, of)
 
 
 def included_runs(path: Path, convention: Convention, measured: Measured | None = None) -> Runs:

@@ -117,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.fit", description=__doc__)
     parser.add_argument("--law", required=True, help=f"one of {', '.join(LAWS)}")
     options.add_convention(parser)
+    parser.add_argument("--evaluations", type=Path, help="losses on other texts, for LAW@TEXT")
+    parser.add_argument("--tasks", type=Path, help="errors on tasks, for LAW@TASK")
     options.add_fit(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the four files")
     return parser
@@ -126,8 +128,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         convention = options.convention(arguments)
-        runs = conventions.included_runs(arguments.runs, convention)
         form = law(arguments.law)
+        further = conventions.measured(
+            arguments.law, {*form.inputs, form.target}, arguments.evaluations, arguments.tasks
+        )
+        runs = conventions.included_runs(arguments.runs, convention, further)
         found = fit(form, runs, options.options(arguments, form))
         write(found, len(runs), convention, arguments.out)
     except (ValueError, OSError) as error:

@@ -35,8 +35,6 @@ def refuse_laws(found: Imported, needs: Sequence[str]) -> None:
     """Raise ImportRefusedError where no run has what a law takes; ``needs`` are law:column."""
     for need in needs:
         law, _, column = need.rpartition(":")
-        if column in ("evaluation_loss", "task_error"):
-            continue  # which texts and tasks there are is known, and checked, before
         columns = GIVEN_BY.get(column, (column,))
         if all(found.runs[name].null_count == len(found.runs) for name in columns):
             raise ImportRefusedError(

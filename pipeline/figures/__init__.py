@@ -63,14 +63,16 @@ FIGURES: dict[str, Figure] = {
 }
 
 
-def drawable(fitted: Collection[str], evaluated: bool) -> list[str]:
+def drawable(fitted: Collection[str], evaluated: bool, trained: bool = True) -> list[str]:
     """Names of the figures that a study with these fitted laws allows, in the registry's order.
 
-    ``evaluated`` says whether the study scores its models on other texts.
+    ``evaluated`` says whether the study's models are scored on other texts, ``trained`` whether it
+    trains any, and so has curves.
     """
+    there = {"evaluations": evaluated, "curves": trained}
     return [
         name
         for name, figure in FIGURES.items()
         if figure.laws_among(fitted) is not None
-        and (evaluated or "evaluations" not in figure.tables)
+        and all(there.get(table, True) for table in figure.tables)
     ]

@@ -1,9 +1,10 @@
-# Stage 3: trained cells -> the tables of the study.
+# Stage 3: trained cells and imported runs -> the tables of the study.
 
 
 rule aggregate_runs:
     input:
         CELL_TABLES,
+        IMPORT_TABLES,
         code=modules("pipeline.aggregate"),
     output:
         "results/{study}/runs.parquet",

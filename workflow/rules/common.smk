@@ -6,12 +6,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pipeline import sources, trunks
+from pipeline import fitted, sources, trunks
 from pipeline.cells import digest
 from pipeline.config import ConfigError, choose, complete
 from pipeline.design import check_corpus, study, write_definitions
 from pipeline.figures import FIGURES, TABLES, drawable
-from pipeline.laws import LAWS, SURFACES
+from pipeline.laws import LAWS, SURFACES, named
 
 RESULTS = Path("results")
 CELL_FILES = ("run.parquet", "curve.parquet", "evaluation.parquet")
@@ -23,13 +23,21 @@ shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PAT
 try:
     STUDY = study(complete(config))
     check_corpus(STUDY, RESULTS)
-    FITTED = choose("fit.laws", STUDY.config["fit"]["laws"], LAWS)
+    FITTED = fitted.laws(STUDY)
     BUDGETS = STUDY.budgets
-    DRAWN = choose("figures", STUDY.config.get("figures"), drawable(FITTED, bool(STUDY.evaluation)))
+    DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells))
+    DRAWN = choose("figures", STUDY.config.get("figures"), DRAWABLE)
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
 
 CELL_TABLES = expand("results/cells/{cell}/{file}", cell=STUDY.by_key, file=CELL_FILES)
+IMPORTS = {item.name: item for item in STUDY.imports}
+IMPORT_FILES = ("runs.parquet", "evaluations.parquet", "tasks.parquet", "import.json")
+IMPORT_TABLES = expand(
+    "results/{study}/imports/{table}/{file}", study=STUDY.name, table=IMPORTS, file=IMPORT_FILES
+)
+# Laws of the loss of the runs themselves, and not of their other texts or tasks.
+LOSS_LAWS = [law for law in FITTED if "@" not in law]
 PLANNED = [law for law in FITTED if law in SURFACES]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
 # How training runs here: resources and not params, since it changes no result. A profile sets
@@ -72,9 +80,16 @@ def ledger(wildcards):
     return f"results/trunks/{part.trunk}/{part.key}.json"
 
 
+def one_of(names):
+    """A wildcard that is one of some names; of none, it is nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def among(cells):
     """What the wildcard of a rule for some of the study's cells may be."""
-    return "[^/]+" if len(cells) == len(STUDY.cells) else "|".join(map(re.escape, cells)) or "(?!)"
+    if len(cells) == len(STUDY.cells) > 0:
+        return "[^/]+"
+    return one_of(cells)
 
 
 def part_cells(wildcards):
@@ -110,6 +125,11 @@ def fit_options(*further):
     )
 
 
+def further(wildcards):
+    """The table, beside the runs, that a law is fitted to: of other texts or of tasks."""
+    return [f"results/{STUDY.name}/{table}.parquet" for table in fitted.tables(wildcards.law)]
+
+
 def fits(laws):
     """The fit files of some laws of the study."""
     return [f"results/{STUDY.name}/fits/{law}/{file}" for law in laws for file in FIT_FILES]
@@ -130,8 +150,9 @@ def table_files(name):
 
 wildcard_constraints:
     study=STUDY.name,
-    corpus=STUDY.corpus.key,
+    corpus=STUDY.corpus.key if STUDY.corpus else "(?!)",
+    table=one_of(IMPORTS),
     cell="[^/]+",
     trunk="[^/]+",
     part="[0-9a-f]+",
-    law="[a-z0-9_]+",
+    law=one_of(FITTED),

@@ -10,7 +10,7 @@ for name in DRAWN:
         input:
             **table_files(name),
             fits=fits(laws),
-            code=modules(f"pipeline.figures.{name}", *(LAWS[law].module for law in laws)),
+            code=modules(f"pipeline.figures.{name}", *(LAWS[named(law)].module for law in laws)),
         output:
             drawing=reported(name),
             bitmap=f"figures/{STUDY.name}/{name}.png",

@@ -4,7 +4,8 @@
 rule fit_law:
     input:
         runs="results/{study}/runs.parquet",
-        code=lambda w: modules("pipeline.fit", LAWS[w.law].module),
+        further=further,
+        code=lambda w: modules("pipeline.fit", LAWS[named(w.law)].module),
     output:
         expand("results/{{study}}/fits/{{law}}/{file}", file=FIT_FILES),
     log:
@@ -12,8 +13,10 @@ rule fit_law:
     localrule: True
     params:
         options=fit_options(),
+        further=lambda w: [f"--{Path(table).stem} {table}" for table in further(w)],
     shell:
-        "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} {params.options} "
+        "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} "
+        "{params.further} {params.options} "
         "--out results/{wildcards.study}/fits/{wildcards.law} > {log} 2>&1"
 
 

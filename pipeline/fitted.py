@@ -1,0 +1,68 @@
+"""Which laws a study fits: those of its config, where its runs can have what they take.
+
+Standard library only, as every parse of the Snakefile does this.
+"""
+
+from __future__ import annotations
+
+from pipeline.config import ConfigError, choose
+from pipeline.design import Study
+from pipeline.laws import COLUMNS, LAWS, named
+
+# What every trained cell has; imported runs have what their table brings.
+NATIVE = {"params", "tokens", "unique_tokens", "flops", "steps", "batch_tokens", "lr", "loss"}
+# Numbers beside the loss, which a law's key names after @: of a text, or of a task.
+FURTHER = {"evaluation_loss": "text", "task_error": "task"}
+TABLES = {"evaluation_loss": "evaluations", "task_error": "tasks"}
+
+
+def columns(key: str) -> list[str]:
+    """The columns that the law of a fit's key takes and predicts."""
+    entry = LAWS[named(key)]
+    return [*entry.inputs, entry.target]
+
+
+def tables(key: str) -> list[str]:
+    """The tables of a study, beside its runs, that hold what a law takes or predicts."""
+    return [TABLES[column] for column in columns(key) if column in TABLES]
+
+
+def laws(study: Study) -> list[str]:
+    """Keys of the fits of a study, such as chinchilla and transfer@code, in the config's order.
+
+    Raises ConfigError naming the law, the column that no run can have, and the cure.
+    """
+    asked = study.config["fit"]["laws"]
+    choose("fit.laws", [named(key) for key in asked], LAWS)
+    for index, key in enumerate(asked):
+        _refuse(study, f"fit.laws[{index}]", key)
+    return list(asked)
+
+
+def _refuse(study: Study, place: str, key: str) -> None:
+    """Raise ConfigError where a law cannot be fitted to any run of the study."""
+    name, at, of = key.partition("@")
+    there = {"text": study.texts, "task": study.tasks}
+    further = [FURTHER[column] for column in columns(key) if column in FURTHER]
+    if at and not further:
+        raise ConfigError(place, key, "names a text or a task", f"{name} takes none: write {name}")
+    for kind in further:
+        known = ", ".join(there[kind]) or "none"
+        if not of:
+            cure = f"write {name}@{kind.upper()}; this study has {known}"
+            raise ConfigError(place, key, f"does not say which {kind}", cure)
+        if of not in there[kind]:
+            where = "evaluation.corpora or runs[].evaluations" if kind == "text" else "runs[].tasks"
+            raise ConfigError(place, key, f"names no {kind} of this study ({known})",
+                              f"add it to {where}, or take one of them")  # fmt: skip
+    for column in columns(key):
+        if study.cells and column not in NATIVE and column not in FURTHER:
+            raise ConfigError(
+                place, key, f"takes {column} ({COLUMNS[column]}), which trained cells do not have",
+                "leave the law out, or fit it in a study of imported runs alone",
+            )  # fmt: skip
+
+
+def needs(keys: list[str]) -> list[str]:
+    """What the laws take of an imported table, as law:column."""
+    return [f"{key}:{column}" for key in keys for column in columns(key) if column not in FURTHER]
