@@ -13,9 +13,11 @@ from scipy.special import expit
 
 from pipeline.laws.above_floor import AboveFloor
 from pipeline.laws.axis import COMPUTE, PARAMS, TOKENS, Axis, CurveLaw
-from pipeline.laws.base import Floats, Kind, Parameter
+from pipeline.laws.base import LOG_RANGE, Floats, Kind, Parameter
 from pipeline.laws.in_order import InOrder
 from pipeline.laws.parts import Part, PartLaw
+
+FAR = 1e3  # |z| at which exp(-|z|) is zero in float64
 
 
 class Broken(CurveLaw, AboveFloor, InOrder, PartLaw):
@@ -29,17 +31,14 @@ class Broken(CurveLaw, AboveFloor, InOrder, PartLaw):
 
     def logarithms(self, theta: Floats, x: Floats) -> tuple[Floats, ...]:
         lowest, height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
-        spread = np.exp(width)
-        bend = spread * np.logaddexp(0, (x[0] - at) / spread)
+        bend, _, _ = _bend(x[0] - at, np.exp(np.maximum(width, -LOG_RANGE)))
         return lowest, height - before * x[0] - change * bend
 
     def parts(self, theta: Floats, x: Floats) -> tuple[Part, ...]:
         lowest, height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
-        spread = np.exp(width)
-        z = (x[0] - at) / spread
-        soft, past = np.logaddexp(0, z), expit(z)
-        bend = spread * soft  # h, and its derivatives by log d (-past) and by log f (turn)
-        turn = spread * (soft - z * past)
+        spread = np.exp(np.maximum(width, -LOG_RANGE))
+        bend, turn, z = _bend(x[0] - at, spread)
+        past = expit(z)
         steep = change * past * expit(-z)
         slopes = 1.0, -x[0], -bend, change * past, -change * turn
         bends = {
@@ -59,6 +58,15 @@ class Broken(CurveLaw, AboveFloor, InOrder, PartLaw):
         low = [y.min() - 3.0, y.mean() - 2.5, 0.0, -0.3, -5.0, -1.5]
         high = [y.min() - 0.02, y.mean() + 0.5, 0.6, 0.6, 5.0, 1.0]
         return np.array(low), np.array(high)
+
+
+def _bend(past: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
+    """h = f log(1 + exp z) for u - log d and f; its derivative by log f; and z, held finite."""
+    with np.errstate(over="ignore"):  # a break of hardly any width is far away everywhere
+        z = np.clip(past / spread, -FAR, FAR)
+    away = np.abs(z)
+    rest = np.log1p(np.exp(-away))
+    return np.maximum(past, 0) + spread * rest, spread * (rest + away * expit(-away)), z
 
 
 def _formula(letter: str) -> str:
