@@ -90,7 +90,7 @@ def _budget(runs: Runs) -> Budget:
 
     squares, freedom = _repeated(runs, which)
     return Budget(
-        flops=float(np.exp(np.log(runs.flops).mean())),
+        flops=float(np.clip(np.exp(np.log(runs.flops).mean()), runs.flops.min(), runs.flops.max())),
         flops_range=(float(runs.flops.min()), float(runs.flops.max())),
         log_params=mean(np.log(runs.params)), loss=mean(runs.loss),
         log_rate=mean(np.log(runs.flops / (runs.params * runs.tokens))), repeats=count,

@@ -42,14 +42,15 @@ class Method(NamedTuple):
     sizes: int
 
 
-def parabola(x: Floats, loss: Floats, weights: Floats) -> Minima:
+def parabola(x: Floats, loss: Floats, weights: Floats, window: int = WINDOW) -> Minima:
     """Vertices of weighted least-squares parabolas in x.
 
     x (k,) is log N, ascending; loss (R, k) in nats/token; weights (R, k) says how often each size
-    counts. A row whose best size is its first or last, whose parabola opens downward, or whose
-    vertex lies outside the sizes it was fitted to, has no minimum.
+    counts. The parabola takes the ``window`` sizes on both sides of the best. A row whose best size
+    is its first or last, whose parabola opens downward, or whose vertex lies outside the sizes it
+    was fitted to, has no minimum.
     """
-    near = np.where(_near_best(loss, weights), weights, 0.0)
+    near = np.where(_near_best(loss, weights, window), weights, 0.0)
     middle, half = (x[0] + x[-1]) / 2, np.ptp(x) / 2
     scaled = (x - middle) / half
     c0, c1, c2 = _quadratic(scaled, loss, near)
@@ -65,13 +66,13 @@ def parabola(x: Floats, loss: Floats, weights: Floats) -> Minima:
     )
 
 
-def _near_best(loss: Floats, weights: Floats) -> NDArray[np.bool_]:
-    """Mask (R, k) of the sizes within WINDOW places of the best, among those with a weight."""
+def _near_best(loss: Floats, weights: Floats, window: int) -> NDArray[np.bool_]:
+    """Mask (R, k) of the sizes within ``window`` places of the best, among those with a weight."""
     taken = weights > 0
     place = np.cumsum(taken, axis=1)
     best = np.where(taken, loss, np.inf).argmin(1)
     distance = np.abs(place - np.take_along_axis(place, best[:, None], 1))
-    return taken & (distance <= WINDOW)
+    return taken & (distance <= window)
 
 
 def _quadratic(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
@@ -149,7 +150,7 @@ def _lowest(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 def parabola_curve(x: Floats, loss: Floats, points: int) -> tuple[Floats, Floats]:
     """The parabola of ``parabola``, over the sizes that it was fitted to."""
-    near = _near_best(loss[None], np.ones((1, len(x))))[0]
+    near = _near_best(loss[None], np.ones((1, len(x))), WINDOW)[0]
     line = np.linspace(x[near][0], x[near][-1], points)
     return line, np.polynomial.Polynomial.fit(x[near], loss[near], 2)(line)
 

@@ -44,11 +44,13 @@ class _Located(NamedTuple):
     spread: float
 
 
-def isoflop(name: str, found: list[Budget], options: Options) -> Allocation:
-    """Approach 2 by one of ``METHODS``, on the budgets of a table of runs."""
+def isoflop(
+    name: str, found: list[Budget], options: Options, method: Method | None = None
+) -> Allocation:
+    """Approach 2 on the budgets of a table of runs, by the named one of ``METHODS`` or another."""
     noise = seed_noise(found) if options.noise is None else options.noise
     rng = np.random.default_rng(options.seed)
-    located = [_located(budget, METHODS[name], noise, options, rng) for budget in found]
+    located = [_located(budget, method or METHODS[name], noise, options, rng) for budget in found]
     used = [one for one in located if one.optimum.found]
     samples: dict[str, dict[str, Floats]] = {"params": {}, "tokens": {}}
     for kind in used[0].samples if used else ():
