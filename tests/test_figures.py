@@ -26,9 +26,9 @@ from pipeline.figures import FIGURES, TABLES, drawable, frame, index
 from pipeline.figures.data import Data, load, state
 from pipeline.laws import LAWS
 
-SHARED = {"__init__", "axes", "data", "frame", "index", "marks", "one_variable", "surface"}
+SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "marks", "one_variable", "surface"}
 UNITS = re.compile(
-    r"\((nats/token|FLOP|FLOP, attention and head included|%|dimensionless|tokens; .*)\)$"
+    r"\((nats/token|bits/byte|FLOP|FLOP, attention and head included|%|dimensionless|tokens; .*)\)$"
     r"|(parameters|training tokens) \$[ND](\^\*)?\$$"
 )
 # Figures of laws, not of single runs.
@@ -315,7 +315,7 @@ def test_trunks_are_drawn_once_and_branches_leave_them(paths):
     from pipeline.figures.learning_curves import _lines
 
     data = loaded("learning_curves", paths["toy"])
-    lines = list(_lines(data))
+    lines = list(_lines(data, data.runs))
     trunks = [rows for kind, rows, _ in lines if kind == "trunk"]
     assert len(trunks) == len(figure_data.WIDTHS)
     for _, rows, params in lines:

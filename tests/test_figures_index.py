@@ -111,14 +111,14 @@ def test_page_without_laws_or_figures(study):
 def test_facts_count_a_shared_trunk_once():
     rows = figure_data.runs(widths=(8,), tokens=(512_000, 1_024_000))
     small, large = rows
-    facts = dict(index.facts(rows))
+    facts = dict(index.facts(rows, index.markup))
     own = [row["cooldown_steps"] * row["batch_tokens"] for row in rows]
     tokens = sum(own) + large["tokens"] - own[1]
     assert tokens < small["tokens"] + large["tokens"]
     assert f"{tokens / 1e6:.1f}M tokens in all" in facts["Trained on"]
     seconds = sum(row["own_seconds"] for row in rows) + large["seconds"] - large["own_seconds"]
     assert facts["Training time"].startswith(f"{seconds:,.0f} s")
-    assert facts["Cells"] == "2: 2 in the fits, 0 excluded, 0 diverged"
+    assert facts["Runs"] == "2: 2 in the fits, 0 excluded, 0 diverged"
 
 
 def test_facts_of_runs_without_trunks_add_up():
@@ -126,7 +126,7 @@ def test_facts_of_runs_without_trunks_add_up():
         row | {"trunk": None, "own_seconds": row["seconds"]}
         for row in figure_data.runs(widths=(8,))
     ]
-    facts = dict(index.facts(rows))
+    facts = dict(index.facts(rows, index.markup))
     assert f"{sum(row['tokens'] for row in rows) / 1e6:.1f}M tokens" in facts["Trained on"]
 
 

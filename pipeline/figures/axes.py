@@ -139,9 +139,12 @@ def loss_axis(axes: Axes, which: str = "y", label: str = LOSS) -> None:
     axis.set_major_formatter(PlainDecimals())
 
 
-def padded(values: Iterable[float], share: float = 0.06) -> tuple[float, float]:
-    """Limits of a log axis that leave ``share`` of the logarithmic range free on both sides."""
-    finite = [v for v in values if v > 0 and math.isfinite(v)]
+def padded(values: Iterable[float | None], share: float = 0.06) -> tuple[float, float]:
+    """Limits of a log axis that leave ``share`` of the logarithmic range free on both sides.
+
+    Values that are missing or cannot stand on the axis do not count.
+    """
+    finite = [v for v in values if v is not None and v > 0 and math.isfinite(v)]
     if not finite:
         return 0.1, 10.0
     low, high = math.log(min(finite)), math.log(max(finite))

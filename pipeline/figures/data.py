@@ -17,6 +17,7 @@ from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
 
 Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
+NATS = "nats/token"
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
 
@@ -58,10 +59,17 @@ class FittedLaw:
     saved: SavedFit
     parameters: Mapping[str, Row]
     points: list[Row]
+    key: str  # the law's name, and after @ the text or task that it is fitted to
 
     @property
     def law(self) -> Law:
         return self.saved.law
+
+    @property
+    def unit(self) -> str:
+        """The unit of the loss of the runs: nats/token or bits/byte."""
+        unit: str = self.saved.card["convention"].get("loss", NATS)
+        return unit
 
     @property
     def estimates(self) -> list[tuple[Parameter, Row]]:
@@ -144,6 +152,16 @@ class Data:
     predictions: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)
 
+    @property
+    def unit(self) -> str:
+        """The unit of the runs' loss: that of the fits, nats/token where there are none."""
+        return next((fit.unit for fit in self.fits.values()), NATS)
+
+    @property
+    def loss_label(self) -> str:
+        """What an axis of loss is called."""
+        return f"loss ({self.unit})"
+
 
 def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -> Data:
     """Read the named tables and the fits of ``laws`` from ``fits``/<law>/.
@@ -160,9 +178,21 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
                 curves.setdefault(row["cell"], []).append(row)
         for of_cell in curves.values():
             of_cell.sort(key=lambda row: row["step"])
-    runs = sorted(rows.get("runs", []), key=lambda run: (run["params"], run["tokens"], run["cell"]))
     stored = {name: fitted_law(fits / name) for name in laws} if fits else {}
+    unit = next((fit.unit for fit in stored.values()), NATS)
+    runs = [shown(run, unit) for run in rows.get("runs", [])]
+    runs.sort(key=lambda run: (run["params"], run["tokens"], run["cell"]))
     return Data(runs, curves, rows.get("evaluations", []), rows.get("predictions", []), stored)
+
+
+def shown(run: Row, unit: str) -> Row:
+    """A run as figures show it: N as far as it is counted, the loss in the unit of the fits."""
+    size = run["params_total"] if run["params"] is None else run["params"]
+    if unit == NATS:
+        return {**run, "params": size}
+    loss, spread = run["bits_per_byte"], run["loss_se"]
+    scaled = spread * loss / run["loss"] if spread and loss and run["loss"] else None
+    return {**run, "params": size, "loss": loss, "loss_se": scaled}
 
 
 def fitted_law(folder: Path) -> FittedLaw:
@@ -172,7 +202,7 @@ def fitted_law(folder: Path) -> FittedLaw:
         for name in ("parameters", "points")
     )
     by_name = {row["parameter"]: row for row in parameters}
-    return FittedLaw(read_fit(folder), by_name, points)
+    return FittedLaw(read_fit(folder), by_name, points, folder.name)
 
 
 def ends(band: Band) -> Ends | None:

@@ -20,6 +20,7 @@ from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES
 from pipeline.figures.axes import count
 from pipeline.figures.data import Data, FittedLaw, Row, estimate, load, number, state
+from pipeline.figures.facts import facts
 from pipeline.files import atomic
 
 TEMPLATE = Path(__file__).with_name("index.html.j2")
@@ -47,53 +48,11 @@ def caption(name: str) -> str:
     return publish_parts(text, writer=html5_polyglot.Writer(), settings_overrides=settings)["body"]
 
 
-def facts(runs: Sequence[Row]) -> list[tuple[str, str]]:
-    """What was run, as (name, HTML): every trunk is counted once, however many cells share it."""
-    tokens = flops = seconds = 0.0
-    trunks: dict[str, tuple[float, float, float]] = {}
-    for run in runs:
-        whole = run["flops_exact"] / run["tokens"]
-        own = run["cooldown_steps"] * run["batch_tokens"] if run["trunk"] else run["tokens"]
-        stable = run["tokens"] - own
-        tokens, flops, seconds = tokens + own, flops + own * whole, seconds + run["own_seconds"]
-        if run["trunk"]:
-            shared = (stable, stable * whole, run["seconds"] - run["own_seconds"])
-            trunks[run["trunk"]] = max(trunks.get(run["trunk"], shared), shared)
-    for shared in trunks.values():
-        tokens, flops, seconds = tokens + shared[0], flops + shared[1], seconds + shared[2]
-    states = [state(run) for run in runs]
-    dirty = any(run["git_dirty"] for run in runs)
-    return [
-        ("Cells", f"{len(runs)}: {states.count('included')} in the fits, "
-                  f"{states.count('excluded')} excluded, {states.count('diverged')} diverged"),
-        ("Sizes N", _span(run["params"] for run in runs)),
-        ("Tokens D", _span(run["tokens"] for run in runs)),
-        ("Trained on", f"{count(tokens)} tokens in all, {markup(number(flops, 3))} FLOP"),
-        ("Training time", f"{seconds:,.0f} s of wall time, summed over trainings"),
-        ("Device", _distinct(runs, "device")),
-        ("Precision, threads", f"{_distinct(runs, 'precision')}; {_distinct(runs, 'threads')}"),
-        ("Code", f"{_distinct(runs, 'git_commit', 12)}{' with uncommitted changes' * dirty}"),
-        ("Data", f"sha256 {_distinct(runs, 'data_sha256', 16)}"),
-    ]  # fmt: skip
-
-
-def _span(values: Iterable[float]) -> str:
-    known = sorted(set(values))
-    if not known:
-        return "none"
-    return f"{count(known[0])} to {count(known[-1])} ({len(known)} values)"
-
-
-def _distinct(runs: Sequence[Row], column: str, length: int = 80) -> str:
-    values = list(dict.fromkeys(str(run[column])[:length] for run in runs))
-    return html.escape(", ".join(values))
-
-
 def exponent_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
     """Every parameter of every law: value with interval, runs, status and its sentence."""
     return [
         {
-            "law": fit.law.name, "title": fit.law.title, "symbol": markup(f"${p.symbol}$"),
+            "law": fit.key, "title": fit.law.title, "symbol": markup(f"${p.symbol}$"),
             "meaning": p.meaning, "value": markup(estimate(row["value"], row["low"], row["high"])),
             "runs": row["points"], "status": row["status"].replace("_", " "),
             "reason": row["reason"],
@@ -162,7 +121,7 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        title=title, front=caption("workflow"), facts=facts(data.runs),
+        title=title, front=caption("workflow"), facts=facts(data.runs, markup), unit=data.unit,
         categories=by_category(figures), links=links, parameters=exponent_rows(data.fits.values()),
         plans=plan_rows(data.predictions),
         failures=[run for run in data.runs if state(run) != "included"],

@@ -101,7 +101,7 @@ def _handles(data: Data) -> list[Any]:
     handles: list[Any] = []
     if drawn := [fit for fit in data.fits.values() if fit.drawable]:
         handles += [
-            Line2D([], [], color=marks.GREEN, lw=1, label="equal loss (nats/token)"),
+            Line2D([], [], color=marks.GREEN, lw=1, label=f"equal {data.loss_label}"),
             Line2D([], [], color=marks.VERMILLION, lw=1.8, label="compute-optimal $N^*$, $D^*$"),
             marks.band_handle(drawn[0], marks.VERMILLION),
         ]

@@ -15,20 +15,24 @@ from pipeline.figures.data import Data, Row
 
 
 def draw(figure: Figure, data: Data) -> None:
-    """Two panels, coloured by N: trunks, the branches that leave them, and each cell's end."""
+    """Two panels, coloured by N: trunks, the branches that leave them, and each cell's end.
+
+    Imported runs have no curve and are left out.
+    """
     figure.set_size_inches(frame.WIDE, 3.0)
     left, right = figure.subplots(1, 2, sharey=True)
     left.set_label("tokens")
     right.set_label("flops")
-    colours = marks.SizeColours(run["params"] for run in data.runs)
+    trained = [run for run in data.runs if run["source"] == "native"]
+    colours = marks.SizeColours(run["params"] for run in trained)
     for axes, column in ((left, "tokens"), (right, "flops")):
-        for line, rows, params in _lines(data):
+        for line, rows, params in _lines(data, trained):
             style = {"lw": 1.1, "alpha": 0.9} if line == "trunk" else {"lw": 0.8}
             axes.plot(
                 [row[column] for row in rows], [row["val_loss"] for row in rows],
                 color=colours(params), **style,
             )  # fmt: skip
-        for run in data.runs:
+        for run in trained:
             x = run["tokens"] if column == "tokens" else run["flops_exact"]
             marks.point(axes, x, run["loss"], run, colours(run["params"]), ms=3.6)
     front = list(frontier(row for rows in data.curves.values() for row in rows))
@@ -36,14 +40,14 @@ def draw(figure: Figure, data: Data) -> None:
     scales.count_axis(left, "x", scales.TOKENS)
     scales.flops_axis(right, "x", scales.FLOPS["flops_exact"])
     scales.loss_axis(left, label="validation " + scales.LOSS)
-    _legend(left, right, data)
+    _legend(left, right, trained)
     colours.key(figure, (left, right))
 
 
-def _lines(data: Data) -> Iterator[tuple[str, list[Row], int]]:
+def _lines(data: Data, runs: Iterable[Row]) -> Iterator[tuple[str, list[Row], int]]:
     """(trunk or branch, rows, N): each trunk once, each branch from where it leaves its trunk."""
     longest: dict[str, Row] = {}
-    for run in data.runs:
+    for run in runs:
         rows = data.curves.get(run["cell"], [])
         if not run["trunk"]:
             yield "branch", rows, run["params"]
@@ -67,10 +71,10 @@ def frontier(rows: Iterable[Row]) -> Iterator[tuple[float, float]]:
             yield flops, loss
 
 
-def _legend(left: Axes, right: Axes, data: Data) -> None:
+def _legend(left: Axes, right: Axes, runs: Iterable[Row]) -> None:
     shown: list[Any] = [
         Line2D([], [], marker="o", ls="none", color=marks.GREY, ms=3.6, label="end of a cell"),
-        *marks.state_handles(data.runs),
+        *marks.state_handles(runs),
     ]
     left.legend(handles=shown, loc="lower left")
     line = Line2D([], [], color=marks.INK, lw=1.0, ls=(0, (4, 2)), label="compute frontier")

@@ -14,9 +14,10 @@ def draw(figure: Figure, data: Data) -> None:
     """One line for each size at its largest D; bins 1, 2, 3-4, 5-8, ... stand evenly spaced."""
     figure.set_size_inches(frame.COLUMN, 2.9)
     axes = figure.subplots()
-    colours = marks.SizeColours(run["params"] for run in data.runs)
+    trained = [run for run in data.runs if run["source"] == "native"]
+    colours = marks.SizeColours(run["params"] for run in trained)
     bins = 1
-    runs = [run for run in largest_runs(data.runs) if _final(data, run)]
+    runs = [run for run in largest_runs(trained) if _final(data, run)]
     for run in runs:
         losses = _final(data, run)
         bins = max(bins, len(losses))

@@ -21,7 +21,7 @@ from matplotlib.transforms import ScaledTranslation
 from pipeline.figures import axes as scales
 from pipeline.figures import data
 from pipeline.figures.data import FittedLaw, state
-from pipeline.laws import CURVES, SURFACES
+from pipeline.laws import CURVES, SURFACES, named
 
 # Okabe and Ito's palette: told apart under every common colour blindness.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
@@ -36,9 +36,9 @@ LABEL_DEPTH = 25  # points that ticks and axis label take below the axes
 LISTED = 9  # more sizes than this get a colour bar instead of a list
 
 
-def law_colour(law: str) -> str:
+def law_colour(key: str) -> str:
     """One colour for each law, by the registry's order, laws of N and D first."""
-    return CATEGORIES[(*SURFACES, *CURVES).index(law) % len(CATEGORIES)]
+    return CATEGORIES[(*SURFACES, *CURVES).index(named(key)) % len(CATEGORIES)]
 
 
 class SizeColours:
@@ -80,7 +80,7 @@ def gid(axes: Axes, cell: str, part: str = "") -> str:
 
 def point(
     axes: Axes,
-    x: float,
+    x: float | None,
     y: float | None,
     run: Mapping[str, Any],
     colour: Any,
@@ -90,8 +90,10 @@ def point(
     """Mark one run; its group in the SVG is named after its cell.
 
     Excluded runs are hollow. Diverged ones are crosses; one without a loss stands on the upper
-    edge of the axes.
+    edge of the axes, one without x (an imported run may lack a count) nowhere.
     """
+    if x is None:
+        return
     look: dict[str, Any] = {"marker": "o", "ls": "none", "zorder": 4, **style}
     kind = state(run)
     if kind == "included":

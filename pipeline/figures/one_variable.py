@@ -45,7 +45,7 @@ def draw_view(figure: Figure, data: Data, view: View) -> None:
     low, high = scales.padded([run[x] for run in data.runs])
     axes.set_xlim(low, high)
     scales.count_axis(axes, "x", view.label, [run[x] for run in data.runs])
-    scales.loss_axis(axes, label="validation " + scales.LOSS)
+    scales.loss_axis(axes, label="validation " + data.loss_label)
     if fit.drawable:
         grid = np.geomspace(low, high, 200)
         marks.band(axes, grid, fit.band(**{view.variable: grid}), view.colour)

@@ -29,9 +29,9 @@ def draw(figure: Figure, data: Data) -> None:
         bottom.yaxis.set_major_formatter(
             FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−"))
         )
-    scales.loss_axis(panels[0, 0], label="observed " + scales.LOSS)
+    scales.loss_axis(panels[0, 0], label="observed " + data.loss_label)
     for top in panels[0]:
-        scales.loss_axis(top, "x", "predicted " + scales.LOSS)
+        scales.loss_axis(top, "x", "predicted " + data.loss_label)
     panels[1, 0].set_ylabel("predicted / observed − 1 (%)")
     marks.doubts(figure, data.fits, 62 * min(columns, 2))
     colours.key(figure, list(panels[0]))

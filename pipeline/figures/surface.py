@@ -27,7 +27,7 @@ def draw_surface(figure: Figure, data: Data, law: str) -> None:
     fit = data.fits[law]
     _limits(left, data, fit, "tokens")
     _limits(right, data, fit, "params")
-    scales.loss_axis(left, label="validation " + scales.LOSS)
+    scales.loss_axis(left, label="validation " + data.loss_label)
     _panel(figure, left, data, fit, "tokens", "params")
     _panel(figure, right, data, fit, "params", "tokens")
     handles: list[Any] = [Line2D([], [], marker="o", ls="none", color=marks.GREY, label="run")]
