@@ -134,9 +134,10 @@ def test_optimum_is_the_brute_force_minimum(name, flops):
 @pytest.mark.parametrize("name", [n for n in LAWS if isinstance(law(n), SurfaceLaw)])
 def test_allocation_is_the_slope_of_the_optimum(name):
     found, values = law(name), arrays(TRUTH[name])
-    params = found.optimum(values, np.array([1e20, 1e22])).params
-    slope = np.log(params[1] / params[0]) / np.log(100)
-    assert float(found.allocation(values, np.array(1e21))) == pytest.approx(slope, rel=1e-10)
+    params = found.optimum(values, 1e21 * np.exp([-0.1, 0.1])).params
+    slope = np.log(params[1] / params[0]) / 0.2
+    # Where the slope itself changes with the budget, the difference misses some of that.
+    assert float(found.allocation(values, np.array(1e21))) == pytest.approx(slope, rel=1e-6)
 
 
 def test_optimum_without_a_positive_exponent_is_not_a_number():

@@ -1,0 +1,57 @@
+"""From loss to a task's error: levels, middle and ends of the two forms."""
+
+import numpy as np
+import pytest
+from law_data import TRUTH, arrays, drawn
+from scipy.special import expit
+
+from pipeline.laws import law
+
+
+def error(name, loss, **changes):
+    values = arrays(TRUTH[name] | changes)
+    return law(name).predict(values, {"loss": np.asarray(loss, dtype=float)})
+
+
+def test_gadre_error_is_the_formula():
+    loss = np.linspace(1.8, 4.5, 7)
+    np.testing.assert_allclose(
+        error("gadre_error", loss), 0.9 - 2.0 * np.exp(-0.8 * loss), rtol=1e-13
+    )
+
+
+def test_gadre_error_tends_to_epsilon_and_ends_where_it_is_zero():
+    zero = np.log(2.0 / 0.9) / 0.8
+    got = error("gadre_error", [1e3, zero * 1.001, zero * 0.999])
+    assert got[0] == pytest.approx(0.9, rel=1e-12)
+    assert 0 < got[1] < 0.01
+    assert np.isnan(got[2])
+
+
+def test_sigmoid_is_one_less_the_printed_accuracy():
+    """Bhagia et al. 2024: accuracy = a / (1 + exp(-k (L - L0))) + b."""
+    loss = np.linspace(1.0, 5.0, 9)
+    accuracy = -0.6 / (1 + np.exp(-3.0 * (loss - 3.0))) + 0.9
+    np.testing.assert_allclose(error("task_sigmoid", loss), 1 - accuracy, rtol=1e-12)
+
+
+def test_sigmoid_is_halfway_at_the_bend_and_level_far_away():
+    got = error("task_sigmoid", [3.0, 1e-6, 60.0])
+    assert got[0] == pytest.approx(1 - (0.9 - 0.3), rel=1e-12)
+    assert got[1] == pytest.approx(1 - (0.9 - 0.6 * expit(-9.0)), rel=1e-5)
+    assert got[2] == pytest.approx(1 - (0.9 - 0.6), rel=1e-12)
+
+
+def test_sigmoid_may_end_in_perfection():
+    values = arrays(TRUTH["task_sigmoid"] | {"a": -0.75, "b": 1.0})
+    found = law("task_sigmoid")
+    theta = found.theta(values)
+    assert theta[0] == -np.inf
+    assert float(found.values(theta)["b"]) == 1.0
+    assert found.predict(values, {"loss": np.array([60.0])})[0] == pytest.approx(0.75, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gadre_error", "task_sigmoid"])
+def test_backtest_holds_out_the_lowest_losses(name):
+    data = drawn(name, 0.0, 0)
+    assert law(name).backtest_order(data).argmax() == data.loss.argmin()
