@@ -138,14 +138,15 @@ def _lowest(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     root = np.sqrt(np.maximum(second**2 - 3 * third * first, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         s = np.where(second >= 0, -first / (second + root), (root - second) / (3 * third))
-    inside = (first < 0) & (s > 0) & (s < width) | (last > 0) & (s > 0) & (s < width)
-    s = np.where(inside, s, 0.0)
+    within = (s > 0) & (s < width)
+    s = np.where(within, s, 0.0)
     value = y[:, :-1] + s * (first + s * (second + s * third))
-    best = value.argmin(1)
+    # Where a cubic has no minimum inside, its first knot stands for it.
+    best = np.where(within | (np.arange(width.shape[1]) > 0), value, np.inf).argmin(1)
     rows = np.arange(len(y))
     at, low = (start + s)[rows, best], value[rows, best]
-    edge = (at <= x[:, 0]) | (y[:, -1] <= low)
-    return np.where(edge, np.nan, at), np.where(edge, np.nan, low)
+    inner = low < np.minimum(y[:, 0], y[:, -1])
+    return np.where(inner, at, np.nan), np.where(inner, low, np.nan)
 
 
 def parabola_curve(x: Floats, loss: Floats, points: int) -> tuple[Floats, Floats]:
