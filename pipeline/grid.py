@@ -16,7 +16,8 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
     """The grid, cell by cell; ``common`` holds the fields that all cells share."""
     grid = config["grid"]
     axes = [axis for axis in ("tokens", "tokens_per_param", "budgets") if axis in grid]
-    if len(axes) != 1:
+    alone = all(isinstance(size, Mapping) and "tokens" in size for size in grid["sizes"])
+    if len(axes) != 1 and not (alone and not axes):
         raise ConfigError(
             "grid", axes, "must give the token counts in one way",
             "give exactly one of grid.tokens, grid.tokens_per_param, grid.budgets",
@@ -26,7 +27,9 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
         own = size if isinstance(size, Mapping) else {"params": size}
         shape = _shape(own, config["model"], key)
         of_size = _size_fields(config, own, shape, key)
-        for tokens_key, tokens in _tokens(grid, axes[0], shape, common["vocab_size"], config):
+        among, axis, where = (own, "tokens", key) if "tokens" in own else (grid, axes[0], "grid")
+        counts = _tokens(among, axis, shape, common["vocab_size"], config, where)
+        for tokens_key, tokens in counts:
             of_tokens = _token_fields(config, tokens_key, tokens, of_size["batch_tokens"])
             for seed in grid["seeds"]:
                 yield Cell(**common, **of_size, **of_tokens, seed=seed)
@@ -61,12 +64,13 @@ def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape
 
 
 def _tokens(
-    grid: Mapping[str, Any], axis: str, shape: Shape, vocab: int, config: Mapping[str, Any]
-) -> Iterator[tuple[str, float]]:
-    """Tokens seen by one size, as (config key, D)."""
+    grid: Mapping[str, Any], axis: str, shape: Shape, vocab: int, config: Mapping[str, Any],
+    where: str,
+) -> Iterator[tuple[str, float]]:  # fmt: skip
+    """Tokens seen by one size, as (config key, D); ``where`` is the key of ``grid``."""
     params = accounting.non_embedding_params(shape)
     for index, value in enumerate(grid[axis]):
-        key = f"grid.{axis}[{index}]"
+        key = f"{where}.{axis}[{index}]"
         amount = number(key, value)
         if amount <= 0:
             raise ConfigError(key, value, "is not positive", "give a positive number")
