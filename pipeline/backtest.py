@@ -76,8 +76,8 @@ def _group(
 
 def backtest_rows(found: Sequence[Group], level: float) -> Iterator[dict[str, Any]]:
     """Rows of the contract ``backtest``: every prediction of every law."""
-    for group, one in ((group, one) for group in found for one in group.laws):
-        shared = set(group.ranking.pairs.keys) if group.ranking else set()
+    for of, one in ((group, tested) for group in found for tested in group.laws):
+        shared = set(of.ranking.pairs.keys) if of.ranking else set()
         for cut in one.cuts:
             told, runs = cut.prediction, cut.above
             for i, cell in enumerate(runs.cell):

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import contracts
+from pipeline import backtest, contracts
 from pipeline.files import write_json
 from pipeline.laws import law
 from pipeline.laws.base import Runs
+from pipeline.laws.estimate import Options
 
 TRUTH = {"Nc": 4.6e9, "alpha_N": 0.089, "Dc": 5.3e8, "alpha_D": 0.179}
 WIDTHS = (8, 16, 32, 48, 64, 96, 128)
@@ -118,13 +119,30 @@ def curve(row: dict[str, Any], points: int = 28) -> list[dict[str, Any]]:
     return rows
 
 
-def selected(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The included rows that a law is measured on."""
+def included(rows: list[dict[str, Any]]) -> Runs:
+    """The included rows, as fits see them."""
     used = [row for row in rows if row["included"] and row["loss"] is not None]
     sources = {"params": "params", "tokens": "tokens", "flops": "flops_6nd", "loss": "loss"}
     columns = {name: np.array([row[c] for row in used], float) for name, c in sources.items()}
-    mask = law(name).select(Runs(tuple(row["cell"] for row in used), columns)).mask
-    return [row for row, chosen in zip(used, mask, strict=True) if chosen]
+    return Runs(tuple(row["cell"] for row in used), columns)
+
+
+def selected(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The included rows that a law is measured on."""
+    runs = included(rows)
+    own = set(runs.take(law(name).select(runs).mask).cell)
+    return [row for row in rows if row["cell"] in own]
+
+
+def write_backtest(folder: Path, rows: list[dict[str, Any]], laws: Sequence[str]) -> None:
+    """backtest.parquet and ranking.parquet of the laws, from few starts and resamples."""
+    quick = Options(bootstraps=10, starts=4, level=LEVEL)
+    forms = [law(name) for name in laws]
+    found = backtest.groups(forms, included(rows), ["flops"], 10.0, dict.fromkeys(laws, quick))
+    tested = backtest.backtest_rows(found, LEVEL)
+    contracts.write(folder / "backtest.parquet", tested, contracts.BACKTEST)
+    ranked = backtest.ranking_rows(found, LEVEL)
+    contracts.write(folder / "ranking.parquet", ranked, contracts.RANKING)
 
 
 def theta(name: str, rows: list[dict[str, Any]]) -> np.ndarray:
@@ -224,6 +242,7 @@ def write_study(
     contracts.write(folder / "evaluations.parquet", evaluations, contracts.EVALUATIONS)
     for name in laws:
         write_fit(folder / "fits" / name, name, rows, name in few)
+    write_backtest(folder, rows, laws)
     contracts.write(
         folder / "predictions.parquet", list(plans(rows, laws, few)), contracts.PREDICTIONS
     )

@@ -63,6 +63,7 @@ def write(study, title="Made up", laws=figure_data.LAWS, names=tuple(FIGURES)) -
     index.main([
         "--title", title, "--runs", str(paths.runs), "--fits", str(paths.fits), "--laws", *laws,
         "--predictions", str(paths.folder / "predictions.parquet"),
+        "--ranking", str(paths.folder / "ranking.parquet"),
         "--figures", *(str(figures / f"{name}.svg") for name in names),
         "--out", str(figures / "index.html"),
     ])  # fmt: skip

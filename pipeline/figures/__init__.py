@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.laws import SURFACES
 
-TABLES = ("runs", "curves", "evaluations", "predictions")
+TABLES = ("runs", "curves", "evaluations", "predictions", "backtest", "ranking")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,12 @@ FIGURES: dict[str, Figure] = {
         "L(N, D), form of Hoffmann et al.", "Laws", ("runs",), ("chinchilla",)
     ),
     "exponents": Figure("Fitted exponents", "Laws", ("runs",), any_laws=("*",)),
-    "residuals": Figure("Observed against predicted", "Checks", ("runs",), any_laws=SURFACES),
+    "backtest": Figure(
+        "Error on runs larger than fitted", "Checks", ("backtest", "ranking"), any_laws=("*",)
+    ),
+    "residuals": Figure(
+        "Observed against predicted", "Checks", ("runs", "backtest", "ranking"), any_laws=SURFACES
+    ),
     "iso_loss": Figure("Iso-loss contours", "Plan", ("runs",), any_laws=SURFACES),
     "allocation": Figure(
         "Compute-optimal allocation", "Plan", ("runs", "predictions"), any_laws=SURFACES

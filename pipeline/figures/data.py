@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
 
 Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
+# Tables taken as they are.
+ROWS = ("evaluations", "predictions", "backtest", "ranking")
+HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS = "nats/token"
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
@@ -150,6 +153,8 @@ class Data:
     curves: Mapping[str, list[Row]] = field(default_factory=dict)
     evaluations: list[Row] = field(default_factory=list)
     predictions: list[Row] = field(default_factory=list)
+    backtest: list[Row] = field(default_factory=list)
+    ranking: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)
 
     @property
@@ -161,6 +166,23 @@ class Data:
     def loss_label(self) -> str:
         """What an axis of loss is called."""
         return f"loss ({self.unit})"
+
+
+def held_out(backtest: Sequence[Row], law: str, fitted: int) -> list[Row]:
+    """A law's predictions from the cut-off that left out nearest to a fifth of its runs.
+
+    ``fitted`` counts the runs behind its fit of all. The axis is the first that it was tested on.
+    """
+    by_cutoff: dict[float, list[Row]] = {}
+    own = [row for row in backtest if row["law"] == law]
+    for row in own:
+        if row["axis"] == own[0]["axis"]:
+            by_cutoff.setdefault(row["cutoff"], []).append(row)
+
+    def distance(rows: list[Row]) -> float:
+        return abs(len(rows) / fitted - HELD_OUT)
+
+    return min(by_cutoff.values(), key=distance, default=[])
 
 
 def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -> Data:
@@ -182,7 +204,8 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
     unit = next((fit.unit for fit in stored.values()), NATS)
     runs = [shown(run, unit) for run in rows.get("runs", [])]
     runs.sort(key=lambda run: (run["params"], run["tokens"], run["cell"]))
-    return Data(runs, curves, rows.get("evaluations", []), rows.get("predictions", []), stored)
+    others = {name: rows.get(name, []) for name in ROWS}
+    return Data(runs=runs, curves=curves, fits=stored, **others)
 
 
 def shown(run: Row, unit: str) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import math
 import os
 import re
 import sys
@@ -60,6 +61,49 @@ def exponent_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
         for fit in fits
         for p, row in fit.estimates
     ]  # fmt: skip
+
+
+def backtest_bins(ranking: Sequence[Row]) -> list[tuple[float, float]]:
+    """The bins of the extrapolation factor that have predictions, the last one perhaps open."""
+    known = {(row["above"], row["up_to"] or math.inf) for row in ranking if row["predictions"]}
+    return sorted(known)
+
+
+def backtest_rows(ranking: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row for each axis and law: its errors by bin, both its ranks, and why it is trusted."""
+    rows = []
+    for (axis, _, law), group in groupby(ranking, lambda r: (r["axis"], r["joint"], r["law"])):
+        members = list(group)
+        first = members[0]
+        tested = first["predictions"] is not None
+        by_bin = {(row["above"], row["up_to"] or math.inf): row for row in members if tested}
+        rows.append({
+            "law": law, "axis": axis, "chosen": first["chosen"], "reason": first["reason"],
+            "disagrees": first["disagrees"], "tested": tested,
+            "own": f"{first['rmse']:.2f} ({first['in_sample_rank']})" if tested else "",
+            "larger": f"{first['score']:.2f} ({first['out_of_sample_rank']})" if tested else "",
+            "bins": [_bin(by_bin.get(one)) for one in backtest_bins(ranking)],
+        })  # fmt: skip
+    return rows
+
+
+def _bin(row: Row | None) -> str:
+    return "" if row is None else f"{row['mape']:.2f} ({100 * row['coverage']:.0f} %)"
+
+
+def _bin_name(above: float, up_to: float) -> str:
+    if up_to == math.inf:
+        return f"beyond × {above:g}"
+    return f"up to × {up_to:g}" if above == 1 else f"× {above:g} to {up_to:g}"
+
+
+def verdict(ranking: Sequence[Row]) -> str:
+    """The law of N and D that predicts larger runs best, along the first axis tested."""
+    joint = [row for row in ranking if row["joint"]]
+    chosen = next((row for row in joint if row["chosen"]), None)
+    if chosen is None or chosen["axis"] != joint[0]["axis"]:
+        return "No law of size and tokens could be tested on larger runs."
+    return f"{chosen['law']}: {chosen['reason']}"
 
 
 def plan_rows(predictions: Sequence[Row]) -> list[dict[str, Any]]:
@@ -123,6 +167,8 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
     return template.render(
         title=title, front=caption("workflow"), facts=facts(data.runs, markup), unit=data.unit,
         categories=by_category(figures), links=links, parameters=exponent_rows(data.fits.values()),
+        verdict=verdict(data.ranking), backtests=backtest_rows(data.ranking),
+        bins=[_bin_name(*ends) for ends in backtest_bins(data.ranking)],
         plans=plan_rows(data.predictions),
         failures=[run for run in data.runs if state(run) != "included"],
         runs=data.runs, state=state, count=count,
@@ -133,14 +179,14 @@ def main(given: Sequence[str] | None = None) -> None:
     """Write the page from the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.figures.index", description=__doc__)
     parser.add_argument("--title", required=True)
-    for table in ("runs", "predictions", "fits"):
+    for table in ("runs", "predictions", "ranking", "fits"):
         parser.add_argument(f"--{table}", type=Path, required=True)
     parser.add_argument("--laws", nargs="*", default=[])
     parser.add_argument("--figures", nargs="*", type=Path, default=[], metavar="SVG")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(given)
     folder = options.out.parent
-    tables = {"runs": options.runs, "predictions": options.predictions}
+    tables = {name: getattr(options, name) for name in ("runs", "predictions", "ranking")}
     links = {name: link(path, folder) for name, path in tables.items()}
     cards = {law: options.fits / law / "card.json" for law in options.laws}
     links |= {f"fit of {law}": link(card, folder) for law, card in cards.items()}

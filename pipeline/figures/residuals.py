@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row
+from pipeline.figures.data import Data, FittedLaw, Row, held_out
+
+COLUMNS = 4  # laws that a page has room for
+HELD: dict[str, Any] = {
+    "marker": "D",
+    "ls": "none",
+    "mfc": "none",
+    "mec": marks.VERMILLION,
+    "mew": 0.9,
+    "ms": 4.0,
+}
 
 
 def draw(figure: Figure, data: Data) -> None:
-    """A column of two panels for each law."""
-    columns = len(data.fits)
+    """A column of two panels for each law, headed by how it predicts runs held out of its fit."""
+    shown = laws(data)
+    columns = len(shown)
     figure.set_size_inches(frame.COLUMN if columns == 1 else frame.WIDE, 4.8)
     panels = figure.subplots(2, columns, sharex="row", sharey="row", squeeze=False)
     colours = marks.SizeColours(run["params"] for run in data.runs)
-    for (law, fit), top, bottom in zip(data.fits.items(), *panels, strict=True):
+    for law, top, bottom in zip(shown, *panels, strict=True):
+        fit = data.fits[law]
+        held = held_out(data.backtest, law, fit.runs)
         top.set_label(f"{law}.predicted")
         bottom.set_label(f"{law}.error")
         _points(top, bottom, data, fit, colours)
-        top.set_title(f"{law}: {marks.summary(fit)}")
+        _held(top, bottom, held)
+        top.set_title(heading(law, fit, held), linespacing=1.35)
         column = fit.column("flops")
         scales.flops_axis(bottom, "x", scales.FLOPS[column])
         bottom.axhline(0, color=marks.INK, lw=0.8)
@@ -33,8 +51,16 @@ def draw(figure: Figure, data: Data) -> None:
     for top in panels[0]:
         scales.loss_axis(top, "x", "predicted " + data.loss_label)
     panels[1, 0].set_ylabel("predicted / observed − 1 (%)")
-    marks.doubts(figure, data.fits, 62 * min(columns, 2))
+    marks.doubts(figure, {law: data.fits[law] for law in shown}, 62 * min(columns, 2))
+    panels[0, 0].legend(handles=_handles(), loc="upper left")
     colours.key(figure, list(panels[0]))
+
+
+def laws(data: Data) -> list[str]:
+    """The fitted laws; where a page has no room for all, those that predict larger runs best."""
+    ranks = {row["law"]: row["out_of_sample_rank"] for row in reversed(data.ranking)}
+    best = sorted(data.fits, key=lambda law: ranks.get(law) or len(data.fits))[:COLUMNS]
+    return [law for law in data.fits if law in best]
 
 
 def _points(
@@ -57,8 +83,38 @@ def _points(
         top.plot([low, high], [low, high], color=marks.INK, lw=0.8, zorder=1.5)
 
 
+def _held(top: Axes, bottom: Axes, held: Sequence[Row]) -> None:
+    for row in held:
+        for axes, x, y in (
+            (top, row["predicted"], row["observed"]),
+            (bottom, row["flops"], _percent(row, "predicted")),
+        ):
+            if np.isfinite(row["predicted"]):
+                axes.plot(x, y, zorder=5, gid=marks.gid(axes, row["cell"], "held_out"), **HELD)
+
+
 def _percent(row: Row, column: str) -> float:
     return 100.0 * (row[column] / row["observed"] - 1.0)
+
+
+def heading(law: str, fit: FittedLaw, held: Sequence[Row]) -> str:
+    """Law, goodness of fit, and how it did on the runs it had not seen."""
+    lines = [f"{law}: {marks.summary(fit)}"]
+    errors = np.array([row["error"] for row in held])
+    if len(errors):
+        bias = f"{errors.mean():+.2f}".replace("-", "−")
+        count = f"{len(errors)} run{'s' if len(errors) > 1 else ''}"
+        lines.append(f"{count} held out: error {np.abs(errors).mean():.2f} %, bias {bias} %")
+    else:
+        lines.append("could not be tested on larger runs")
+    return "\n".join(lines)
+
+
+def _handles() -> list[Any]:
+    return [
+        Line2D([], [], marker="o", ls="none", color=marks.GREY, label="fit of all runs"),
+        Line2D([], [], **HELD, label="held out, predicted from the rest"),
+    ]
 
 
 if __name__ == "__main__":

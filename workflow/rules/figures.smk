@@ -31,6 +31,7 @@ rule index_figures:
         captions=[f"{workflow.basedir}/workflow/report/{name}.rst" for name in (*DRAWN, "workflow")],
         runs="results/{study}/runs.parquet",
         predictions="results/{study}/predictions.parquet",
+        ranking="results/{study}/ranking.parquet",
         fits=fits(FITTED),
         code=modules("pipeline.figures.index"),
     output:
@@ -45,5 +46,6 @@ rule index_figures:
         figures=[f"figures/{STUDY.name}/{name}.svg" for name in DRAWN],
     shell:
         "python -m pipeline.figures.index --title {params.title:q} --runs {input.runs} "
-        "--predictions {input.predictions} --fits results/{wildcards.study}/fits "
-        "--laws {params.laws} --figures {params.figures} --out {output} > {log} 2>&1"
+        "--predictions {input.predictions} --ranking {input.ranking} "
+        "--fits results/{wildcards.study}/fits --laws {params.laws} "
+        "--figures {params.figures} --out {output} > {log} 2>&1"

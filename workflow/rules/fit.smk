@@ -20,6 +20,29 @@ rule fit_law:
         "--out results/{wildcards.study}/fits/{wildcards.law} > {log} 2>&1"
 
 
+rule backtest_laws:
+    input:
+        runs="results/{study}/runs.parquet",
+        code=modules("pipeline.backtest", *(LAWS[law].module for law in LOSS_LAWS)),
+    output:
+        "results/{study}/backtest.parquet",
+        "results/{study}/ranking.parquet",
+        "results/{study}/headline.json",
+    log:
+        "logs/{study}/backtest_laws.log",
+    localrule: True
+    params:
+        laws=LOSS_LAWS,
+        options=fit_options(),
+        axes=STUDY.config["backtest"]["axes"],
+        ladder=STUDY.config["backtest"]["ladder"],
+        bootstraps=STUDY.config["backtest"]["bootstraps"],
+    shell:
+        "python -m pipeline.backtest --laws {params.laws} --runs {input.runs} {params.options} "
+        "--bootstraps {params.bootstraps} --axes {params.axes} --ladder {params.ladder} "
+        "--out results/{wildcards.study} > {log} 2>&1"
+
+
 rule predict_optimum:
     input:
         runs="results/{study}/runs.parquet",

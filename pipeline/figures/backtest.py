@@ -1,0 +1,189 @@
+"""How far off each law is at larger runs than it was fitted to, against how much larger."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data, Row
+from pipeline.laws import CURVES, SURFACES
+
+LETTERS = {"flops": "C", "params": "N", "tokens": "D"}
+LEAST = 0.02  # %: the lower edge, where smaller errors stand
+PANELS = 2  # axes of extrapolation that a page has room for
+ROWS = 8  # of the table of ranks, at least
+SPREAD = 0.05  # natural log: laws stand beside one another in a bin
+EDGE = 2.0  # how far beyond the last closed bin an open one is drawn
+
+
+class Group(NamedTuple):
+    """Laws compared along one axis: rows of the ranking by law, best first, and of the backtest."""
+
+    axis: str
+    ranked: Mapping[str, list[Row]]
+    tested: Sequence[Row]
+
+    @property
+    def level(self) -> float:
+        """Coverage that the intervals aim at."""
+        level: float = next(iter(self.ranked.values()))[0]["level"]
+        return level
+
+    @property
+    def runs(self) -> int:
+        """Runs that are predicted."""
+        return len({row["cell"] for row in self.tested})
+
+
+def groups(data: Data) -> list[Group]:
+    """The groups compared: laws of several inputs where there are any, else the others."""
+    compared = [row for row in data.ranking if row["predictions"]]
+    chosen = [row for row in compared if row["joint"]] or compared
+    found = []
+    for axis in dict.fromkeys(row["axis"] for row in chosen):
+        ranked: dict[str, list[Row]] = {}
+        for row in chosen:
+            if row["axis"] == axis:
+                ranked.setdefault(row["law"], []).append(row)
+        rows = [r for r in data.backtest if r["axis"] == axis and r["compared"]]
+        found.append(Group(axis, ranked, rows))
+    return found[:PANELS]
+
+
+def draw(figure: Figure, data: Data) -> None:
+    """Errors above, coverage below, for each axis; beside them how the two ranks compare."""
+    compared = groups(data)
+    if not compared:
+        _empty(figure, data)
+        return
+    figure.set_size_inches(frame.WIDE, 4.4)
+    widths = (*[3.0] * len(compared), 2.2)
+    panels = figure.subplots(
+        2, len(widths), width_ratios=widths, height_ratios=(2.2, 1), sharex="col", sharey="row",
+        squeeze=False,
+    )  # fmt: skip
+    for group, top, bottom in zip(compared, panels[0], panels[1]):
+        top.set_label(f"{group.axis}.error")
+        bottom.set_label(f"{group.axis}.coverage")
+        _errors(top, group)
+        _coverage(bottom, group)
+        letter = LETTERS.get(group.axis, rf"\mathrm{{{group.axis}}}")
+        bottom.set_xlabel(f"${letter}$ / largest fitted ${letter}$ (dimensionless)")
+        top.set_title(f"{len(group.tested) // len(group.ranked)} predictions, {group.runs} runs")
+    panels[0, 0].set_ylabel("absolute error (%)")
+    panels[1, 0].set_ylabel(f"in {100 * compared[0].level:.3g} % interval (%)")
+    grid = panels[0, -1].get_gridspec()
+    for unused in panels[:, -1]:
+        unused.remove()
+    _ranks(figure.add_subplot(grid[:, -1]), compared[0])
+    marks.head(figure, headline(compared[0]))
+
+
+def headline(group: Group) -> str:
+    """Which law predicts larger runs best, in the words of the ranking."""
+    for law, rows in group.ranked.items():
+        if rows[0]["chosen"]:
+            return f"{law}: {rows[0]['reason']}"
+    return "No law gave a number for every run it had to predict: none is named best."
+
+
+def _empty(figure: Figure, data: Data) -> None:
+    figure.set_size_inches(frame.COLUMN, 1.2 + 0.3 * len(data.ranking))
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.text(0, 0.5, "No law could be tested on larger runs.", va="center")
+    reasons = {row["law"]: row["reason"] for row in data.ranking}
+    lines = [f"{law}: {reason}" for law, reason in reasons.items()]
+    axes.text(0, 0.4, "\n".join(textwrap.fill(line, 60) for line in lines), va="top")
+
+
+def _look(law: str) -> dict[str, Any]:
+    """A law's colour, and a marker that tells it from the next law of that colour."""
+    index = (*SURFACES, *CURVES).index(law)
+    return {
+        "color": marks.law_colour(law),
+        "marker": marks.MARKERS[(index + index // len(marks.CATEGORIES)) % len(marks.MARKERS)],
+    }
+
+
+def _errors(axes: Axes, group: Group) -> None:
+    scales.loss_axis(axes, label="")
+    for index, (law, bins) in enumerate(group.ranked.items()):
+        look = _look(law)
+        runs: dict[str, list[Row]] = {}
+        own = [row for row in group.tested if row["law"] == law and np.isfinite(row["error"])]
+        for row in own:
+            runs.setdefault(row["cell"], []).append(row)
+        for cell, rows in runs.items():
+            sizes = np.maximum(np.abs([row["error"] for row in rows]), LEAST)
+            axes.plot(
+                [row["extrapolation"] for row in rows], sizes, ls="none", ms=1.6, mew=0,
+                alpha=0.45, zorder=2, gid=marks.gid(axes, cell, law), **look,
+            )  # fmt: skip
+        x = _places(bins, index, len(group.ranked))
+        axes.plot(x, [row["mape"] for row in bins], ms=5, mec="white", mew=0.6, zorder=4, **look)
+        for at, row in zip(x, bins):
+            sizes = [abs(r["error"]) for r in own if _inside(r, row)]
+            low, high = np.maximum(np.quantile(sizes, [0.25, 0.75]), LEAST)
+            axes.plot([at, at], [low, high], color=look["color"], lw=1.4, alpha=0.7, zorder=3)
+    axes.set_ylim(bottom=LEAST)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    _factors(axes)
+
+
+def _coverage(axes: Axes, group: Group) -> None:
+    axes.axhline(100 * group.level, color=marks.INK, lw=0.8, ls="--")
+    for index, (law, bins) in enumerate(group.ranked.items()):
+        look = _look(law)
+        x = _places(bins, index, len(group.ranked))
+        share = [100 * row["coverage"] for row in bins]
+        axes.plot(x, share, ms=4, mec="white", mew=0.5, gid=f"{axes.get_label()}.{law}", **look)
+    axes.set_ylim(-5, 105)
+    axes.set_yticks([0, 50, 100])
+    _factors(axes)
+
+
+def _places(bins: Sequence[Row], index: int, laws: int) -> np.ndarray:
+    """Where a law's bins stand: at their geometric middle, laws beside one another."""
+    ends = [(row["above"], row["up_to"] or EDGE * row["above"]) for row in bins]
+    middle = np.sqrt([low * high for low, high in ends])
+    return middle * np.exp(SPREAD * (index - (laws - 1) / 2))
+
+
+def _inside(row: Row, of: Row) -> bool:
+    beyond = of["up_to"] is None or row["extrapolation"] <= of["up_to"]
+    return row["extrapolation"] > of["above"] and beyond
+
+
+def _factors(axes: Axes) -> None:
+    scales.count_axis(axes, "x", "")
+    axes.set_xlim(left=1.0)
+
+
+def _ranks(axes: Axes, group: Group) -> None:
+    """Each law's rank on its own runs joined to its rank on larger ones, with both errors."""
+    axes.axis("off")
+    axes.set(xlim=(0, 1), ylim=(max(len(group.ranked), ROWS) + 0.5, 0))
+    for x, side, text in (
+        (0.58, "right", "own runs\nRMSE (%)"),
+        (0.84, "left", "larger\nmean (%)"),
+    ):
+        axes.text(x, 0.15, text, ha=side, va="center", color=marks.GREY)
+    for law, (row, *_) in group.ranked.items():
+        left, right = row["in_sample_rank"], row["out_of_sample_rank"]
+        weight = "bold" if row["chosen"] else "normal"
+        axes.plot([0.63, 0.79], [left, right], lw=1.2, ms=4.5, gid=f"ranks.{law}", **_look(law))
+        axes.text(0.58, left, f"{law}  {row['rmse']:.2f}", ha="right", va="center", weight=weight)
+        axes.text(0.84, right, f"{row['score']:.2f}", va="center", weight=weight)
+
+
+if __name__ == "__main__":
+    frame.main("backtest", draw)
