@@ -96,7 +96,7 @@ _RUN_FIELDS = (
     _field("flops_exact", _f64, "FLOP with attention and head"),
     _field("loss", _f64, "nats/token, final, whole validation split", nullable=True),
     _field("loss_se", _f64, "nats/token, standard error", nullable=True),
-    _field("bits_per_byte", _f64, "bits/byte of validation text", nullable=True),
+    _field("bits_per_byte", _f64, "bits/byte, of the validation text", nullable=True),
     _field("status", _text, "finished | diverged"),
     _field("seconds", _f64, "s of training that led to this cell, its trunk included"),
     _field("own_seconds", _f64, "s of training spent for this cell alone (its branch)"),

@@ -101,12 +101,13 @@ def defined(arguments: argparse.Namespace) -> Import:
         "evaluations": {name: {"column": column} for name, column in texts.items()},
         "tasks": {name: {"column": column} for name, column in tasks.items()},
     }
-    for name, unit in _pairs("unit", arguments.unit).items():
-        places = [place[name] for place in (columns, *named.values()) if place.get(name)]
-        if not places:
-            cure = f"add --map {name}=COLUMN"
-            raise ConfigError("--unit", name, "is the unit of no mapped column", cure)
-        places[0]["unit"] = unit
+    for key in ("unit", "per_second", "bytes_per_token"):
+        for name, value in _pairs(key, getattr(arguments, key)).items():
+            places = [place[name] for place in (columns, *named.values()) if place.get(name)]
+            if not places:
+                cure = f"add --map {name}=COLUMN"
+                raise ConfigError(f"--{key}", name, "belongs to no mapped column", cure)
+            places[0][key] = value
     item = {
         "name": arguments.name, "file": str(arguments.table), "format": arguments.format,
         "columns": columns, **named, "where": _pairs("where", arguments.where),
@@ -126,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--map", nargs="+", default=[], metavar="NAME=COLUMN", help="empty COLUMN: take none")
     add("--constant", nargs="+", default=[], metavar="NAME=VALUE", help="one value for every row")
     add("--unit", nargs="+", default=[], metavar="NAME=UNIT", help="of a mapped column")
+    add("--per-second", nargs="+", default=[], metavar="NAME=NUMBER", help="for GPU-hours")
+    add("--bytes-per-token", nargs="+", default=[], metavar="TEXT=NUMBER", help="for bits/byte")
     add("--evaluation", nargs="+", default=[], metavar="TEXT=COLUMN", help="loss on another text")
     add("--task", nargs="+", default=[], metavar="TASK=COLUMN", help="error on a task")
     add("--where", nargs="+", default=[], metavar="COLUMN=VALUE", help="take only these rows")

@@ -46,10 +46,10 @@ def imported(definition: Import) -> Imported:
     ends = last_of_runs(kept, columns) if definition.history == "last" else kept
     draft = drafted(ends, columns, definition.evaluations, definition.tasks, definition.file)
     problems = checked(draft, definition.accept)
+    refuse(draft, problems)
     twice = repeated(draft) if definition.duplicates != "keep" else {}
     if definition.duplicates == "refuse":
-        problems += [_repeat(draft, index, first) for index, first in twice.items()]
-    refuse(draft, problems)
+        refuse(draft, [_repeat(draft, index, first) for index, first in twice.items()])
     rows = [i for i in range(len(draft)) if i not in twice]
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     cells = _keys(definition.name, draft, rows)

@@ -1,0 +1,108 @@
+"""Runs under a convention: which columns count, and what is said where one is missing."""
+
+import pytest
+from rows import RUN
+
+from pipeline import contracts, conventions
+from pipeline.contracts import ContractError
+from pipeline.conventions import Convention, Measured, included_runs
+from pipeline.laws import COLUMNS
+
+CELLS = ("a", "b", "c")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Write runs.parquet of three cells with some columns changed; the path."""
+
+    def write(**changes):
+        rows = [
+            {**RUN, "cell": cell, "study": "toy", "source": "native", "included": True,
+             "exclusion": None} | {name: values[i] for name, values in changes.items()}
+            for i, cell in enumerate(CELLS)
+        ]  # fmt: skip
+        contracts.write(tmp_path / "runs.parquet", rows, contracts.RUNS)
+        texts = [{"cell": c, "corpus": "code", "loss": x} for c, x in (("a", 1.5), ("c", 1.25))]
+        contracts.write(tmp_path / "evaluations.parquet", texts, contracts.EVALUATIONS)
+        tasks = [{"cell": c, "task": "quiz", "error": x} for c, x in (("b", 0.25), ("c", 0.0))]
+        contracts.write(tmp_path / "tasks.parquet", tasks, contracts.TASKS)
+        return tmp_path / "runs.parquet"
+
+    return write
+
+
+def test_columns_follow_the_convention(study):
+    runs = included_runs(study(), Convention("params_total", "flops_exact", "bits_per_byte"))
+    assert runs.params.tolist() == [RUN["params_total"]] * 3
+    assert runs.flops.tolist() == [RUN["flops_exact"]] * 3
+    assert runs.loss.tolist() == [RUN["bits_per_byte"]] * 3
+    assert Convention(loss="bits_per_byte").card["loss"] == "bits/byte"
+
+
+def test_further_columns_are_there_where_every_run_has_them(study):
+    runs = included_runs(study(weight_bits=[4.0, 8.0, 16.0], lr=[0.1, None, 0.1]), Convention())
+    assert runs.column("bits").tolist() == [4.0, 8.0, 16.0]
+    assert "lr" not in runs.columns
+    assert runs.column("steps").tolist() == [RUN["steps"]] * 3
+    with pytest.raises(KeyError, match="'flops_min'"):
+        runs.column("flops_min")
+
+
+def test_every_column_that_laws_can_take_comes_from_a_table():
+    known = {*Convention().columns, *conventions.OPTIONAL, *conventions.MEASURED}
+    assert set(COLUMNS) == known
+    assert set(conventions.OPTIONAL.values()) <= set(contracts.RUNS.names)
+    for name, of, value in conventions.MEASURED.values():
+        assert {of, value} <= set(contracts.SCHEMAS[name].names)
+
+
+def test_a_column_that_no_run_has_is_named_with_the_key_of_the_study(study):
+    path = study(params_total=[None] * 3, loss=[None] * 3)
+    message = r"no run has params_total \(all parameters\), which fit.params: params_total takes"
+    with pytest.raises(ContractError, match=message):
+        included_runs(path, Convention("params_total", loss="bits_per_byte"))
+    with pytest.raises(ContractError, match=r"no run has loss .*; map it in runs\[\]\.columns, or"):
+        included_runs(path, Convention())
+
+
+@pytest.mark.parametrize("value", [None, 0.0, -1.0, float("nan"), float("inf")])
+def test_one_missing_number_is_named_with_its_cell(study, value):
+    path = study(flops_exact=[1e9, value, 1e9], source=["native", "ours", "native"])
+    with pytest.raises(
+        ContractError, match=rf"cell b: flops_exact is {value}.*mend its row in ours"
+    ):
+        included_runs(path, Convention(flops="flops_exact"))
+
+
+def test_laws_of_one_text_are_fitted_to_the_runs_that_have_it(study):
+    path = study(loss=[2.0, 2.5, 1.5])
+    texts = path.with_name("evaluations.parquet")
+    runs = included_runs(path, Convention(), Measured("evaluation_loss", texts, "code"))
+    assert runs.cell == ("a", "c")
+    assert runs.column("evaluation_loss").tolist() == [1.5, 1.25]
+    assert runs.loss.tolist() == [2.0, 1.5]
+    with pytest.raises(ContractError, match=r"no run was scored on 'verse'; known: code"):
+        included_runs(path, Convention(), Measured("evaluation_loss", texts, "verse"))
+
+
+def test_an_error_of_zero_has_no_logarithm(study):
+    path = study()
+    with pytest.raises(ContractError, match="cell c: error on quiz is 0.0"):
+        included_runs(
+            path, Convention(), Measured("task_error", path.with_name("tasks.parquet"), "quiz")
+        )
+
+
+def test_what_a_key_measures(tmp_path):
+    texts, tasks = tmp_path / "evaluations.parquet", tmp_path / "tasks.parquet"
+    found = conventions.measured("transfer@code", {"loss", "evaluation_loss"}, texts, tasks)
+    assert found == Measured("evaluation_loss", texts, "code")
+    found = conventions.measured("gadre_error@quiz", {"loss", "task_error"}, texts, tasks)
+    assert found == Measured("task_error", tasks, "quiz")
+    assert conventions.measured("kaplan", {"params", "tokens", "loss"}, None, None) is None
+    with pytest.raises(ValueError, match="kaplan is fitted to the runs alone; leave out @code"):
+        conventions.measured("kaplan@code", {"params", "loss"}, texts, tasks)
+    with pytest.raises(ValueError, match="write --law transfer@NAME and give --evaluations"):
+        conventions.measured("transfer", {"loss", "evaluation_loss"}, texts, tasks)
+    with pytest.raises(ValueError, match="give --evaluations"):
+        conventions.measured("transfer@code", {"loss", "evaluation_loss"}, None, tasks)
