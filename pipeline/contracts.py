@@ -313,12 +313,23 @@ ALLOCATIONS = _schema(
     _field("status", _text, "status of the exponent"),
     _field("reason", _text, "the status as a sentence"),
 )
+# One row for each run to train next, in order.
+NEXT_CELLS = _schema(
+    "next_cells",
+    _field("law", _text, "law name"),
+    _field("rank", _i64, "1 for the first to train"),
+    _field("params", _f64, "N, in the fit's convention"),
+    _field("tokens", _f64, "tokens seen D"),
+    _field("flops", _f64, "FLOP, its cost"),
+    _field("deviation_before", _f64, "% of the loss, deviation of the prediction without it"),
+    _field("deviation_after", _f64, "% of the loss, the same with it and those before it"),
+)
 
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
         MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
-        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, PLAN,
+        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, PLAN, NEXT_CELLS,
         OPTIMA, ALLOCATIONS,
     )
 }  # fmt: skip

@@ -1,0 +1,128 @@
+"""The stage that ranks candidate runs: what it writes is what a study's config takes."""
+
+import itertools
+
+import numpy as np
+import pytest
+import yaml
+from law_data import TOY_LOSSES, TOY_TOKENS
+from test_fit import fitted, table
+
+from pipeline import contracts, design
+from pipeline.config import complete, load
+from pipeline.next_cells import main
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory):
+    runs = table(tmp_path_factory.mktemp("study") / "runs.parquet")
+    assert fitted(runs, "kaplan")[0] == 0
+    return runs.parent / "fits"
+
+
+@pytest.fixture
+def offered(tmp_path):
+    """Candidates in a CSV: those trained already, and others up to ten times as large."""
+    path = tmp_path / "candidates.csv"
+    rows = [(n, d) for n in (*TOY_LOSSES, 1_000_000, 2_000_000) for d in (*TOY_TOKENS, 16_000_000)]
+    path.write_text("params,tokens\n" + "".join(f"{n},{d}\n" for n, d in rows))
+    return path
+
+
+def asked(fits, *options):
+    return main(["--fits", str(fits), "--law", "kaplan", *map(str, options)])
+
+
+def test_rows_are_new_runs_in_the_order_to_train(fits, offered, tmp_path, capsys):
+    out = tmp_path / "next.parquet"
+    code = asked(fits, "--candidates", offered, "--target-flops", 1e15, "--count", 6, "--out", out)
+    assert code == 0
+    rows = contracts.read(out, contracts.NEXT_CELLS).to_pylist()
+    assert [row["rank"] for row in rows] == list(range(1, 7))
+    trained = {(n, d) for n in TOY_LOSSES for d in TOY_TOKENS}
+    assert not trained & {(row["params"], row["tokens"]) for row in rows}
+    for row, following in itertools.pairwise(rows):
+        assert row["deviation_after"] == following["deviation_before"]
+        assert following["deviation_after"] < following["deviation_before"]
+        assert row["flops"] == pytest.approx(6 * row["params"] * row["tokens"])
+    told = capsys.readouterr().out
+    assert "its deviation is" in told
+    assert len(told.splitlines()) == 8
+
+
+def test_the_snippet_is_cells_of_a_study(fits, offered, tmp_path):
+    path, out = tmp_path / "next.yaml", tmp_path / "next.parquet"
+    more = ["--target-params", 2e6, "--target-tokens", 2e7, "--yaml", path, "--out", out]
+    assert asked(fits, "--candidates", offered, *more) == 0
+    sizes = yaml.safe_load(path.read_text())["grid"]["sizes"]
+    config = load("config.yaml")
+    config["grid"] = config["grid"] | {"sizes": sizes}
+    cells = design.study(complete(config)).cells
+    wanted = contracts.read(out, contracts.NEXT_CELLS).to_pylist()
+    assert len(cells) == len(wanted) == 5
+    for row in wanted:
+        logs = [
+            abs(np.log(c.params / row["params"])) + abs(np.log(c.tokens / row["tokens"]))
+            for c in cells
+        ]
+        assert min(logs) < 0.02
+
+
+def test_candidates_of_a_study_are_its_grid(fits, tmp_path):
+    source = load("config.yaml")
+    source["grid"]["tokens"] = [4e6, 8e6]
+    path, out, snippet = tmp_path / "study.yaml", tmp_path / "next.parquet", tmp_path / "n.yaml"
+    path.write_text(yaml.safe_dump(source))
+    assert (
+        asked(
+            fits,
+            "--study",
+            path,
+            "--target-flops",
+            1e15,
+            "--count",
+            50,
+            "--out",
+            out,
+            "--yaml",
+            snippet,
+        )
+        == 0
+    )
+    rows = contracts.read(out, contracts.NEXT_CELLS).to_pylist()
+    sizes = yaml.safe_load(snippet.read_text())["grid"]["sizes"]
+    assert [size["d_model"] for size in sizes] == [8, 16, 32, 48, 64, 96, 128]
+    source["grid"] = {"sizes": sizes, "seeds": [0]}
+    cells = design.study(complete(source)).cells
+    assert {cell.params for cell in cells} == {row["params"] for row in rows}
+    assert len(rows) == 7  # each size at 8e6; 4e6 is trained
+    assert {round(row["tokens"] / 1e6) for row in rows} == {8}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--target-params", 1e6), "what is to be predicted?"),
+        (("--target-flops", -1), "--target-flops -1: take a positive number"),
+        (("--target-flops", 1e15, "--count", 0), "--count 0: take one or more"),
+    ],
+)
+def test_an_impossible_question_is_an_error(fits, offered, options, message, capsys):
+    assert asked(fits, "--candidates", offered, *options) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("params,tokens\n", "holds no candidate"),
+        ("params,tokens\n1e6,\n", "line 2: tokens is ''"),
+        ("params,tokens\n1e6,1e7\nmany,1e7\n", "line 3: params is 'many'"),
+        ("params,tokens\n393216,3999744\n", "every candidate is fitted already"),
+    ],
+)
+def test_a_bad_table_names_line_and_column(fits, tmp_path, content, message, capsys):
+    path = tmp_path / "c.csv"
+    path.write_text(content)
+    assert asked(fits, "--candidates", path, "--target-flops", 1e15) == 2
+    assert message in capsys.readouterr().err
