@@ -108,7 +108,8 @@ def _cheapest(
     at = np.zeros(len(weights), dtype=np.intp)
     size = max(1, ELEMENTS // max(len(weights), len(y)))
     for first in range(0, len(pool), size):
-        cost = objective.cost(y - law.log_target(pool[first : first + size], x))
+        with np.errstate(all="ignore"):  # where another replicate ended, this one may overflow
+            cost = objective.cost(y - law.log_target(pool[first : first + size], x))
         total = weights @ np.where(np.isfinite(cost), cost, 1e300).T
         low = total.argmin(1)
         value = total[np.arange(len(weights)), low]
