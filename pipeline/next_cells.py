@@ -73,7 +73,8 @@ def from_table(path: Path) -> Candidates:
             columns["flops"].append(_number(path, line, "flops", given) if given else cost)
     if not columns["params"]:
         raise ValueError(f"{path}: holds no candidate; give rows of params and tokens")
-    return Candidates(*(np.array(column) for column in columns.values()))
+    params, tokens, flops = (np.array(column) for column in columns.values())
+    return Candidates(params, tokens, flops)
 
 
 def _number(path: Path, line: int, column: str, text: str | None) -> float:
@@ -93,7 +94,8 @@ def from_study(path: Path, counted: str) -> Candidates:
     counts = sorted({cell.tokens for cell in cells})
     rows = [(n, d, each * d) for n, each in sorted(sizes.items()) for d in counts]
     shapes = {float(getattr(cell, counted)): cell.shape for cell in cells}
-    return Candidates(*np.array(rows, dtype=float).T, shapes)
+    params, tokens, flops = np.array(rows, dtype=float).T
+    return Candidates(params, tokens, flops, shapes)
 
 
 def untrained(candidates: Candidates, runs: Runs) -> Candidates:
