@@ -107,7 +107,7 @@ def test_values_and_theta_are_inverse(case):
 
 def test_shifted_moves_the_centre(case):
     found, theta, x = case
-    centre = np.arange(1.0, len(x) + 1)
+    centre = found.centre(x + np.arange(1.0, len(x) + 1)[:, None])
     moved = found.log_target(found.shifted(theta, centre), x + centre[:, None])
     np.testing.assert_allclose(moved, found.log_target(theta, x), rtol=1e-11, atol=1e-12)
 
