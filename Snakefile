@@ -16,6 +16,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/import.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/fit.smk"
+include: "workflow/rules/plan.smk"
 include: "workflow/rules/figures.smk"
 
 

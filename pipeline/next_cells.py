@@ -177,7 +177,11 @@ def text(found: Sequence[dict[str, Any]], where: tuple[float, float]) -> str:
 
 
 def _answered(arguments: argparse.Namespace) -> str:
-    name = arguments.law or chosen(arguments.fits, arguments.headline)[0]
+    name, why = arguments.law, ""
+    if name is None:
+        name, why = chosen(arguments.fits, arguments.headline)
+    if name is None:
+        raise ValueError(why)
     rest = evidence(arguments.fits, name, arguments.backtest)
     if set(rest.law.inputs) != {"params", "tokens"}:
         raise ValueError(f"--law {name}: candidates are N and D, and it takes more inputs")

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     law = parser.add_mutually_exclusive_group()
     law.add_argument("--law", help="the law to plan with")
     law.add_argument("--headline", type=Path, help="headline.json: the law the backtest chose")
+    parser.add_argument("--laws", nargs="*", help="fits to look at; all in the folder if not given")
     parser.add_argument("--backtest", type=Path, help="backtest.parquet: how a law's error grows")
     _add_budget(parser)
     _add_limits(parser)
@@ -180,15 +181,19 @@ def outcome(arguments: argparse.Namespace, rest: Evidence) -> tuple[str, dict[st
 
 def _written(arguments: argparse.Namespace) -> str:
     """Answer, write what is asked for, and return the text."""
-    name, why = (arguments.law, "") if arguments.law else chosen(arguments.fits, arguments.headline)
-    rest = evidence(arguments.fits, name, arguments.backtest)
-    if arguments.params is not None or arguments.tokens is not None:
+    name, why = arguments.law, ""
+    if name is None:
+        name, why = chosen(arguments.fits, arguments.headline, arguments.laws)
+    rest = None
+    if name is not None:
+        rest = evidence(arguments.fits, name, arguments.backtest, arguments.laws)
+    if rest is not None and (arguments.params is not None or arguments.tokens is not None):
         if arguments.out is not None:
             raise ValueError("--out: a given run has no plan; take --json or --text")
         text, value = outcome(arguments, rest)
     else:
-        found = plans(arguments, rest)
-        text = "\n\n".join(report.plan_text(plan, why) for plan in found)
+        found = [] if rest is None else plans(arguments, rest)
+        text = "\n\n".join(report.plan_text(plan, why) for plan in found) or why
         value = {"law": name, "reason": why, "plans": [report.plan_json(plan) for plan in found]}
         if arguments.out is not None:
             rows = [row for plan in found for row in plan.rows()]

@@ -296,8 +296,10 @@ def test_a_fit_of_too_few_runs_is_no_ground_for_a_plan(tmp_path, capsys):
     capsys.readouterr()
     assert main(["--fits", str(tmp_path / "fits"), "--law", "kaplan", "--flops", "1e15"]) == 2
     assert "2 runs are too few" in capsys.readouterr().err
-    assert main(["--fits", str(tmp_path / "fits"), "--flops", "1e15"]) == 2
-    assert "no law of N and D is fitted well enough" in capsys.readouterr().err
+    out = tmp_path / "plan.parquet"
+    assert main(["--fits", str(tmp_path / "fits"), "--flops", "1e15", "--out", str(out)]) == 0
+    assert "is fitted well enough to plan with" in capsys.readouterr().out
+    assert contracts.read(out, contracts.PLAN).num_rows == 0
 
 
 def test_rows_keep_the_contract_and_text_is_what_was_printed(study, tmp_path, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,9 +85,10 @@ def usable(fit: SavedFit) -> bool:
     return fit.card.get("status") not in UNUSABLE and all(map(math.isfinite, fit.values.values()))
 
 
-def stored(fits: Path) -> list[str]:
-    """Keys of the fits in a folder, those of the registry's first."""
+def stored(fits: Path, among: Collection[str] | None = None) -> list[str]:
+    """Keys of the fits in a folder, in the registry's order; only those ``among``."""
     found = {path.parent.name for path in fits.glob("*/card.json")}
+    found &= found if among is None else set(among)
     return [*(name for name in LAWS if name in found), *sorted(found - set(LAWS))]
 
 
@@ -102,9 +103,11 @@ def support(folder: Path) -> tuple[Support, Floats]:
     return Support(*spans), points["residual"].to_numpy()
 
 
-def evidence(fits: Path, name: str, backtest: Path | None = None) -> Evidence:
+def evidence(
+    fits: Path, name: str, backtest: Path | None = None, among: Collection[str] | None = None
+) -> Evidence:
     """What plans with a law rest on; raises ContractError or ValueError with the cure."""
-    known = stored(fits)
+    known = stored(fits, among)
     surfaces = [key for key in known if key in SURFACES]
     if name not in known:
         raise ValueError(
@@ -133,12 +136,14 @@ def tested(backtest: Path, name: str) -> list[dict[str, Any]]:
     return [row for row in own if row["axis"] == "flops"] or own
 
 
-def chosen(fits: Path, headline: Path | None) -> tuple[str, str]:
+def chosen(
+    fits: Path, headline: Path | None, among: Collection[str] | None = None
+) -> tuple[str | None, str]:
     """The law to plan with, and why: the headline's, else the fitted law with the least error.
 
-    Raises ValueError where no fit of a law of N and D can be used.
+    None where no fit of a law of N and D can be used; ``among`` leaves other fits out.
     """
-    names = [key for key in stored(fits) if key in SURFACES]
+    names = [key for key in stored(fits, among) if key in SURFACES]
     why = "No backtest is given"
     if headline is not None:
         try:
@@ -158,9 +163,9 @@ def chosen(fits: Path, headline: Path | None) -> tuple[str, str]:
         if usable(read(fits / name))
     }
     if not errors:
-        raise ValueError(
-            f"{fits}: no law of N and D is fitted well enough to plan with; fit one of "
-            f"{', '.join(SURFACES)} to more runs"
+        return None, (
+            f"No law of N and D in {fits} is fitted well enough to plan with: fit one of "
+            f"{', '.join(SURFACES)} to more runs."
         )
     best = min(errors, key=lambda name: errors[name])
     return best, (
