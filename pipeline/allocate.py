@@ -20,7 +20,7 @@ from pipeline import contracts, conventions, options
 from pipeline.approaches import APPROACHES
 from pipeline.approaches.allocation import QUANTITIES, Allocation, Optimum, Options
 from pipeline.approaches.budgets import Budget, budgets
-from pipeline.approaches.envelope import Curve, curves, envelope
+from pipeline.approaches.envelope import LEAST_SIZES, Curve, binned, curves, envelope
 from pipeline.approaches.exponents import Exponent, Resampled
 from pipeline.approaches.minima import isoflop
 from pipeline.approaches.surfaces import surface
@@ -136,7 +136,8 @@ def allocations(
         if APPROACHES[name].isoflop:
             yield isoflop(name, found, how)
         else:
-            yield envelope(curves(runs, along), how)
+            lines = curves(runs, along)
+            yield envelope(lines, how) if len(lines) >= LEAST_SIZES else binned(found, how)
     for fit in fits:
         assert isinstance(fit.law, SurfaceLaw)
         yield surface(fit.law, fit.values, fit.replicates, found, how.level)

@@ -12,10 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import backtest, contracts
+from pipeline import allocate, backtest, contracts
+from pipeline.approaches import APPROACHES
+from pipeline.approaches.allocation import Options as Resampling
+from pipeline.approaches.budgets import budgets
 from pipeline.files import write_json
 from pipeline.laws import law
-from pipeline.laws.base import Runs
+from pipeline.laws.band import read
+from pipeline.laws.base import Runs, SurfaceLaw
 from pipeline.laws.estimate import Options
 
 TRUTH = {"Nc": 4.6e9, "alpha_N": 0.089, "Dc": 5.3e8, "alpha_D": 0.179}
@@ -145,6 +149,17 @@ def write_backtest(folder: Path, rows: list[dict[str, Any]], laws: Sequence[str]
     contracts.write(folder / "ranking.parquet", ranked, contracts.RANKING)
 
 
+def write_split(folder: Path, rows: list[dict[str, Any]], laws: Sequence[str]) -> None:
+    """optima.parquet and allocations.parquet by every approach and the laws of N and D."""
+    saved = [read(folder / "fits" / name) for name in laws if isinstance(law(name), SurfaceLaw)]
+    runs, how = included(rows), Resampling(bootstraps=40, level=LEVEL)
+    made = list(allocate.allocations(tuple(APPROACHES), runs, budgets(runs), saved, (), how))
+    optima = [allocate.optimum_row(a.approach, best, LEVEL) for a in made for best in a.optima]
+    contracts.write(folder / "optima.parquet", optima, contracts.OPTIMA)
+    lines = [row for one in made for row in allocate.exponent_rows(one, LEVEL)]
+    contracts.write(folder / "allocations.parquet", lines, contracts.ALLOCATIONS)
+
+
 def theta(name: str, rows: list[dict[str, Any]]) -> np.ndarray:
     """A plausible fit by linear least squares (the surfaces' exponents are given, not fitted)."""
     y = np.array([row["loss"] for row in rows])
@@ -243,6 +258,7 @@ def write_study(
     for name in laws:
         write_fit(folder / "fits" / name, name, rows, name in few)
     write_backtest(folder, rows, laws)
+    write_split(folder, rows, [name for name in laws if name not in few])
     contracts.write(
         folder / "predictions.parquet", list(plans(rows, laws, few)), contracts.PREDICTIONS
     )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.approaches.allocation import Options
-from pipeline.approaches.envelope import Curve, curves, envelope
+from pipeline.approaches.budgets import budgets
+from pipeline.approaches.envelope import Curve, binned, curves, envelope
 from pipeline.laws import law
 from pipeline.laws.base import Runs, Status
 
@@ -85,6 +86,26 @@ def test_without_resamples_there_is_a_value_and_no_interval():
     best = found.exponent("params")
     assert np.isfinite(best.value)
     assert best.resampled == {}
+
+
+def test_ranges_of_compute_stand_in_where_sizes_have_no_curves():
+    # Sizes of their own at every budget, so that no size has two runs.
+    flops = np.geomspace(1e15, 1e21, 13)
+    n = np.sqrt(flops / 6)[:, None] * np.geomspace(1 / 30, 30, 31) * 1.02 ** np.arange(31)
+    d = flops[:, None] / (6 * n)
+    values = law_data.arrays({"E": 1.7, "A": 400.0, "alpha": 0.3, "B": 400.0, "beta": 0.3})
+    n, d = n.ravel(), d.ravel()
+    loss = law("chinchilla").predict(values, {"params": n, "tokens": d})
+    runs = law_data.runs(n, d, loss)
+    found = binned(budgets(runs), Options(bootstraps=300))
+    best = found.exponent("params")
+    assert best.value == pytest.approx(0.5, abs=1e-6)  # each grid lies alike around its optimum
+    ends = best.resampled["sizes"]
+    assert ends.low < 0.5 < ends.high
+    assert found.runs == len(runs)
+    edge = binned(budgets(runs.take(n > np.sqrt(6 * n * d / 6) * 1.5)), Options(bootstraps=10))
+    assert {one.status for one in edge.optima} == {Status.BOUND_HIT}
+    assert edge.exponent("params").status is Status.TOO_FEW_POINTS
 
 
 def test_published_runs_agree_with_their_isoflop_minima():

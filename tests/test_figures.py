@@ -32,7 +32,7 @@ UNITS = re.compile(
     r"|(parameters|training tokens) \$[ND](\^\*)?\$$"
 )
 # Figures of laws, not of single runs.
-WITHOUT_RUNS = {"exponents", "allocation"}
+WITHOUT_RUNS = {"exponents", "allocation", "frontier"}
 DIVERGED, EXCLUDED = 9, 0
 
 

@@ -4,7 +4,8 @@ Hoffmann et al. 2022 (arXiv:2203.15556, section 3.1): each size has a curve of l
 on a fine grid of compute the lowest curve says which size is best, and power laws go through these
 sizes. A size's curve joins, in log-log, the runs that it finished at several token counts, or the
 losses along its training where the learning rate stayed constant; a loss in the middle of a
-schedule lies above what a run that ends there would reach.
+schedule lies above what a run that ends there would reach. Where fewer than three sizes have such
+a curve, the best run of each range of compute stands for it.
 
 Where fewer than three sizes can be compared, or the best of them is the smallest or the largest,
 the envelope says nothing of the optimum, and that stretch of compute is left out. Resamples draw
@@ -19,9 +20,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.approaches.allocation import Allocation, Optimum, Options, no_optimum
-from pipeline.approaches.budgets import SAME_SIZE, grouped
-from pipeline.approaches.exponents import Exponent, Line, line, resampled_line
+from pipeline.approaches.allocation import (
+    Allocation,
+    Optimum,
+    Options,
+    allocation,
+    no_optimum,
+)
+from pipeline.approaches.budgets import SAME_SIZE, Budget, grouped
+from pipeline.approaches.exponents import Exponent, Line, line, paired, resampled_line
 from pipeline.laws.base import Floats, Runs, Status
 
 POINTS = 400  # of the grid of compute; the exponent moves by less than 0.002 from 200 on
@@ -201,6 +208,49 @@ def _stretch(grid: _Grid, size: int, optimal: bool, rows: slice) -> Optimum:
         Status.CONVERGED, f"The best of {compared} sizes, with smaller and larger ones beside it.",
         (np.empty(0), np.empty(0)),
     )  # fmt: skip
+
+
+def binned(found: Sequence[Budget], options: Options) -> Allocation:
+    """Approach 1 where sizes have no curves: the best size of each range of compute.
+
+    The ranges are the budgets of a table of runs; a best size at an end of its range is no optimum.
+    """
+    rng = np.random.default_rng(options.seed)
+    optima = [_best(budget) for budget in found]
+    used = [budget for budget, one in zip(found, optima) if one.found]
+    drawn = paired([_redrawn(budget, options.bootstraps, rng) for budget in used])
+    samples = {}
+    if used and options.bootstraps:
+        tokens = [budget.log_tokens(drawn[:, i]) for i, budget in enumerate(used)]
+        samples = {"params": {"sizes": drawn}, "tokens": {"sizes": np.stack(tokens, 1)}}
+    return allocation("envelope", optima, np.ones(len(used)), samples, options.level)
+
+
+def _best(budget: Budget) -> Optimum:
+    best = int(budget.loss.argmin())
+    if not 0 < best < budget.sizes - 1:
+        return no_optimum(
+            budget.flops, budget.flops_range, budget.sizes, budget.runs, Status.BOUND_HIT,
+            f"At {budget.flops:.3g} FLOP the best of {budget.sizes} sizes is the smallest or the "
+            "largest; the optimum may lie beyond.",
+        )  # fmt: skip
+    log_n = budget.log_params[best]
+    return Optimum(
+        budget.flops, budget.flops_range, float(np.exp(log_n)),
+        float(np.exp(budget.log_tokens(log_n))), float(budget.loss[best]),
+        dict.fromkeys(("params", "tokens", "loss")), budget.sizes, budget.runs, Status.CONVERGED,
+        f"The best of {budget.sizes} sizes, with smaller and larger ones beside it.",
+        (np.empty(0), np.empty(0)),
+    )  # fmt: skip
+
+
+def _redrawn(budget: Budget, count: int, rng: np.random.Generator) -> Floats:
+    """Log N of the best size of each resample (R,); NaN where it is an end."""
+    k = budget.sizes
+    present = rng.multinomial(k, np.full(k, 1 / k), size=count) > 0
+    best = np.where(present, budget.loss, np.inf).argmin(1)
+    first, last = present.argmax(1), k - 1 - present[:, ::-1].argmax(1)
+    return np.where((first < best) & (best < last), budget.log_params[best], np.nan)
 
 
 def _refused(reason: str, optima: Sequence[Optimum] = ()) -> Allocation:

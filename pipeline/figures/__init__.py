@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pipeline.approaches import APPROACHES
 from pipeline.laws import SURFACES
 
-TABLES = ("runs", "curves", "evaluations", "predictions", "backtest", "ranking")
+TABLES = (
+    "runs", "curves", "evaluations", "predictions", "backtest", "ranking", "optima", "allocations",
+    "plan",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Figure:
     """One figure: its heading, its category in the report, and the inputs it is drawn from.
 
     ``laws`` must all be fitted; of ``any_laws`` at least one must, and all that are get drawn. An
-    ``any_laws`` of ``("*",)`` stands for every law of the study.
+    ``any_laws`` of ``("*",)`` stands for every law of the study. Of ``approaches``, where there are
+    any, the study must take at least one.
     """
 
     title: str
@@ -27,6 +32,7 @@ class Figure:
     tables: tuple[str, ...]
     laws: tuple[str, ...] = ()
     any_laws: tuple[str, ...] = ()
+    approaches: tuple[str, ...] = ()
 
     def laws_among(self, fitted: Collection[str]) -> tuple[str, ...] | None:
         """The fits this figure is drawn from, in the order of ``fitted``; None if some is missing.
@@ -61,18 +67,30 @@ FIGURES: dict[str, Figure] = {
     "residuals": Figure(
         "Observed against predicted", "Checks", ("runs", "backtest", "ranking"), any_laws=SURFACES
     ),
+    "plan": Figure("Planned runs", "Plan", ("runs", "plan"), any_laws=SURFACES),
     "iso_loss": Figure("Iso-loss contours", "Plan", ("runs",), any_laws=SURFACES),
     "allocation": Figure(
         "Compute-optimal allocation", "Plan", ("runs", "predictions"), any_laws=SURFACES
     ),
+    "isoflop": Figure(
+        "IsoFLOP curves", "Plan", ("runs", "optima", "allocations", "ranking"), any_laws=SURFACES,
+        approaches=tuple(name for name, entry in APPROACHES.items() if entry.isoflop),
+    ),
+    "frontier": Figure(
+        "Optimal size and tokens by three approaches", "Plan", ("optima", "allocations", "ranking"),
+        any_laws=SURFACES, approaches=tuple(APPROACHES),
+    ),
 }
 
 
-def drawable(fitted: Collection[str], evaluated: bool, trained: bool = True) -> list[str]:
+def drawable(
+    fitted: Collection[str], evaluated: bool, trained: bool = True,
+    approaches: Collection[str] = tuple(APPROACHES),
+) -> list[str]:  # fmt: skip
     """Names of the figures that a study with these fitted laws allows, in the registry's order.
 
     ``evaluated`` says whether the study's models are scored on other texts, ``trained`` whether it
-    trains any, and so has curves.
+    trains any, and so has curves; ``approaches`` are those it takes to the compute-optimal split.
     """
     there = {"evaluations": evaluated, "curves": trained}
     return [
@@ -80,4 +98,5 @@ def drawable(fitted: Collection[str], evaluated: bool, trained: bool = True) -> 
         for name, figure in FIGURES.items()
         if figure.laws_among(fitted) is not None
         and all(there.get(table, True) for table in figure.tables)
+        and (not figure.approaches or set(figure.approaches) & set(approaches))
     ]

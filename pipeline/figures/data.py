@@ -18,7 +18,7 @@ from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
 Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
 # Tables taken as they are.
-ROWS = ("evaluations", "predictions", "backtest", "ranking")
+ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan")
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS = "nats/token"
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
@@ -155,6 +155,9 @@ class Data:
     predictions: list[Row] = field(default_factory=list)
     backtest: list[Row] = field(default_factory=list)
     ranking: list[Row] = field(default_factory=list)
+    optima: list[Row] = field(default_factory=list)
+    allocations: list[Row] = field(default_factory=list)
+    plan: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)
 
     @property
