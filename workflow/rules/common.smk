@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from pipeline import fitted, sources, trunks
+from pipeline.approaches import APPROACHES, applicable
 from pipeline.cells import digest
 from pipeline.config import ConfigError, choose, complete
 from pipeline.design import check_corpus, study, write_definitions
@@ -25,7 +26,11 @@ try:
     check_corpus(STUDY, RESULTS)
     FITTED = fitted.laws(STUDY)
     BUDGETS = STUDY.budgets
-    DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells))
+    # Imported runs may hold isoFLOP curves; where they do not, the table of optima says so.
+    ISOFLOP = bool(STUDY.imports) or "budgets" in STUDY.config.get("grid", {})
+    ASKED = STUDY.config["fit"]["allocations"]
+    TAKEN = choose("fit.allocations", applicable(ISOFLOP) if ASKED is None else ASKED, APPROACHES)
+    DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells), TAKEN)
     DRAWN = choose("figures", STUDY.config.get("figures"), DRAWABLE)
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
@@ -104,9 +109,16 @@ def by_flops(wildcards):
     return int(max((cell.flops_exact for cell in known), default=0) / 1e6)
 
 
-def fit_options(*further):
-    """The options of a stage that fits, from the config's section of that name."""
+def fit_keys(*names):
+    """The options of a stage for some keys of the config's section ``fit``."""
     asked = STUDY.config["fit"]
+    return " ".join(
+        f"--{name.replace('_', '-')} {asked[name]}" for name in names if asked[name] is not None
+    )
+
+
+def fit_options(*further):
+    """The options of a stage that fits laws."""
     shared = (
         "params",
         "flops",
@@ -118,11 +130,7 @@ def fit_options(*further):
         "level",
         "seed",
     )
-    return " ".join(
-        f"--{name.replace('_', '-')} {asked[name]}"
-        for name in (*shared, *further)
-        if asked[name] is not None
-    )
+    return fit_keys(*shared, *further)
 
 
 def further(wildcards):

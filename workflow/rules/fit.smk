@@ -43,6 +43,28 @@ rule backtest_laws:
         "--out results/{wildcards.study} > {log} 2>&1"
 
 
+rule allocate_budgets:
+    input:
+        runs="results/{study}/runs.parquet",
+        curves="results/{study}/curves.parquet",
+        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in PLANNED],
+        code=modules("pipeline.allocate", *(LAWS[law].module for law in PLANNED)),
+    output:
+        "results/{study}/optima.parquet",
+        "results/{study}/allocations.parquet",
+    log:
+        "logs/{study}/allocate_budgets.log",
+    localrule: True
+    params:
+        approaches=TAKEN,
+        options=fit_keys("params", "flops", "loss", "bootstraps", "level", "seed", "noise"),
+        fits=[f"results/{STUDY.name}/fits/{law}" for law in PLANNED],
+    shell:
+        "python -m pipeline.allocate --approaches {params.approaches} --runs {input.runs} "
+        "--curves {input.curves} --fits {params.fits} {params.options} "
+        "--out results/{wildcards.study} > {log} 2>&1"
+
+
 rule predict_optimum:
     input:
         runs="results/{study}/runs.parquet",
