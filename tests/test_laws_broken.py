@@ -42,7 +42,7 @@ def test_no_change_at_the_break_is_a_power_law_above_a_floor():
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
-@pytest.mark.parametrize("width", [-700.0, -200.0, 6.0])
+@pytest.mark.parametrize("width", [-900.0, -200.0, 6.0])
 def test_derivatives_stay_finite_however_sharp_or_smooth_the_break(width):
     theta = np.array([0.3, 0.5, 0.1, 0.2, 0.0, width])
     x = np.array([[-3.0, -1e-3, 0.0, 1e-3, 3.0]])

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from law_data import TRUTH, arrays
+from law_data import TRUTH, arrays, runs
 
 from pipeline.laws import law
+from pipeline.laws.estimate import Options, fit
 from pipeline.laws.objective import Objective
 from pipeline.laws.surface import minimise, spread
 
@@ -42,6 +43,18 @@ def test_three_losses_at_equal_factors_give_the_floor():
     got = found.values(ended.theta[ended.best()])
     assert float(got["E"]) == pytest.approx(lowest, rel=1e-7)
     assert float(got["alpha_D"]) == pytest.approx(exponent, rel=1e-7)
+
+
+def test_frontier_of_chinchilla_is_a_power_of_compute_above_its_floor():
+    """The best loss of each budget is E + k C^-(alpha beta / (alpha + beta)), from eq. 4's optimum."""
+    surface = TRUTH["chinchilla"]
+    best = law("chinchilla").optimum(arrays(surface), np.geomspace(1e17, 1e24, 12))
+    found = fit(
+        law("power_floor_compute"), runs(best.params, best.tokens, best.loss), Options(bootstraps=0)
+    )
+    alpha, beta = surface["alpha"], surface["beta"]
+    assert found.values["E"] == pytest.approx(surface["E"], rel=1e-8)
+    assert found.values["alpha_C"] == pytest.approx(alpha * beta / (alpha + beta), rel=1e-8)
 
 
 @pytest.mark.parametrize("name", LAWS)

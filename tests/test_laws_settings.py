@@ -64,6 +64,16 @@ def test_step_law_by_powers_of_ten():
     assert published("step_law_batch", tokens=1e10) == pytest.approx(0.58 * 10**5.71, rel=1e-12)
 
 
+def test_step_law_is_the_middle_of_its_bootstrap():
+    """Means of the 1,000 resampled fits that its authors released, and the exponents they print."""
+    means = {"step_law_lr": {"alpha": 0.712922, "beta": 0.307491},
+             "step_law_batch": {"beta": 0.570944}}  # fmt: skip
+    for name, exponents in means.items():
+        printed = {p.name: p.published[0] for p in law(name).parameters}
+        for exponent, mean in exponents.items():
+            assert printed[exponent] == pytest.approx(mean, abs=5.5e-4)
+
+
 def sweep(rates, losses, params=1e8, tokens=1e10):
     """Runs of one (N, D) at several learning rates."""
     count = len(rates)

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from pipeline.laws.above_floor import AboveFloor
 from pipeline.laws.axis import COMPUTE, PARAMS, TOKENS, Axis, CurveLaw
-from pipeline.laws.base import LOG_RANGE, Floats, Kind, Parameter
+from pipeline.laws.base import Floats, Kind, Parameter, scale
 from pipeline.laws.in_order import InOrder
 from pipeline.laws.parts import Part, PartLaw
 
@@ -31,12 +31,12 @@ class Broken(CurveLaw, AboveFloor, InOrder, PartLaw):
 
     def logarithms(self, theta: Floats, x: Floats) -> tuple[Floats, ...]:
         lowest, height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
-        bend, _, _ = _bend(x[0] - at, np.exp(np.maximum(width, -LOG_RANGE)))
+        bend, _, _ = _bend(x[0] - at, scale(width))
         return lowest, height - before * x[0] - change * bend
 
     def parts(self, theta: Floats, x: Floats) -> tuple[Part, ...]:
         lowest, height, before, change, at, width = np.moveaxis(theta[..., None], -2, 0)
-        spread = np.exp(np.maximum(width, -LOG_RANGE))
+        spread = scale(width)
         bend, turn, z = _bend(x[0] - at, spread)
         past = expit(z)
         steep = change * past * expit(-z)

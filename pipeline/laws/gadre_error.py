@@ -49,14 +49,14 @@ class GadreError(TaskLaw):
 
     def _saved(self, theta: Floats, x: Floats) -> tuple[Floats, Floats]:
         """The share of eps that is saved, and gamma (L - L_c)."""
-        fall = np.exp(theta[..., 2, None]) * np.expm1(x[0])
+        fall = scale(theta[..., 2, None]) * np.expm1(x[0])
         log_saved = theta[..., 1, None] - fall
         return np.exp(np.where(log_saved < 0, log_saved, np.nan)), fall
 
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         moved = theta.copy()
         moved[..., 2] -= centre[0]
-        moved[..., 1] += np.exp(theta[..., 2]) - np.exp(moved[..., 2])
+        moved[..., 1] += scale(theta[..., 2]) - scale(moved[..., 2])
         return moved
 
     def values(self, theta: Floats) -> dict[str, Floats]:

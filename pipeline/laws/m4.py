@@ -17,6 +17,7 @@ from pipeline.laws.axis import TOKENS, CurveLaw
 from pipeline.laws.base import Floats, Kind, Parameter, Values, floor, scale
 from pipeline.laws.parts import Part, PartLaw
 
+FLAT = 40.0  # |log alpha| beyond which another alpha makes no difference in float64
 ITERATIONS = 60  # of Newton's method, which needs about six
 CLOSE = 1e-14  # relative change of w that ends it
 
@@ -42,12 +43,12 @@ class M4(CurveLaw, AboveFloor, PartLaw):
 
     def logarithms(self, theta: Floats, x: Floats) -> tuple[Floats, ...]:
         lowest, reach, height, exponent, slowness = np.moveaxis(theta[..., None], -2, 0)
-        w = _place(height - exponent * x[0], np.exp(slowness))
+        w = _place(height - exponent * x[0], np.exp(np.clip(slowness, -FLAT, FLAT)))
         return lowest, reach - np.logaddexp(0, -w)
 
     def parts(self, theta: Floats, x: Floats) -> tuple[Part, ...]:
         lowest, reach, height, exponent, slowness = np.moveaxis(theta[..., None], -2, 0)
-        u, alpha = x[0], np.exp(slowness)
+        u, alpha = x[0], np.exp(np.clip(slowness, -FLAT, FLAT))
         w = _place(height - exponent * u, alpha)
         up, down = expit(w), expit(-w)
         grown = alpha * np.logaddexp(0, w)  # dG/d log alpha, and its own derivative

@@ -34,11 +34,11 @@ class TaskSigmoid(TaskLaw, AboveFloor, PartLaw):
 
     def logarithms(self, theta: Floats, x: Floats) -> tuple[Floats, ...]:
         lowest, height, place, steepness = np.moveaxis(theta[..., None], -2, 0)
-        return lowest, height - np.logaddexp(0, -place - np.exp(steepness) * np.expm1(x[0]))
+        return lowest, height - np.logaddexp(0, -place - scale(steepness) * np.expm1(x[0]))
 
     def parts(self, theta: Floats, x: Floats) -> tuple[Part, ...]:
         lowest, height, place, steepness = np.moveaxis(theta[..., None], -2, 0)
-        rise = np.exp(steepness) * np.expm1(x[0])
+        rise = scale(steepness) * np.expm1(x[0])
         z = place + rise
         down = expit(-z)
         bend = down * expit(z)
@@ -49,7 +49,7 @@ class TaskSigmoid(TaskLaw, AboveFloor, PartLaw):
     def shifted(self, theta: Floats, centre: Floats) -> Floats:
         moved = theta.copy()
         moved[..., 3] -= centre[0]
-        moved[..., 2] += np.exp(moved[..., 3]) - np.exp(theta[..., 3])
+        moved[..., 2] += scale(moved[..., 3]) - scale(theta[..., 3])
         return moved
 
     def values(self, theta: Floats) -> dict[str, Floats]:
