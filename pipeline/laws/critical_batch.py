@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.laws.base import Floats, Kind, Parameter, Runs, Selection, Values, scale
 from pipeline.laws.loglinear import LogLinearLaw
+from pipeline.laws.objective import Objective
 from pipeline.laws.selection import every_run
 
 PAPER = "Kaplan et al. 2020"
@@ -28,6 +29,11 @@ class CriticalBatch(LogLinearLaw):
     )
     target = "critical_batch"
     inputs = ("loss",)
+    objective = Objective(0.5)
+    objective_reason = (
+        "A critical batch is known to some ten per cent at best: such scatter counts by its "
+        "squares."
+    )
     signs = (-1.0,)
     parameters = (
         Parameter("B", "B_*", "critical batch at loss 1", "tokens", Kind.SCALE, (2.1e8, PAPER)),

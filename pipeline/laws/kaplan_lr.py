@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.laws.base import Floats, Kind, Parameter, Runs, Selection
 from pipeline.laws.log_law import FallingLine
-from pipeline.laws.selection import best_setting
+from pipeline.laws.selection import SWEPT, SWEPT_REASON, best_setting
 
 PAPER = "Kaplan et al. 2020"
 
@@ -20,6 +20,8 @@ class KaplanLearningRate(FallingLine):
     failure = "Zero and then negative for large N: with the published constants above 1e10."
     target = "lr"
     inputs = ("params",)
+    objective = SWEPT
+    objective_reason = SWEPT_REASON
     parameters = (
         Parameter(
             "a", "a", "learning rate at N = 1", "1", Kind.OFFSET, (0.003239, PAPER)

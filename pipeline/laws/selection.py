@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Runs, Selection
+from pipeline.laws.objective import Objective
 
+# What a fit to the best settings of sweeps minimises, and why.
+SWEPT = Objective(0.5)
+SWEPT_REASON = (
+    "The best value of a sweep is known to about a step of it, a factor of two or so: such scatter "
+    "counts by its squares."
+)
 SAME = 0.05  # natural log: counts this close are one count, rounded to whole steps
 
 

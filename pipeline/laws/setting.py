@@ -11,12 +11,14 @@ import numpy as np
 
 from pipeline.laws.base import Floats, Kind, Parameter, Runs, Selection
 from pipeline.laws.loglinear import LogLinearLaw
-from pipeline.laws.selection import best_setting
+from pipeline.laws.selection import SWEPT, SWEPT_REASON, best_setting
 
 
 class BestSetting(LogLinearLaw):
     """A product of powers fitted to the best setting at each value of some counts, ``within``."""
 
+    objective = SWEPT
+    objective_reason = SWEPT_REASON
     within: ClassVar[tuple[str, ...]]
 
     def select(self, runs: Runs) -> Selection:

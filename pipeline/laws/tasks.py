@@ -7,6 +7,7 @@ the loss is L_c and L / L_c - 1 = exp(x - x_c) - 1.
 from __future__ import annotations
 
 from pipeline.laws.base import Floats, Law, Runs, Selection
+from pipeline.laws.objective import Objective
 from pipeline.laws.selection import every_run
 
 REASON = "All included runs: their losses and errors make the curve, whatever their N and D."
@@ -17,6 +18,11 @@ class TaskLaw(Law):
 
     target = "task_error"
     inputs = ("loss",)
+    objective = Objective(0.1)
+    objective_reason = (
+        "A task has few questions, so that its error scatters by some per cent; such scatter counts "
+        "by its squares."
+    )
 
     def select(self, runs: Runs) -> Selection:
         """All runs."""
