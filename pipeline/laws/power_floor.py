@@ -19,7 +19,9 @@ from pipeline.laws.terms import SumLaw, Term
 class PowerFloor(CurveLaw, AboveFloor, SumLaw):
     """A floor and one power-law term; a final class names its axis."""
 
-    citation = "Henighan et al. 2020, arXiv:2010.14701"
+    citation = (
+        "Henighan et al. 2020, arXiv:2010.14701; M2 of Alabdulmohsin et al. 2022, arXiv:2209.06640"
+    )
     failure = (
         "Far above the floor the exponent and E trade off: compare it with the law without a floor."
     )

@@ -12,7 +12,10 @@ class PowerTokens(PowerLaw):
     name = "power_tokens"
     title = "Power law in tokens"
     formula = r"L(D) = \left(\frac{D_c}{D}\right)^{\alpha_D}"
-    citation = "Kaplan et al. 2020, arXiv:2001.08361, eq. 1.2"
+    citation = (
+        "Kaplan et al. 2020, arXiv:2001.08361, eq. 1.2; M1 of Alabdulmohsin et al. 2022, "
+        "arXiv:2209.06640"
+    )
     use = "One large model trained on several token counts."
     failure = "Bends up where the model is too small for the tokens; has no floor."
     axis = TOKENS

@@ -20,8 +20,8 @@ class TaskLaw(Law):
     inputs = ("loss",)
     objective = Objective(0.1)
     objective_reason = (
-        "A task has few questions, so that its error scatters by some per cent; such scatter counts "
-        "by its squares."
+        "A task has few questions, so that its error scatters by some per cent: such scatter "
+        "counts by its squares."
     )
 
     def select(self, runs: Runs) -> Selection:
