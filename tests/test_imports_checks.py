@@ -1,11 +1,17 @@
 """What is wrong with a table is refused with file, row and column, all of it at once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pipeline import contracts
 from pipeline.imports import ImportRefusedError
-from pipeline.imports.definition import Import, Source
+from pipeline.imports.checks import CHECKS
+from pipeline.imports.columns import COLUMNS, KEYS
+from pipeline.imports.definition import SUSPICIONS, Import, Source
 from pipeline.imports.table import imported
+from pipeline.imports.units import UNITS, Kind
 
 HEAD = "N,D,C,loss,seed"
 
@@ -220,3 +226,14 @@ def test_files_that_are_no_table(tmp_path, name, content, message):
     with pytest.raises(ImportRefusedError, match=message) as refused:
         imported(Import("ours", str(path)))
     assert str(path) in str(refused.value)
+
+
+def test_the_page_names_every_column_unit_and_suspicion():
+    page = (Path(__file__).parents[1] / "docs" / "import.md").read_text()
+    assert [name for name in COLUMNS if f"`{name}`" not in page] == []
+    shown = page.replace("MFLOP ... YFLOP", ", ".join(UNITS[Kind.FLOPS]))
+    kinds = (Kind.COUNT, Kind.FLOPS, Kind.LOSS, Kind.SHARE, Kind.SECONDS)
+    assert [unit for kind in kinds for unit in UNITS[kind] if unit not in shown] == []
+    assert [name for name in SUSPICIONS if f"| `{name}` |" not in page] == []
+    assert set(SUSPICIONS) == set(CHECKS)
+    assert set(COLUMNS) - set(KEYS) <= set(contracts.RUNS.names)
