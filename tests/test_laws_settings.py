@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from law_data import arrays, runs
 
+from pipeline.fit import point_rows
 from pipeline.laws import law
 from pipeline.laws.base import Runs
+from pipeline.laws.estimate import Options, fit
 
 
 def published(name, **inputs):
@@ -95,6 +97,18 @@ def test_best_rate_of_every_sweep_is_selected():
     chosen = law("step_law_lr").select(data)
     assert chosen.mask.tolist() == [False, True, False, *[False] * 3, False, True, False]
     assert "1 left out, best at the edge" in chosen.reason
+
+
+def test_reason_names_the_counts_of_the_sweeps():
+    data = sweep([1e-3, 2e-3, 4e-3], [3.1, 3.0, 3.2])
+    assert law("step_law_lr").select(data).reason == "The run of lowest loss at each N and D."
+    assert law("kaplan_lr").select(data).reason == "The run of lowest loss at each N."
+
+
+def test_points_of_a_fit_hold_the_setting_and_not_the_loss():
+    data = joined(*(sweep([2e-3 * n**-0.5], [3.0 - n / 10], params=n * 1e8) for n in range(1, 6)))
+    found = fit(law("kaplan_lr"), data, Options(bootstraps=0))
+    assert [row["observed"] for row in point_rows(found)] == data.column("lr").tolist()
 
 
 def test_one_rate_of_an_optimum_measured_elsewhere_is_taken():

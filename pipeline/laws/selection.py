@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.laws import COLUMNS
 from pipeline.laws.base import Floats, Runs, Selection
 from pipeline.laws.objective import Objective
 
@@ -80,7 +81,8 @@ def best_setting(runs: Runs, setting: str, within: tuple[str, ...]) -> Selection
         else:
             mask[rows[best]] = True
     left_out = f"; {len(edges)} left out, best at the edge of what was tried" if edges else ""
-    return Selection(mask, f"The run of lowest loss at each {' and '.join(within)}{left_out}.")
+    counts = " and ".join(COLUMNS[name].partition(",")[0] for name in within)
+    return Selection(mask, f"The run of lowest loss at each {counts}{left_out}.")
 
 
 def _levels(column: Floats) -> NDArray[np.intp]:
