@@ -262,7 +262,24 @@ def write_study(
     contracts.write(
         folder / "predictions.parquet", list(plans(rows, laws, few)), contracts.PREDICTIONS
     )
+    contracts.write(folder / "plan.parquet", list(planned(rows, laws, few)), contracts.PLAN)
     return Paths(folder)
+
+
+def planned(
+    rows: list[dict[str, Any]], laws: Sequence[str], few: Sequence[str]
+) -> Iterable[dict[str, Any]]:
+    """What a planner would say of the same budgets, by the first law that can be planned with."""
+    predicted = list(plans(rows, laws, few))
+    units = {"params": "parameters", "tokens": "tokens", "loss": "nats/token"}
+    for row in predicted:
+        if row["planned"] and row["law"] == predicted[0]["law"]:
+            yield {
+                "asked": f"flops = {row['flops']:.4g}", "law": row["law"],
+                "quantity": row["quantity"], "value": row["value"], "low": row["low"],
+                "high": row["high"], "unit": units[row["quantity"]], "level": LEVEL,
+                "extrapolation": row["extrapolation"], "points": row["points"], "note": "",
+            }  # fmt: skip
 
 
 def plans(

@@ -64,6 +64,7 @@ def write(study, title="Made up", laws=figure_data.LAWS, names=tuple(FIGURES)) -
         "--title", title, "--runs", str(paths.runs), "--fits", str(paths.fits), "--laws", *laws,
         "--predictions", str(paths.folder / "predictions.parquet"),
         "--ranking", str(paths.folder / "ranking.parquet"),
+        "--plan", str(paths.folder / "plan.parquet"),
         "--figures", *(str(figures / f"{name}.svg") for name in names),
         "--out", str(figures / "index.html"),
     ])  # fmt: skip

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from pipeline.figures.axes import count
 from pipeline.figures.data import Data, FittedLaw, Row, estimate, load, number, state
 from pipeline.figures.facts import facts
 from pipeline.files import atomic
+from pipeline.planning.words import TITLES
+from pipeline.planning.words import number as quantity
 
 TEMPLATE = Path(__file__).with_name("index.html.j2")
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
@@ -121,6 +124,26 @@ def plan_rows(predictions: Sequence[Row]) -> list[dict[str, Any]]:
     return rows
 
 
+def answer_rows(plan: Sequence[Row]) -> list[dict[str, Any]]:
+    """Every quantity of every plan; the question stands on its first row."""
+    rows, before = [], None
+    for row in plan:
+        rows.append({
+            "asked": row["asked"] if row["asked"] != before else "",
+            "what": TITLES.get(row["quantity"], row["quantity"]),
+            "value": answer(row), "unit": row["unit"], "note": row["note"],
+        })  # fmt: skip
+        before = row["asked"]
+    return rows
+
+
+def answer(row: Row) -> str:
+    """One quantity of a plan with its interval."""
+    write = partial(quantity, row["quantity"])
+    ends = "" if row["low"] is None else f" [{write(row['low'])}, {write(row['high'])}]"
+    return write(row["value"]) + ends
+
+
 def planned(row: Row) -> str:
     """One predicted quantity with its interval, as HTML."""
     write = (lambda v: f"{v:.3f}") if row["quantity"] == "loss" else count
@@ -169,7 +192,7 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
         categories=by_category(figures), links=links, parameters=exponent_rows(data.fits.values()),
         verdict=verdict(data.ranking), backtests=backtest_rows(data.ranking),
         bins=[_bin_name(*ends) for ends in backtest_bins(data.ranking)],
-        plans=plan_rows(data.predictions),
+        answers=answer_rows(data.plan), plans=plan_rows(data.predictions),
         failures=[run for run in data.runs if state(run) != "included"],
         runs=data.runs, state=state, count=count,
     )  # fmt: skip
@@ -179,14 +202,14 @@ def main(given: Sequence[str] | None = None) -> None:
     """Write the page from the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.figures.index", description=__doc__)
     parser.add_argument("--title", required=True)
-    for table in ("runs", "predictions", "ranking", "fits"):
+    for table in ("runs", "predictions", "ranking", "plan", "fits"):
         parser.add_argument(f"--{table}", type=Path, required=True)
     parser.add_argument("--laws", nargs="*", default=[])
     parser.add_argument("--figures", nargs="*", type=Path, default=[], metavar="SVG")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(given)
     folder = options.out.parent
-    tables = {name: getattr(options, name) for name in ("runs", "predictions", "ranking")}
+    tables = {name: getattr(options, name) for name in ("runs", "predictions", "ranking", "plan")}
     links = {name: link(path, folder) for name, path in tables.items()}
     cards = {law: options.fits / law / "card.json" for law in options.laws}
     links |= {f"fit of {law}": link(card, folder) for law, card in cards.items()}

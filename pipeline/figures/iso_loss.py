@@ -25,14 +25,19 @@ GRID = 80
 
 def draw(figure: Figure, data: Data) -> None:
     """One panel for each law of N and D."""
-    columns = len(data.fits)
-    figure.set_size_inches(frame.COLUMN * min(columns, 2), 3.5)
-    panels = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
+    columns, count = min(len(data.fits), 2), len(data.fits)
+    rows = math.ceil(count / 2)
+    figure.set_size_inches(frame.COLUMN * columns, 3.5 + 2.9 * (rows - 1))
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes in panels[count:]:
+        axes.remove()
+    panels = panels[:count]
     for axes, (law, fit) in zip(panels, data.fits.items(), strict=True):
-        axes.set_label(law if columns > 1 else "")
+        axes.set_label(law if count > 1 else "")
         _panel(axes, data, fit)
         axes.set_title(f"{law}: {marks.summary(fit)}", pad=13)
-    for axes in panels[1:]:
+        axes.xaxis.set_tick_params(labelbottom=True)
+    for axes in panels[1::2]:
         axes.set_ylabel("")
     marks.doubts(figure, data.fits, 62 * min(columns, 2))
     figure.legend(handles=_handles(data), loc="outside upper left", ncols=3 if columns > 1 else 2)
@@ -57,6 +62,12 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
     _iso_flops(axes, x, y)
     if not fit.drawable:
         return
+    contours(axes, fit, x, y)
+    _path(axes, fit, 6 * x[0] * y[0], 6 * x[1] * y[1])
+
+
+def contours(axes: Axes, fit: FittedLaw, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Named lines of equal loss over N in ``x`` and D in ``y``."""
     across, up = np.meshgrid(np.geomspace(*x, GRID), np.geomspace(*y, GRID))
     loss = fit.predict(params=across.ravel(), tokens=up.ravel()).reshape(across.shape)
     levels = MaxNLocator(LEVELS, steps=[1, 2, 2.5, 5, 10]).tick_values(loss.min(), loss.max())
@@ -66,7 +77,6 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
         lines = axes.contour(across, up, loss, levels=levels, cmap=dark, linewidths=1.0)
         names = scales.PlainDecimals().format_ticks(levels)
         axes.clabel(lines, fmt=dict(zip(levels, names)), fontsize=7, inline_spacing=2)
-    _path(axes, fit, 6 * x[0] * y[0], 6 * x[1] * y[1])
 
 
 def _iso_flops(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:

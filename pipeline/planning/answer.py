@@ -30,7 +30,7 @@ def answered(evidence: Evidence, question: Question) -> Plan:
     fit = evidence.fit
     if run is None:
         return Plan(question.asked, fit.law.name, fit.points, fit.level, None, refusal=refusal)
-    found = tuple(run_quantities(evidence, question, run))
+    found = (*run_quantities(evidence, question, run), *caps(question))
     loss = next(one for one in found if one.name == "loss")
     more, told = details.quantities(evidence, question, run, loss.value)
     sentences = (*details.trust(evidence, question, run), run.bottleneck.sentence, *told)
@@ -94,7 +94,7 @@ def best_run(evidence: Evidence, question: Question) -> tuple[Run | None, str | 
         )
     factors = evidence.support.factors(n, d)
     name, far = max(factors.items(), key=lambda item: item[1])
-    if far > question.reach.refused:
+    if far > question.reach.refused * (1 + ROUNDING):
         what = {"params": f"{n:.3g} parameters", "tokens": f"{d:.3g} tokens"}
         span = getattr(evidence.support, name)
         return None, (
@@ -155,6 +155,14 @@ def _training(evidence: Evidence, question: Question, run: Run) -> Estimate:
     below = math.hypot(math.log(spent.value / spent.low), logs[0])
     above = math.hypot(math.log(spent.high / spent.value), logs[1])
     return Estimate(spent.value, spent.value * math.exp(-below), spent.value * math.exp(above))
+
+
+def caps(question: Question) -> Iterator[Quantity]:
+    """The caps that were asked for."""
+    given = {"parameters": question.limits.params, "tokens": question.limits.tokens}
+    for (unit, cap), name in zip(given.items(), ("max_params", "max_tokens")):
+        if math.isfinite(cap):
+            yield Quantity(name, cap, unit, note="as asked")
 
 
 def loss_of(

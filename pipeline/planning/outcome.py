@@ -55,7 +55,7 @@ def predict_loss(
         sentence = f"The compute ends training after {d:.3g} of the {wanted:.3g} tokens."
         limit = Bottleneck.COMPUTE
     far = max(evidence.support.factors(n, d).values())
-    if far > reach.refused:
+    if far > reach.refused * (1 + ROUNDING):
         refusal = (
             f"The run lies {far:.3g} times beyond those behind {evidence.law.name}, more than "
             f"{reach.refused:g} times: train larger ones first, or raise --refuse-beyond"

@@ -32,6 +32,7 @@ rule index_figures:
         runs="results/{study}/runs.parquet",
         predictions="results/{study}/predictions.parquet",
         ranking="results/{study}/ranking.parquet",
+        plan="results/{study}/plan.parquet",
         fits=fits(FITTED),
         code=modules("pipeline.figures.index"),
     output:
@@ -46,6 +47,6 @@ rule index_figures:
         figures=[f"figures/{STUDY.name}/{name}.svg" for name in DRAWN],
     shell:
         "python -m pipeline.figures.index --title {params.title:q} --runs {input.runs} "
-        "--predictions {input.predictions} --ranking {input.ranking} "
+        "--predictions {input.predictions} --ranking {input.ranking} --plan {input.plan} "
         "--fits results/{wildcards.study}/fits --laws {params.laws} "
         "--figures {params.figures} --out {output} > {log} 2>&1"
