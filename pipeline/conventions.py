@@ -6,19 +6,17 @@ Published exponents differ by what is counted (Pearce and Song 2024, arXiv:2406.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline import contracts
 from pipeline.contracts import ContractError
 from pipeline.laws.base import Runs
-
-Rows = Sequence[Mapping[str, Any]]
 
 PARAMS = ("params", "params_total")
 FLOPS = ("flops_6nd", "flops_exact")
@@ -121,34 +119,37 @@ def included_runs(path: Path, convention: Convention, measured: Measured | None 
     naming the column and the key of the study where no run has a count or a loss, or the cell
     where it is missing or not positive.
     """
-    rows = contracts.read(path, contracts.RUNS).to_pylist()
-    rows = sorted((row for row in rows if row["included"]), key=lambda row: row["cell"])
+    table = contracts.read(path, contracts.RUNS)
+    table = table.filter(table["included"]).sort_by("cell")
     further: dict[str, np.ndarray] = {}
     if measured:
         numbers = measured.by_cell()
-        rows = [row for row in rows if row["cell"] in numbers]
-        further[measured.column] = np.array([numbers[row["cell"]] for row in rows], dtype=float)
+        scored = [cell in numbers for cell in table["cell"].to_pylist()]
+        table = table.filter(pa.array(scored, pa.bool_()))
+        own = [numbers[cell] for cell in table["cell"].to_pylist()]
+        further[measured.column] = np.array(own, dtype=float)
     for name, column in convention.columns.items():
-        _refuse_missing(path, rows, name, column)
-    columns = {name: _numbers(rows, column) for name, column in convention.columns.items()}
+        _refuse_missing(path, table, name, column)
+    columns = {name: _numbers(table, column) for name, column in convention.columns.items()}
     for name, column in OPTIONAL.items():
-        if rows and all(_positive(row[column]) for row in rows):
-            columns[name] = _numbers(rows, column)
-    return Runs(tuple(row["cell"] for row in rows), columns | further)
+        values = _numbers(table, column)
+        if len(values) and _positive(values).all():
+            columns[name] = values
+    return Runs(tuple(table["cell"].to_pylist()), columns | further)
 
 
-def _refuse_missing(path: Path, rows: Rows, name: str, column: str) -> None:
+def _refuse_missing(path: Path, table: pa.Table, name: str, column: str) -> None:
     """Raise ContractError where runs lack what the convention takes for ``name``."""
-    lacking = [row for row in rows if not _positive(row[column])]
-    if not lacking:
+    lacking = np.flatnonzero(~_positive(_numbers(table, column)))
+    if not len(lacking):
         return
-    if len(lacking) == len(rows) and all(row[column] is None for row in rows):
+    if table[column].null_count == len(table):
         unit = contracts.RUNS.field(column).metadata[b"unit"].decode()
         raise ContractError(
             f"{path}: no run has {column} ({unit}), which fit.{name}: {column} takes; map it in "
             f"runs[].columns, or choose another fit.{name}"
         )
-    row = lacking[0]
+    row = table.slice(int(lacking[0]), 1).to_pylist()[0]
     cure = "train it again" if row["source"] == "native" else f"mend its row in {row['source']}"
     raise ContractError(
         f"{path}: cell {row['cell']}: {column} is {row[column]}, but an included run needs a "
@@ -156,9 +157,11 @@ def _refuse_missing(path: Path, rows: Rows, name: str, column: str) -> None:
     )
 
 
-def _positive(value: float | None) -> bool:
-    return value is not None and math.isfinite(value) and value > 0
+def _positive(values: np.ndarray | float) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(values) & (np.asarray(values) > 0)
 
 
-def _numbers(rows: Rows, name: str) -> np.ndarray:
-    return np.array([row[name] for row in rows], dtype=float)
+def _numbers(table: pa.Table, column: str) -> np.ndarray:
+    """A column as float64 (n,), NaN where it is null."""
+    return table[column].cast(pa.float64()).to_numpy()

@@ -25,9 +25,11 @@ def test_a_run_is_left_out_with_a_reason(change, reason):
     assert aggregate.exclusion({**RUN, **change}, RULES) == reason
 
 
-def aggregated(tmp_path, keys, exclude=RULES):
-    """Run the command on these cells; its exit status."""
-    card = {"study": "toy", "title": "", "cells": keys, "imports": [], "exclude": exclude}
+def aggregated(tmp_path, keys, exclude=RULES, imports=()):
+    """Run the command on these cells and imports; its exit status."""
+    card = {
+        "study": "toy", "title": "", "cells": keys, "imports": list(imports), "exclude": exclude,
+    }  # fmt: skip
     (tmp_path / "design.json").write_text(json.dumps(card))
     return aggregate.main(
         [str(tmp_path / "design.json"), "--cells", str(tmp_path), "--out", str(tmp_path / "toy")]
@@ -77,3 +79,51 @@ def test_a_foreign_run_is_named(tmp_path, capsys):
     write_cell(tmp_path, "a", cell="b")
     assert aggregated(tmp_path, ["a"]) == 2
     assert "expected the one cell a" in capsys.readouterr().err
+
+
+def imported(folder, **changes):
+    """The tables of an import of two runs that know nothing but N, D, C and the loss."""
+    known = {"params": 2000, "tokens": 50000, "flops_6nd": 6e8, "loss": 4.0, "status": "finished"}
+    rows = [
+        {"study": "ours", "source": "ours", "provenance": "{}", "included": True, **known,
+         "cell": cell} | (changes if cell == "y" else {})
+        for cell in ("x", "y")
+    ]  # fmt: skip
+    contracts.write(folder / "runs.parquet", rows, contracts.RUNS)
+    texts = [{"cell": "x", "corpus": "other", "loss": 4.4}]
+    contracts.write(folder / "evaluations.parquet", texts, contracts.EVALUATIONS)
+    tasks = [{"cell": "y", "task": "quiz", "error": 0.5}]
+    contracts.write(folder / "tasks.parquet", tasks, contracts.TASKS)
+
+
+@pytest.mark.parametrize("cells", [["a"], []])
+def test_imported_runs_stand_beside_trained_ones_or_alone(tmp_path, cells):
+    write_cell(tmp_path, "a")
+    imported(tmp_path / "toy" / "imports" / "ours", tokens=500)
+    assert aggregated(tmp_path, cells, imports=["ours"]) == 0
+    runs = contracts.read(tmp_path / "toy" / "runs.parquet", contracts.RUNS).to_pylist()
+    assert [run["cell"] for run in runs] == [*cells, "x", "y"]
+    assert [run["source"] for run in runs] == [*(["native"] * len(cells)), "ours", "ours"]
+    assert {run["study"] for run in runs} == {"toy"}
+    assert [run["exclusion"] for run in runs[-2:]] == [None, "too_few_tokens"]
+    assert [run["included"] for run in runs[-2:]] == [True, False]
+    curves = contracts.read(tmp_path / "toy" / "curves.parquet", contracts.CURVES)
+    assert curves["cell"].to_pylist() == cells
+    texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
+    assert texts["cell"].to_pylist() == [*cells, "x"]
+    tasks = contracts.read(tmp_path / "toy" / "tasks.parquet", contracts.TASKS)
+    assert tasks["error"].to_pylist() == [0.5]
+
+
+def test_what_an_imported_run_lacks_excludes_it_from_nothing():
+    bare = dict.fromkeys(contracts.RUNS.names) | {
+        "tokens": 50000, "params_total": 2000, "bits_per_byte": 1.0, "status": "finished",
+    }  # fmt: skip
+    assert aggregate.exclusion(bare, RULES) is None
+    assert aggregate.exclusion(bare | {"bits_per_byte": None}, RULES) == "diverged"
+    assert aggregate.exclusion(bare | {"params": 99}, RULES) == "too_few_params"
+
+
+def test_a_missing_import_is_named(tmp_path, capsys):
+    assert aggregated(tmp_path, [], imports=["ours"]) == 2
+    assert "imports/ours/runs.parquet: there is no such file" in capsys.readouterr().err

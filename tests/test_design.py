@@ -186,3 +186,20 @@ def test_the_command_names_file_and_fault(tmp_path, capsys):
     path.write_text("study: 3\n")
     assert design.main([str(path)]) == 2
     assert "bad.yaml" in capsys.readouterr().err
+
+
+def test_a_study_of_imported_runs_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ours.csv").write_text("N,D,loss\n1e8,2e9,3\n")
+    item = {"name": "ours", "file": "ours.csv", "evaluations": {"code": "code"}}
+    found = design.study(config.complete({"study": "alone", "runs": [item]}))
+    assert (found.corpus, found.cells, found.trunks) == (None, (), {})
+    assert found.texts == ["code"]
+    assert found.card["imports"] == ["ours"]
+    design.check_corpus(found, tmp_path)
+    design.write_definitions(found, tmp_path)
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")}
+    assert written == {"alone/design.json", "alone/imports/ours/definition.json"}
+    (tmp_path / "alone.yaml").write_text(json.dumps({"study": "alone", "runs": [item]}))
+    assert design.main(["alone.yaml"]) == 0
+    assert capsys.readouterr().out == "ours: runs of ours.csv\n"
