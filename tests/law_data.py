@@ -35,6 +35,31 @@ TRUTH: dict[str, dict[str, float]] = {
     "m4_tokens": {"E": 1.7, "L0": 10.8, "beta": 1.7e5, "c": 0.6, "alpha": 0.8},
     "kaplan": {"Nc": 6.4e13, "alpha_N": 0.076, "Dc": 1.8e13, "alpha_D": 0.103},
     "chinchilla": {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658},
+    "kaplan_symmetric": {
+        "Nc": 6.4e13, "alpha_N": 0.6, "Dc": 1.8e13, "alpha_D": 0.8, "beta": 0.12,
+    },
+    "additive": {"A": 20.0, "alpha": 0.15, "B": 25.0, "beta": 0.13},
+    "overtraining": {"E": 1.51, "a": 141.0, "b": 190.0, "eta": 0.121},
+    "farseer": {
+        "s": -0.0625, "q": 0.13, "S": 0.128, "B": 231.0, "b": -0.173, "Q": -1.54, "A": -1.67,
+        "a": 0.0459, "E": 3.13,
+    },
+    "muennighoff": {
+        "E": 1.87, "A": 521.0, "alpha": 0.353, "B": 1488.0, "beta": 0.353, "Rd": 15.39, "Rn": 5.31,
+    },
+    "overfit_penalty": {
+        "E": 1.82, "A": 482.0, "alpha": 0.348, "B": 2085.0, "beta": 0.366, "P": 0.05,
+        "delta": 0.8, "kappa": 0.5,
+    },
+    "bounded": {
+        "E": 1.82, "a": 54.0, "alpha": 0.348, "b": 232.0, "beta": 0.366, "c": 0.3, "gamma": 0.5,
+        "delta": 0.6, "L0": 10.8,
+    },
+    "precision": {
+        "E": 1.82, "A": 482.0, "alpha": 0.348, "B": 2085.0, "beta": 0.366, "gamma": 2.5,
+    },
+    "post_precision": {"C_T": 0.1, "gamma_D": 0.5, "gamma_N": 0.4, "gamma": 0.6},
+    "kaplan_steps": {"Nc": 6.5e13, "alpha_N": 0.077, "Sc": 2.1e3, "alpha_S": 0.76},
     "transfer": {"k": 0.3, "s": 1.05},
     "gadre_error": {"eps": 0.9, "k": 2.0, "gamma": 0.8},
     "task_sigmoid": {"a": -0.6, "b": 0.9, "k": 3.0, "L0": 3.0},
@@ -44,7 +69,31 @@ TRUTH: dict[str, dict[str, float]] = {
     "deepseek_batch": {"c": 0.2920, "beta": 0.3271},
     "step_law_lr": {"c": 1.79, "alpha": 0.713, "beta": 0.307},
     "step_law_batch": {"c": 0.58, "beta": 0.571},
-}
+}  # fmt: skip
+
+# Levels to cross, for laws that have further inputs or need a wider grid.
+REPEATED = {
+    "params": np.geomspace(1e7, 1e10, 6), "unique_tokens": np.geomspace(1e8, 1e10, 4),
+    "epochs": np.array([1.0, 4.0, 12.0, 40.0, 120.0]),
+}  # fmt: skip
+LEVELS: dict[str, dict[str, Floats]] = {
+    "farseer": {"params": np.geomspace(1e6, 1e11, 16), "tokens": np.geomspace(1e8, 1e12, 12)},
+    "muennighoff": REPEATED,
+    "overfit_penalty": REPEATED,
+    "bounded": {
+        "params": np.geomspace(1e4, 1e10, 7), "unique_tokens": np.geomspace(1e6, 1e10, 5),
+        "epochs": REPEATED["epochs"],
+    },
+    "precision": {
+        "params": np.geomspace(1e7, 1e10, 6), "tokens": np.geomspace(3e8, 3e11, 5),
+        "bits": np.array([2.0, 3.0, 4.0, 8.0, 16.0]),
+    },
+    "post_precision": {
+        "params": np.geomspace(1e7, 1e10, 5), "tokens": np.geomspace(3e8, 3e11, 5),
+        "rounded_bits": np.array([3.0, 4.0, 6.0, 8.0]),
+    },
+    "kaplan_steps": {"params": np.geomspace(1e6, 1e9, 7), "steps_min": np.geomspace(1e3, 3e5, 8)},
+}  # fmt: skip
 
 # Losses of the transformers of seven sizes on four token counts (two layers, vocabulary 512).
 TOY_TOKENS = (499_712, 1_000_448, 1_999_872, 3_999_744)
@@ -105,10 +154,22 @@ def grid(name: str) -> tuple[Floats, Floats]:
 
 def design(name: str) -> dict[str, Floats]:
     """The columns of that design; the loss falls with the compute."""
-    n, d = grid(name)
+    columns = crossed(LEVELS[name]) if name in LEVELS else {}
+    n, d = (columns["params"], columns["tokens"]) if columns else grid(name)
     flops = 6.0 * n * d
     loss = np.interp(np.log(flops), np.log([flops.min(), flops.max()]), [4.5, 1.8])
-    return {"params": n, "tokens": d, "flops": flops, "flops_min": flops / 2, "loss": loss}
+    counts = {"params": n, "tokens": d, "flops": flops, "flops_min": flops / 2}
+    return columns | counts | {"loss": loss}
+
+
+def crossed(levels: dict[str, Floats]) -> dict[str, Floats]:
+    """Every combination of the levels of some columns; tokens from epochs or steps, if need be."""
+    columns = dict(zip(levels, (g.ravel() for g in np.meshgrid(*levels.values()))))
+    if "epochs" in columns:
+        columns["tokens"] = columns["unique_tokens"] * columns.pop("epochs")
+    if "steps_min" in columns:
+        columns["tokens"] = columns["steps_min"] * 2.0**19
+    return columns
 
 
 def drawn(name: str, noise: float, seed: int) -> Runs:

@@ -123,7 +123,8 @@ def test_law_selects_runs_of_its_own_design(name):
 def test_optimum_is_the_brute_force_minimum(name, flops):
     found, values = law(name), arrays(TRUTH[name])
     best = found.optimum(values, np.array(flops))
-    params = np.geomspace(1e4, 1e15, 400_001)
+    middle = np.sqrt(flops / 6)
+    params = np.geomspace(middle / 300, middle * 300, 400_001)
     loss = found.predict(values, {"params": params, "tokens": flops / (6 * params)})
     at = loss.argmin()
     assert float(best.loss) == pytest.approx(loss[at], rel=1e-9)
@@ -136,8 +137,8 @@ def test_allocation_is_the_slope_of_the_optimum(name):
     found, values = law(name), arrays(TRUTH[name])
     params = found.optimum(values, 1e21 * np.exp([-0.1, 0.1])).params
     slope = np.log(params[1] / params[0]) / 0.2
-    # Where the slope itself changes with the budget, the difference misses some of that.
-    assert float(found.allocation(values, np.array(1e21))) == pytest.approx(slope, rel=1e-6)
+    # Where the slope changes with the budget, this difference misses the square of its width.
+    assert float(found.allocation(values, np.array(1e21))) == pytest.approx(slope, rel=1e-4)
 
 
 def test_optimum_without_a_positive_exponent_is_not_a_number():

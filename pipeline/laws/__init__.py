@@ -26,8 +26,10 @@ COLUMNS: dict[str, str] = {
     "critical_batch": "B_crit, tokens per step at twice the fewest steps and tokens",
     "lr": "peak learning rate",
     "bits": "P, bits of the weights in training",
+    "rounded_bits": "P, bits that the weights are rounded to after training",
     "loss": "nats/token",
     "evaluation_loss": "nats/token on another text",
+    "rounding_loss": "nats/token that rounding the weights after training adds",
     "task_error": "share of a task's answers that are wrong",
 }
 
@@ -49,8 +51,8 @@ def _curve(module: str, column: str, target: str = "loss", attribute: str = "LAW
     return Entry(f"{__name__}.{module}", (column,), target, False, attribute)
 
 
-def _surface(module: str) -> Entry:
-    return Entry(f"{__name__}.{module}", ("params", "tokens"), surface=True)
+def _surface(module: str, *further: str) -> Entry:
+    return Entry(f"{__name__}.{module}", ("params", "tokens", *further), surface=True)
 
 
 LAWS: dict[str, Entry] = {
@@ -71,6 +73,18 @@ LAWS: dict[str, Entry] = {
     "m4_tokens": _curve("m4", "tokens"),
     "kaplan": _surface("kaplan"),
     "chinchilla": _surface("chinchilla"),
+    "kaplan_symmetric": _surface("kaplan_symmetric"),
+    "additive": _surface("additive"),
+    "overtraining": _surface("overtraining"),
+    "farseer": _surface("farseer"),
+    "muennighoff": _surface("muennighoff", "unique_tokens"),
+    "overfit_penalty": _surface("overfit_penalty", "unique_tokens"),
+    "bounded": _surface("bounded", "unique_tokens"),
+    "precision": _surface("precision", "bits"),
+    "post_precision": Entry(
+        f"{__name__}.post_precision", ("params", "tokens", "rounded_bits"), "rounding_loss"
+    ),
+    "kaplan_steps": Entry(f"{__name__}.kaplan_steps", ("params", "steps_min")),
     "transfer": _curve("transfer", "loss", "evaluation_loss"),
     "gadre_error": _curve("gadre_error", "loss", "task_error"),
     "task_sigmoid": _curve("task_sigmoid", "loss", "task_error"),

@@ -34,8 +34,10 @@ def log_optimum(
 ) -> tuple[Floats, Floats]:
     """Natural logs of N* and of the loss there; values, flops and fixed broadcast together.
 
-    ``fixed`` holds the law's inputs besides N and D; one that is left out is without limit. NaN
-    where the lowest loss of a budget is at one of its ends: one parameter, or one token.
+    ``fixed`` holds the law's inputs besides N and D; one that is left out is without limit. Of
+    several minima between one parameter and one token the lowest counts, and NaN stands where
+    there is none. An end may lie lower still: a form that bends can promise a low loss to models
+    that see next to nothing.
     """
     names = [parameter.name for parameter in law.parameters]
     given: dict[str, Any] = {**law.unlimited, **fixed}
@@ -84,13 +86,15 @@ def _along(law: SurfaceLaw, values: Mapping[str, Floats], budget: Floats, rest: 
 
 
 def _lowest(log_loss: LogLoss, budget: Floats) -> tuple[Floats, Floats]:
-    """Log N and log loss (M,) of the lowest minimum on each budget (M,); NaN at its ends."""
+    """Log N and log loss (M,) of the lowest minimum inside each budget (M,); NaN without one."""
     scan = budget[:, None] * np.linspace(0.0, 1.0, SCAN)
-    at = log_loss(scan).argmin(1)
-    inside = (at > 0) & (at < SCAN - 1)
+    height = log_loss(scan)
+    lower = (height[:, 1:-1] < height[:, :-2]) & (height[:, 1:-1] <= height[:, 2:])
+    inside = lower.any(1)
+    at = 1 + np.where(lower, height[:, 1:-1], np.inf).argmin(1)
     rows = np.arange(len(at))
     here = scan[rows, at]
-    low, high = scan[rows, np.maximum(at - 1, 0)], scan[rows, np.minimum(at + 1, SCAN - 1)]
+    low, high = scan[rows, at - 1], scan[rows, at + 1]
     for _ in range(STEPS):
         below, mid, above = log_loss(here[:, None] + SPACING * np.array([-1.0, 0.0, 1.0])).T
         slope = (above - below) / (2 * SPACING)
