@@ -24,7 +24,7 @@ EXTRAPOLATED = (30.0, 1000.0)  # times the largest measured compute, marked wher
 
 def draw(figure: Figure, data: Data) -> None:
     """One panel: the law that plans, the runs behind it, and each plan with its interval."""
-    figure.set_size_inches(frame.COLUMN, 3.9)
+    figure.set_size_inches(frame.COLUMN, 4.2)
     axes = figure.subplots()
     plans = by_question(data.plan)
     law = next(iter(plans.values()))["params"]["law"] if plans else next(iter(data.fits))
@@ -34,6 +34,7 @@ def draw(figure: Figure, data: Data) -> None:
     axes.set_title(told, pad=13)
     marks.doubts(figure, {law: fit}, 62)
     figure.legend(handles=_handles(data, plans), loc="outside upper left", ncols=2)
+    marks.legend_below(axes, _plan_handles(plans), 1)
 
 
 def by_question(rows: list[Row]) -> dict[str, dict[str, Row]]:
@@ -111,21 +112,31 @@ def spent(plan: dict[str, Row]) -> str:
 
 
 def _handles(data: Data, plans: dict[str, dict[str, Row]]) -> list[Any]:
-    handles: list[Any] = [
-        Line2D([], [], color=marks.GREEN, lw=1, label=f"equal loss ({data.unit})"),
-        Line2D([], [], color=marks.GREY, lw=0.8, ls=(0, (1, 2)), label="times the largest run"),
+    handles: list[Any] = []
+    if plans:
+        handles += [
+            Line2D([], [], color=marks.GREEN, lw=1, label=f"equal loss ({data.unit})"),
+            Line2D([], [], color=marks.GREY, lw=0.8, ls=(0, (1, 2)), label="times the largest run"),
+        ]
+    handles += [
         Line2D([], [], marker="o", ls="none", ms=2.6, color=marks.INK, label="run"),
         Patch(fc=MEASURED, lw=0, label="measured range"),
     ]
+    if any("max_params" in plan or "max_tokens" in plan for plan in plans.values()):
+        handles.append(Line2D([], [], color=marks.INK, lw=1.0, ls=(0, (5, 1)), label="cap"))
+    return handles + marks.state_handles(data.runs)
+
+
+def _plan_handles(plans: dict[str, dict[str, Row]]) -> list[Any]:
+    """Each plan with its compute, and its loss with the interval."""
+    handles: list[Any] = []
     for index, plan in enumerate(plans.values()):
         colour = COLOURS[index % len(COLOURS)]
         loss = plan["loss"]
         ends = "" if loss["low"] is None else f" [{loss['low']:.2f}, {loss['high']:.2f}]"
         label = f"{spent(plan)} FLOP: loss {loss['value']:.2f}{ends}"
         handles.append(Line2D([], [], marker="s", ms=4, mec="white", color=colour, label=label))
-    if any("max_params" in plan or "max_tokens" in plan for plan in plans.values()):
-        handles.append(Line2D([], [], color=marks.INK, lw=1.0, ls=(0, (5, 1)), label="cap"))
-    return handles + marks.state_handles(data.runs)
+    return handles
 
 
 if __name__ == "__main__":
