@@ -26,8 +26,8 @@ class TaskSigmoid(TaskLaw, AboveFloor, PartLaw):
     use = "One task whose runs reach from chance level to well above it."
     failure = "Runs on one side of the bend leave the other level open, and with it every forecast."
     parameters = (
-        Parameter("a", "a", "accuracy lost from zero to high loss", "1", Kind.SLOPE),
-        Parameter("b", "b", "accuracy at zero loss", "1", Kind.OFFSET),
+        Parameter("a", "a", "accuracy lost from low to high loss", "1", Kind.SLOPE),
+        Parameter("b", "b", "accuracy at low loss", "1", Kind.OFFSET),
         Parameter("k", "k", "steepness of the bend", "token/nat", Kind.SLOPE),
         Parameter("L0", "L_0", "loss at the bend", "nats/token", Kind.OFFSET),
     )
