@@ -132,6 +132,8 @@ RUNS = _schema(
     _field("steps_min", _f64, "steps that a batch far above the critical one would need", True),
     _field("critical_batch", _f64, "tokens, critical batch size measured at this loss", True),
     _field("weight_bits", _f64, "bits of the weights in training", True),
+    _field("rounded_bits", _f64, "bits that the weights are rounded to after training", True),
+    _field("rounding_loss", _f64, "nats/token that this rounding adds", True),
     _field("included", _bool, "used in fits"),
     _field("exclusion", _text, "why not, one of the enumerated reasons", nullable=True),
 )

@@ -32,6 +32,8 @@ OPTIONAL = {
     "critical_batch": "critical_batch",
     "lr": "lr",
     "bits": "weight_bits",
+    "rounded_bits": "rounded_bits",
+    "rounding_loss": "rounding_loss",
 }
 
 

@@ -69,6 +69,8 @@ COLUMNS: dict[str, Column] = {
     "lr_embedding": _number("lrembedding"),
     "seed": _count("seed", "randomseed", positive=False),
     "weight_bits": _number("weightbits", "bitsperweight"),
+    "rounded_bits": _number("roundedbits"),
+    "rounding_loss": _number("roundingloss"),
     "n_layer": _count("nlayer", "nlayers", "numlayers", "layers"),
     "d_model": _count("dmodel", "hiddensize", "nembd"),
     "d_ff": _count("dff", "ffwsize", "intermediatesize"),
