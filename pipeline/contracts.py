@@ -327,11 +327,30 @@ NEXT_CELLS = _schema(
     _field("deviation_after", _f64, "% of the loss, the same with it and those before it"),
 )
 
+# One row for each run that a forecast foretold; a prediction without a run yet has one, too.
+SCORE = _schema(
+    "score",
+    _field("params", _f64, "parameters N foretold, in the forecast's convention"),
+    _field("tokens", _f64, "tokens seen D foretold"),
+    _field("extrapolation", _f64, "6 N D over the largest fitted"),
+    _field("predicted", _f64, "nats/token, or bits/byte where the fit counts them"),
+    _field("low", _f64, "lower end of the interval"),
+    _field("high", _f64, "upper end of the interval"),
+    _field("level", _f64, "coverage of the interval, in (0, 1)"),
+    _field("cell", _text, "cell key of the run", nullable=True),
+    _field("finished_at", _text, "UTC, ISO 8601, when the run finished", nullable=True),
+    _field("after", _bool, "it finished after the freeze", nullable=True),
+    _field("observed", _f64, "the run's loss, in the unit of predicted", nullable=True),
+    _field("error", _f64, "% of the observed loss, predicted less observed", nullable=True),
+    _field("covered", _bool, "observed lies in the interval", nullable=True),
+    _field("log_score", _f64, "nats, log density of the log loss", nullable=True),
+)
+
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
         MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
-        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, PLAN, NEXT_CELLS,
+        PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
         OPTIMA, ALLOCATIONS,
     )
 }  # fmt: skip

@@ -1,0 +1,228 @@
+"""Forecasts: sealed, dated, refused for runs that exist, graded by runs that came after."""
+
+import copy
+import hashlib
+import json
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from law_data import TOY_LOSSES, TOY_TOKENS, arrays
+from rows import RUN
+from test_fit import fitted, table
+
+from pipeline import contracts, seal
+from pipeline.forecast import main, scores, summary
+from pipeline.laws import law
+
+CELLS = ((786_432.0, 4e6), (393_216.0, 8e6))
+LATER, EARLIER = "2999-01-01T00:00:00Z", "2020-01-01T00:00:00+00:00"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The measured runs with fits of two laws, and a forecast of two larger cells."""
+    folder = tmp_path_factory.mktemp("study")
+    runs = table(folder / "runs.parquet")
+    for name in ("kaplan", "power_tokens"):
+        assert fitted(runs, name)[0] == 0
+    given = [text for n, d in CELLS for text in ("--params", str(n), "--tokens", str(d))]
+    assert freeze(folder, *given, out=folder / "forecast.json") == 0
+    return folder
+
+
+def freeze(folder, *options, out, law="kaplan"):
+    chosen = ["--law", law] if law else []
+    return main(["freeze", "--fits", str(folder / "fits"), *chosen, *options, "--out", str(out)])
+
+
+def forecast(folder):
+    return json.loads((folder / "forecast.json").read_text())
+
+
+def made(folder, loss, finished=LATER, **changes):
+    """runs.parquet with one more run, of the first cell."""
+    rows = contracts.read(folder / "runs.parquet", contracts.RUNS).to_pylist()
+    n, d = CELLS[0]
+    row = {**rows[0], **RUN, "cell": "new", "params": int(n), "tokens": int(d), "loss": loss,
+           "finished_at": finished, **changes}  # fmt: skip
+    path = folder / "more.parquet"
+    contracts.write(path, [*rows, row], contracts.RUNS)
+    return path
+
+
+def test_a_forecast_is_the_law_s_prediction_with_its_evidence(study):
+    found, folder = forecast(study), study / "fits" / "kaplan"
+    stored = contracts.read(folder / "parameters.parquet", contracts.PARAMETERS).to_pylist()
+    values = {row["parameter"]: row["value"] for row in stored}
+    n, d = np.array(CELLS).T
+    told = law("kaplan").predict(arrays(values), {"params": n, "tokens": d})
+    rows = found["predictions"]
+    assert [row["predicted"] for row in rows] == pytest.approx(told.tolist(), rel=1e-12)
+    assert all(row["low"] < row["predicted"] < row["high"] for row in rows)
+    assert [row["extrapolation"] for row in rows] == pytest.approx(
+        (n * d / max(TOY_LOSSES) / max(TOY_TOKENS)).tolist()
+    )
+    assert found["fit"]["values"] == values
+    assert found["frozen_at"].endswith("+00:00")
+    for name, told_digest in found["fit"]["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == told_digest
+
+
+def test_the_hash_can_be_made_again_without_this_project(study):
+    found = forecast(study)
+    told = found.pop("sha256")
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == told
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda f: f["predictions"][1].update(predicted=2.0), "predictions[1] was changed"),
+        (lambda f: f.update(frozen_at=EARLIER), "frozen_at was changed"),
+        (lambda f: f["fit"]["values"].update(Nc=1.0), "fit.values was changed"),
+        (lambda f: f["predictions"].pop(), "predictions[1] is missing"),
+        (lambda f: f.update(note="x"), "note was added"),
+        (lambda f: f.update(sha256="0" * 64), "sha256 or fields_sha256 was changed"),
+        (lambda f: f.pop("sha256"), "it has no sha256"),
+    ],
+)
+def test_tampering_is_refused_by_field(study, tmp_path, capsys, change, field):
+    found = forecast(study)
+    change(found)
+    path = tmp_path / "forecast.json"
+    path.write_text(json.dumps(found))
+    given = ["score", str(path), "--runs", str(study / "runs.parquet")]
+    assert main([*given, "--out", str(tmp_path / "score.json")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: {field}")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "score.json").exists()
+
+
+def test_a_forecast_sealed_anew_is_seen_by_the_published_hash(study):
+    found = forecast(study)
+    published = found["sha256"]
+    changed = {k: v for k, v in found.items() if k not in (seal.SEAL, seal.FIELDS)}
+    changed["predictions"][0]["predicted"] = 2.0
+    again = seal.sealed(changed)
+    seal.check(again)
+    with pytest.raises(seal.SealError, match=f"but {published} was published"):
+        seal.check(again, published)
+    seal.check(forecast(study), published)
+
+
+def test_runs_made_after_the_freeze_are_graded(study, tmp_path, capsys):
+    told = forecast(study)["predictions"][0]
+    runs = made(study, told["predicted"] * 1.01)
+    out = tmp_path / "score.parquet"
+    given = ["score", str(study / "forecast.json"), "--runs", str(runs), "--out", str(out)]
+    assert main(given) == 0
+    run, waiting = contracts.read(out, contracts.SCORE).to_pylist()
+    assert (run["cell"], run["after"]) == ("new", True)
+    assert run["error"] == pytest.approx(100 * (1 / 1.01 - 1))
+    assert run["covered"] == (told["low"] <= run["observed"] <= told["high"])
+    deviation = math.log(told["high"] / told["low"]) / 2 / 1.6448536269514722
+    density = NormalDist(math.log(told["predicted"]), deviation).pdf(math.log(run["observed"]))
+    assert run["log_score"] == pytest.approx(math.log(density))
+    assert waiting["params"] == CELLS[1][0]
+    assert waiting["observed"] is None
+    printed = capsys.readouterr().out
+    assert "made after the freeze: new" in printed
+    assert "no run yet" in printed
+    assert printed.splitlines()[-1].startswith("1 run made after the freeze: 0.99 % off on average")
+
+
+def test_a_run_that_predates_the_freeze_does_not_count(study):
+    runs = contracts.read(made(study, 2.5, EARLIER), contracts.RUNS).to_pylist()
+    rows = list(scores(forecast(study), runs))
+    assert rows[0]["after"] is False
+    assert summary(rows).startswith("No run that was made after the freeze")
+    undated = contracts.read(made(study, 2.5, "long ago"), contracts.RUNS).to_pylist()
+    assert next(scores(forecast(study), undated))["after"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "matches"),
+    [
+        ({}, 1),
+        ({"params": int(CELLS[0][0] * 1.005)}, 1),
+        ({"params": int(CELLS[0][0] * 1.02)}, 0),
+        ({"tokens": int(CELLS[0][1] * 1.02)}, 0),
+        ({"status": "diverged", "included": False}, 0),
+    ],
+)
+def test_runs_match_by_size_and_tokens(study, changes, matches):
+    runs = contracts.read(made(study, 2.5, **changes), contracts.RUNS).to_pylist()
+    rows = list(scores(forecast(study), runs))
+    assert sum("observed" in row for row in rows) == matches
+
+
+def test_counts_and_loss_are_those_of_the_fit_s_convention(study):
+    found = copy.deepcopy(forecast(study))
+    found["fit"]["convention"] |= {"params": "params_total", "loss": "bits/byte"}
+    changes = {"params": 1, "params_total": int(CELLS[0][0]), "bits_per_byte": 1.5}
+    runs = contracts.read(made(study, 2.5, **changes), contracts.RUNS).to_pylist()
+    observed = {row.get("cell"): row.get("observed") for row in scores(found, runs)}
+    assert observed["new"] == 1.5
+
+
+def test_cells_come_from_a_table_and_the_law_from_a_headline(study, tmp_path):
+    (tmp_path / "cells.csv").write_text("params,tokens\n786432,4e6\n393216,8e6\n")
+    (tmp_path / "headline.json").write_text('{"law": "kaplan"}')
+    given = ["--headline", str(tmp_path / "headline.json"), "--cells", str(tmp_path / "cells.csv")]
+    assert freeze(study, *given, out=tmp_path / "forecast.json", law=None) == 0
+    assert forecast(tmp_path)["predictions"] == forecast(study)["predictions"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--params", "393216", "--tokens", "4e6"], "cell 1 (N = 393216, D = 4e+06) is among the"),
+        (
+            ["--params", "1e6", "--tokens", "1e7"] * 2,
+            "cell 2 (N = 1e+06, D = 1e+07) is given twice",
+        ),
+        (["--params", "1e6"], "--params is given 1 times and --tokens 0"),
+        ([], "--params is given 0 times"),
+        (["--params", "-1", "--tokens", "1e7"], "--params: give positive numbers"),
+        (
+            ["--law", "power_tokens", "--params", "1e6", "--tokens", "1e7"],
+            "is not a law of N and D",
+        ),
+        (["--law", "chinchilla", "--params", "1e6", "--tokens", "1e7"], "no such file"),
+    ],
+)
+def test_what_cannot_be_foretold_is_refused(study, tmp_path, capsys, given, message):
+    assert freeze(study, *given, out=tmp_path / "forecast.json") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert message in said
+    assert not (tmp_path / "forecast.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("params,tokens\n1e6,1e7\n1e6,-3\n", "row 2: tokens is '-3': give a positive number"),
+        ("params,tokens\n1e6,\n", "row 1: tokens is ''"),
+        ("params\n1e6\n", "needs a header with params and tokens"),
+    ],
+)
+def test_a_bad_table_of_cells_is_refused_by_row(study, tmp_path, capsys, text, message):
+    (tmp_path / "cells.csv").write_text(text)
+    given = ["--cells", str(tmp_path / "cells.csv")]
+    assert freeze(study, *given, out=tmp_path / "forecast.json") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_headline_without_a_law_and_a_second_freeze_are_refused(study, tmp_path, capsys):
+    (tmp_path / "headline.json").write_text('{"law": null, "reason": "Too few runs."}')
+    given = ["--headline", str(tmp_path / "headline.json"), "--params", "1e6", "--tokens", "1e7"]
+    assert freeze(study, *given, out=tmp_path / "x.json", law=None) == 2
+    assert "Too few runs. Choose one with --law" in capsys.readouterr().err
+    assert freeze(study, *given[2:], out=study / "forecast.json") == 2
+    assert "exists; a forecast is not written over" in capsys.readouterr().err
