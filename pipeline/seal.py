@@ -57,7 +57,7 @@ def check(found: Mapping[str, Any], published: str | None = None) -> None:
 
 
 def _digests(value: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for name, item in value.items():
         parts = (
             {f"{name}[{i}]": inner for i, inner in enumerate(item)}

@@ -13,7 +13,8 @@ from rows import RUN
 from test_fit import fitted, table
 
 from pipeline import contracts, seal
-from pipeline.forecast import main, scores, summary
+from pipeline.forecast import main
+from pipeline.grading import scores, summary
 from pipeline.laws import law
 
 CELLS = ((786_432.0, 4e6), (393_216.0, 8e6))

@@ -1,0 +1,108 @@
+"""Runs held against a forecast of them: error, cover and log score, and what that comes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from statistics import NormalDist
+from typing import Any
+
+from pipeline.conventions import LOSS, Convention
+
+SAME = 0.01  # natural log: counts this close are one cell
+LEAST = 1e-6  # natural log: the deviation of a forecast without doubt, as of data without noise
+
+
+def scores(
+    forecast: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], tolerance: float = SAME
+) -> Iterator[dict[str, Any]]:
+    """Rows of the contract ``score``: each run that matches a prediction, or a prediction alone.
+
+    ``runs`` are rows of runs.parquet; N and D match within ``tolerance``, in natural logs. Only
+    finished runs with a loss count. A run is made after the freeze where it finished after it.
+    """
+    convention, level = _convention(forecast["fit"]["convention"]), forecast["level"]
+    finished = [run for run in runs if run["status"] == "finished" and run[convention.loss]]
+    for told in forecast["predictions"]:
+        row = {name: told[name] for name in ("params", "tokens", "predicted", "low", "high")}
+        row |= {"level": level, "extrapolation": told["extrapolation"]}
+        matching = [
+            run for run in finished
+            if abs(math.log(run[convention.params] / told["params"])) < tolerance
+            and abs(math.log(run["tokens"] / told["tokens"])) < tolerance
+        ]  # fmt: skip
+        for run in matching:
+            yield row | _grade(told, level, run[convention.loss]) | {
+                "cell": run["cell"], "finished_at": run["finished_at"],
+                "after": _after(run["finished_at"], forecast["frozen_at"]),
+            }  # fmt: skip
+        if not matching:
+            yield row
+
+
+def _grade(told: Mapping[str, float], level: float, observed: float) -> dict[str, Any]:
+    """Error, cover and log score: the log density of the log loss, normal with that interval."""
+    width = math.log(told["high"] / told["low"])
+    deviation = max(width / (2 * NormalDist().inv_cdf((1 + level) / 2)), LEAST)
+    residual = math.log(observed / told["predicted"]) / deviation
+    return {
+        "observed": observed, "error": 100 * (told["predicted"] / observed - 1),
+        "covered": told["low"] <= observed <= told["high"],
+        "log_score": -0.5 * residual**2 - math.log(deviation * math.sqrt(2 * math.pi)),
+    }  # fmt: skip
+
+
+def _after(finished: str | None, frozen_at: str) -> bool | None:
+    if not finished:
+        return None
+    try:
+        made = datetime.fromisoformat(finished)
+    except ValueError:
+        return None
+    return None if made.tzinfo is None else made > datetime.fromisoformat(frozen_at)
+
+
+def _convention(card: Mapping[str, str]) -> Convention:
+    """The convention of a fit card, which names the loss by its unit."""
+    for loss in LOSS:
+        found = Convention(card["params"], card["flops"], loss)
+        if found.card["loss"] == card["loss"]:
+            return found
+    raise ValueError(f"fit.convention.loss: {card['loss']!r} is no unit of a loss known here")
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Scores as lines of text, and a line that sums up the runs made after the freeze."""
+    rows = list(rows)
+    lines = ["         N          D   x largest  predicted  [interval]          observed   error"]
+    for row in rows:
+        line = (
+            f"{row['params']:10.4g} {row['tokens']:10.4g} {row['extrapolation']:11.3g} "
+            f"{row['predicted']:10.4f}  [{row['low']:.4f}, {row['high']:.4f}]"
+        )
+        if row.get("observed") is None:
+            lines.append(f"{line}  no run yet")
+            continue
+        place = "inside" if row["covered"] else "OUTSIDE"
+        when = {True: "after the freeze", False: "BEFORE the freeze", None: "date unknown"}
+        lines.append(
+            f"{line} {row['observed']:9.4f} {row['error']:+6.2f} %  {place}, "
+            f"log score {row['log_score']:.2f}, made {when[row['after']]}: {row['cell']}"
+        )
+    return "\n".join([*lines, summary(rows)])
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How the forecast did, in a sentence: only runs made after the freeze count."""
+    fair = [row for row in rows if row.get("after")]
+    if not fair:
+        return "No run that was made after the freeze matches a prediction yet."
+    error = sum(abs(row["error"]) for row in fair) / len(fair)
+    inside = sum(row["covered"] for row in fair)
+    score = sum(row["log_score"] for row in fair) / len(fair)
+    return (
+        f"{len(fair)} run{'s' if len(fair) > 1 else ''} made after the freeze: {error:.2f} % off "
+        f"on average, {inside} inside the {100 * fair[0]['level']:.3g} % interval, "
+        f"mean log score {score:.2f} nats."
+    )
