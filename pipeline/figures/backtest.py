@@ -123,9 +123,9 @@ def _errors(axes: Axes, group: Group) -> None:
         for row in own:
             runs.setdefault(row["cell"], []).append(row)
         for cell, rows in runs.items():
-            sizes = np.maximum(np.abs([row["error"] for row in rows]), LEAST)
+            error = np.maximum(np.abs([row["error"] for row in rows]), LEAST)
             axes.plot(
-                [row["extrapolation"] for row in rows], sizes, ls="none", ms=1.6, mew=0,
+                [row["extrapolation"] for row in rows], error, ls="none", ms=1.6, mew=0,
                 alpha=0.45, zorder=2, gid=marks.gid(axes, cell, law), **look,
             )  # fmt: skip
         x = _places(bins, index, len(group.ranked))
