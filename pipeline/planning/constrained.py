@@ -6,15 +6,16 @@ or the cap on size where that is less:
     N(D) = min(N_max, C / (6 D + 2 D_inf))          C = 6 N D + 2 N D_inf
 
 (the second term is the forward pass of D_inf tokens served later; Sardana et al. 2024,
-arXiv:2401.00448, eq. 3). A scan brackets the minimum, golden section narrows it, and Newton's
-method on five-point derivatives ends at it; the caps are candidates too. All replicates and budgets
-move together: parameters are (R,), budgets (B,) or (R, B), results (R, B).
+arXiv:2401.00448, eq. 3). A scan brackets the lowest minimum inside, golden section narrows it,
+and Newton's method on five-point derivatives ends at it, unless it is a kink; the caps are
+candidates too. All replicates and budgets move together: parameters are (R,), budgets (B,) or
+(R, B), results (R, B).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,7 +25,8 @@ from pipeline.laws.base import Floats, SurfaceLaw, Values
 
 SCAN = 96  # places along log D at which a minimum is looked for
 GOLDEN = (math.sqrt(5) - 1) / 2
-NARROWINGS = 26  # golden section steps: a bracket of 1 ends below 1e-5
+RESCAN = 24  # places in the bracket that the scan leaves: laws of repeated data have kinks
+NARROWINGS = 24  # golden section steps: a bracket of 0.1 ends below 1e-6
 STENCIL = 0.01  # natural log, spacing of the five-point derivatives
 POLISHES = 3
 EDGE = 1e-4  # natural log: a minimum this near an end of the plane is none
@@ -102,8 +104,9 @@ def constrained(law: SurfaceLaw, values: Values, flops: Floats, limits: Limits) 
     widest = np.log(np.maximum(most, 1.0))
     high = np.minimum(widest, math.log(limits.tokens))
     left = np.exp(log_c - cap_n) - served  # of the largest model allowed, to train it with
-    kink = np.log(np.maximum(left, 6.0) / 6.0) if math.isfinite(cap_n) else None
-    at = _minimum(curve, np.zeros_like(high), high, kink)
+    caps = [np.log(np.maximum(left, 6.0) / 6.0)] if math.isfinite(cap_n) else []
+    caps += [high] if math.isfinite(limits.tokens) else []
+    at = _minimum(curve, np.zeros_like(high), high, caps)
     sizes, best = log_n(at), curve(at)
     filled = np.isclose(at, math.log(limits.tokens), atol=EDGE)
     edge = (at <= EDGE) | ((at >= widest - EDGE) & ~filled)
@@ -117,21 +120,31 @@ def _count(law: SurfaceLaw, values: Values) -> int:
     return int(np.atleast_1d(np.asarray(values[law.parameters[0].name])).shape[0])
 
 
-def _minimum(curve: Curve, low: Floats, high: Floats, kink: Floats | None) -> Floats:
-    """Where ``curve`` is lowest between low and high, each (R, B); its kink is a candidate too."""
-    width = high - low
-    shares = np.linspace(0.0, 1.0, SCAN)
-    heights = np.stack([curve(low + share * width) for share in shares])
-    lowest = heights.argmin(0)
-    left = low + shares[np.maximum(lowest - 1, 0)] * width
-    right = low + shares[np.minimum(lowest + 1, SCAN - 1)] * width
-    at = _polished(curve, _golden(curve, left, right), left, right)
-    candidates = [high] if kink is None else [high, np.clip(kink, low, high)]
+def _minimum(curve: Curve, low: Floats, high: Floats, caps: Sequence[Floats]) -> Floats:
+    """Where ``curve`` is lowest between low and high, or at one of ``caps``; all (R, B)."""
+    left, right = _bracket(curve, *_bracket(curve, low, high, SCAN), RESCAN)
+    at = _golden(curve, left, right)
     reached = curve(at)
-    for candidate in candidates:
+    for candidate in (_polished(curve, at, left, right), *(np.clip(c, low, high) for c in caps)):
         there = curve(candidate)
-        at, reached = np.where(there < reached, candidate, at), np.minimum(there, reached)
+        better = there <= reached
+        at, reached = np.where(better, candidate, at), np.where(better, there, reached)
     return at
+
+
+def _bracket(curve: Curve, low: Floats, high: Floats, count: int) -> tuple[Floats, Floats]:
+    """The neighbours of the lowest dip among ``count`` places, or of the lowest place without one.
+
+    Laws are odd far from all runs: a loss that is lower still at one token is no minimum.
+    """
+    shares, width = np.linspace(0.0, 1.0, count), high - low
+    heights = np.stack([curve(low + share * width) for share in shares])
+    dips = np.full(heights.shape, np.inf)
+    dip = (heights[1:-1] <= heights[:-2]) & (heights[1:-1] <= heights[2:])
+    dips[1:-1] = np.where(dip, heights[1:-1], np.inf)
+    lowest = np.where(np.isfinite(dips).any(0), dips.argmin(0), heights.argmin(0))
+    left, right = np.maximum(lowest - 1, 0), np.minimum(lowest + 1, count - 1)
+    return low + shares[left] * width, low + shares[right] * width
 
 
 def _golden(curve: Curve, left: Floats, right: Floats) -> Floats:

@@ -70,7 +70,7 @@ def shape_quantities(
 def _memory(found: Shape, total: float, question: Question) -> Iterator[Quantity]:
     recipe, machine = question.recipe, question.machine
     used = cost.memory(found, total, recipe.vocab_size, recipe.context, machine)
-    among = f"weights, gradients, AdamW, over {machine.gpus} GPUs"
+    among = f"weights, gradients and AdamW, shared by {machine.gpus}"
     yield Quantity("memory_states", used.states, "bytes/GPU", note=among)
     one = f"one sequence of {recipe.context} tokens, nothing computed twice"
     yield Quantity("memory_activations", used.activations, "bytes/GPU", note=one)
@@ -115,7 +115,7 @@ def cost_quantities(machine: Machine, run: Run) -> list[Quantity]:
     bill = cost.bill(flops, machine)
     if math.isfinite(bill.gpu_hours):
         rows.append(Quantity("gpu_hours", bill.gpu_hours, "GPU-hours"))
-        rows.append(Quantity("days", bill.days, f"days on {machine.gpus} GPUs"))
+        rows.append(Quantity("days", bill.days, f"days, GPUs: {machine.gpus}"))
     if math.isfinite(bill.money):
         rows.append(Quantity("money", bill.money, "in the currency of the price"))
     return rows

@@ -42,7 +42,8 @@ def number(name: str, value: float) -> str:
     if name in COUNTS:
         return short(value) if value < 1e15 else f"{value:.3g}"
     if name in BYTES:
-        return f"{value / 1e9:,.0f} GB" if value >= 1e12 else f"{value / 1e9:.3g} GB"
+        scale, unit = (1e9, "GB") if value >= 1e9 else (1e6, "MB")
+        return f"{value / scale:,.0f} {unit}" if value >= 1e12 else f"{value / scale:.3g} {unit}"
     if name in ("loss", "fold_loss"):
         return f"{value:.4f}"
     return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
