@@ -48,11 +48,12 @@ def bootstrap_rows(found: Fit) -> Iterator[dict[str, Any]]:
 def point_rows(found: Fit) -> Iterator[dict[str, Any]]:
     """Rows of the contract ``points``, one for each run behind the fit."""
     runs = found.runs
+    observed = runs.column(found.law.target)
     for i, cell in enumerate(runs.cell):
         yield {
             "cell": cell, "params": runs.params[i], "tokens": runs.tokens[i],
-            "flops": runs.flops[i], "observed": runs.loss[i], "predicted": found.predicted[i],
-            "residual": math.log(runs.loss[i]) - math.log(found.predicted[i]),
+            "flops": runs.flops[i], "observed": observed[i], "predicted": found.predicted[i],
+            "residual": math.log(observed[i]) - math.log(found.predicted[i]),
         }  # fmt: skip
 
 
