@@ -206,8 +206,11 @@ def _step(local: Normal, damping: Floats) -> tuple[Floats, Floats]:
         diagonal += RIDGE * np.einsum("bpp->bp", local.majoriser) + np.finfo(float).tiny
         try:
             step = -np.linalg.solve(matrix, local.gradient[..., None])[..., 0]
-        except np.linalg.LinAlgError:  # one of the batch is singular to the last bit
-            step = -(np.linalg.pinv(matrix, hermitian=True) @ local.gradient[..., None])[..., 0]
+        except np.linalg.LinAlgError:  # one of the batch is singular to the last bit, or overflows
+            finite = np.isfinite(matrix).all((-2, -1))[:, None]
+            inverse = np.linalg.pinv(np.where(finite[..., None], matrix, 0.0), hermitian=True)
+            target = np.where(finite, local.gradient, np.nan)
+            step = -(inverse @ target[..., None])[..., 0]
         promise = -(local.gradient * step).sum(-1)
     unsolved = ~np.isfinite(promise)
     return np.where(unsolved[:, None], 0.0, step), np.where(unsolved, np.inf, promise)
