@@ -18,7 +18,7 @@ def problem(name, runs):
     found = law(name)
     chosen = runs.take(found.select(runs).mask)
     x = found.log_inputs(chosen)
-    return found, x - x.mean(1, keepdims=True), np.log(chosen.column(found.target))
+    return found, x - found.centre(x)[:, None], np.log(chosen.column(found.target))
 
 
 def solved(found, x, y, delta, count=128):
