@@ -73,20 +73,20 @@ TRUTH: dict[str, dict[str, float]] = {
 
 # Levels to cross, for laws that have further inputs or need a wider grid.
 REPEATED = {
-    "params": np.geomspace(1e7, 1e10, 6), "unique_tokens": np.geomspace(1e8, 1e10, 4),
-    "epochs": np.array([1.0, 4.0, 12.0, 40.0, 120.0]),
+    "params": np.geomspace(1e7, 1e10, 5), "unique_tokens": np.geomspace(1e8, 1e10, 3),
+    "epochs": np.array([1.0, 6.0, 25.0, 100.0]),
 }  # fmt: skip
 LEVELS: dict[str, dict[str, Floats]] = {
-    "farseer": {"params": np.geomspace(1e6, 1e11, 16), "tokens": np.geomspace(1e8, 1e12, 12)},
+    "farseer": {"params": np.geomspace(1e6, 1e11, 10), "tokens": np.geomspace(1e8, 1e12, 8)},
     "muennighoff": REPEATED,
     "overfit_penalty": REPEATED,
     "bounded": {
-        "params": np.geomspace(1e4, 1e10, 7), "unique_tokens": np.geomspace(1e6, 1e10, 5),
+        "params": np.geomspace(1e4, 1e10, 5), "unique_tokens": np.geomspace(1e6, 1e10, 4),
         "epochs": REPEATED["epochs"],
     },
     "precision": {
-        "params": np.geomspace(1e7, 1e10, 6), "tokens": np.geomspace(3e8, 3e11, 5),
-        "bits": np.array([2.0, 3.0, 4.0, 8.0, 16.0]),
+        "params": np.geomspace(1e7, 1e10, 5), "tokens": np.geomspace(3e8, 3e11, 4),
+        "bits": np.array([2.0, 3.0, 5.0, 16.0]),
     },
     "post_precision": {
         "params": np.geomspace(1e7, 1e10, 5), "tokens": np.geomspace(3e8, 3e11, 5),

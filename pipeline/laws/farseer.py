@@ -20,6 +20,7 @@ from pipeline.laws.parts import Part, PartLaw
 PIVOT = 1e10  # tokens
 STRAIGHT = 0.3  # |p u| below which the series is the more exact
 ORDER = 12  # of the series
+WILD = 50.0  # exponents beyond this are those of no fit, and would overflow
 
 
 class Farseer(PartLaw, SurfaceLaw):
@@ -52,13 +53,13 @@ class Farseer(PartLaw, SurfaceLaw):
 
     def logarithms(self, theta: Floats, x: Floats) -> tuple[Floats, ...]:
         size, height, decay = (_bent(theta, first, x[0]).value for first in (0, 3, 6))
-        anchor = np.exp(theta[..., 6, None]) * np.log(PIVOT)
-        return size, height - np.exp(decay) * x[1] + anchor
+        anchor = _grown(theta[..., 6, None]) * np.log(PIVOT)
+        return size, height - _grown(decay) * x[1] + anchor
 
     def parts(self, theta: Floats, x: Floats) -> tuple[Part, ...]:
         size, height, decay = (_bent(theta, first, x[0]) for first in (0, 3, 6))
-        anchor = np.exp(theta[..., 6, None]) * np.log(PIVOT)
-        pull = np.exp(decay.value) * x[1]
+        anchor = _grown(theta[..., 6, None]) * np.log(PIVOT)
+        pull = _grown(decay.value) * x[1]
         slopes = [-pull * slope for slope in decay.slopes]
         bends = {
             (i + 3, j + 3): -pull * (decay.bends.get((i, j), 0.0) + decay.slopes[i] * slope)
@@ -125,7 +126,7 @@ def _bent(theta: Floats, first: int, u: Floats) -> _Bent:
 
 def _power(p: Floats, u: Floats, order: int = 0) -> Floats:
     """(exp(p u) - 1)/p, or its first or second derivative by p; p = 0 gives the limit."""
-    z = p * u
+    z = np.clip(p * u, -WILD, WILD)
     near = np.where(np.abs(z) < STRAIGHT, z, 0.0)
     # The integral of t^order exp(z t) from 0 to 1, times u^(order + 1).
     series, term = np.zeros_like(near), np.ones_like(near)
@@ -140,6 +141,10 @@ def _power(p: Floats, u: Floats, order: int = 0) -> Floats:
         (grown * (far**2 - 2 * far + 2) - 2) / far**3,
     )[order]
     return u ** (order + 1) * np.where(np.abs(z) < STRAIGHT, series, closed)
+
+
+def _grown(exponent: Floats) -> Floats:
+    return np.exp(np.clip(exponent, -WILD, WILD))
 
 
 LAW = Farseer()
