@@ -176,6 +176,10 @@ def test_far_out_other_laws_count_and_farther_nothing_does(study, asked):
     assert far["low"] == pytest.approx(min(near["low"], float(other.params)), rel=1e-6)
     assert far["high"] == pytest.approx(max(near["high"], float(other.params)), rel=1e-6)
     assert (far["low"], far["high"]) != (near["low"], near["high"])
+    # A law that the backtest found far worse has no say in N; what is left is the law's own.
+    table = ("--backtest", study / "backtest.parquet")
+    alone = quantities(asked("--flops", 100 * LARGEST, *table)[1])["params"]
+    assert alone["low"] == near["low"]
     code, value, text, _ = asked("--flops", 1001 * LARGEST)
     assert code == 0
     assert value["plans"][0]["quantities"] == {}

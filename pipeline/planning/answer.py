@@ -112,15 +112,16 @@ def best_run(evidence: Evidence, question: Question) -> tuple[Run | None, str | 
 def run_quantities(evidence: Evidence, question: Question, run: Run) -> Iterator[Quantity]:
     """N*, D*, their ratio, the training FLOP and the loss, with the intervals of this distance."""
     level, reach, far = evidence.fit.level, question.reach, run.extrapolation
-    rivals = _rival_runs(evidence, question, float(run.cost[0]))
+    rivals, tested = _rival_runs(evidence, question, float(run.cost[0])), evidence.rate is not None
     for name, unit in (("params", "parameters"), ("tokens", "tokens")):
         found = evidence.estimate(getattr(run.best, name)[:, 0])
-        wide = with_rivals(found, far, [getattr(r, name)[0, 0] for r in rivals.values()], reach)
+        others = [getattr(rival, name)[0, 0] for rival in rivals.values()]
+        wide = with_rivals(found, far, others, reach, tested)
         yield Quantity.of(name, wide, unit, run.factors[name])
     ratio = evidence.estimate((run.best.tokens / run.best.params)[:, 0])
     ratios = [r.tokens[0, 0] / r.params[0, 0] for r in rivals.values()]
     yield Quantity.of(
-        "tokens_per_param", with_rivals(ratio, far, ratios, reach), "tokens/parameter"
+        "tokens_per_param", with_rivals(ratio, far, ratios, reach, tested), "tokens/parameter"
     )
     spent = _training(evidence, question, run)
     yield Quantity.of("flops", spent, "FLOP, 6 N D", run.factors["flops"])
@@ -176,7 +177,7 @@ def loss_of(
     found = Estimate(float(one.value[0]), float(one.low[0]), float(one.high[0]))
     widened = with_form_error(found, far, evidence.rate, fit.level)
     others = [float(other.predict(**inputs)[0]) for other in evidence.rivals.values()]
-    return with_rivals(widened, far, others, reach, told=evidence.rate is not None)
+    return with_rivals(widened, far, others, reach, evidence.rate is not None)
 
 
 def _rival_runs(evidence: Evidence, question: Question, cost: float) -> dict[str, Best]:

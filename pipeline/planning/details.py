@@ -206,16 +206,14 @@ def trust(evidence: Evidence, question: Question, run: Run) -> Iterator[str]:
         )
     if far <= reach.supported:
         return
-    rivals = ", ".join(evidence.rivals)
-    if rivals:
+    beyond = f"Beyond {reach.supported:g} times"
+    if evidence.rivals:
+        rivals = ", ".join(evidence.rivals)
+        yield f"{beyond}, intervals also take in what the other laws say ({rivals})."
+    elif evidence.rate is not None:
         yield (
-            f"Beyond {reach.supported:g} times, intervals also take in what the other laws say "
-            f"({rivals})."
+            f"{beyond}, no other law predicts well enough to hold N and D against: their intervals "
+            "are this law's own."
         )
     else:
-        yield (
-            f"Beyond {reach.supported:g} times, one law alone gives no interval"
-            + (" but that of the loss" if evidence.rate is not None else "")
-            + ": fit a second law"
-            + ("." if evidence.rate is not None else " or give --backtest.")
-        )
+        yield f"{beyond}, one law alone gives no interval: fit a second law or give --backtest."

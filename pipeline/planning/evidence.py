@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.laws.base import Floats, Status, SurfaceLaw
 from pipeline.laws.interval import interval
 from pipeline.planning.support import Estimate, Span, Support, error_rate
 
+FAR_WORSE = 2.0  # times the error growth of the law planned with
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
 
@@ -29,7 +30,7 @@ class Evidence:
 
     ``residuals`` (n,) are log observed - log predicted of its runs; ``rate`` is the growth of its
     backtest error (``support.error_rate``), None where it was not tested; ``others`` are the
-    study's further fits by name.
+    study's further fits by name, ``rates`` the same growth of those that were tested.
     """
 
     fit: SavedFit
@@ -37,6 +38,7 @@ class Evidence:
     residuals: Floats
     rate: float | None
     others: Mapping[str, SavedFit]
+    rates: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def law(self) -> SurfaceLaw:
@@ -44,11 +46,13 @@ class Evidence:
 
     @cached_property
     def rivals(self) -> dict[str, SavedFit]:
-        """The other laws of N and D alone."""
+        """The other laws of N and D alone, but those that the backtest found far worse."""
         return {
             name: fit
             for name, fit in self.others.items()
-            if isinstance(fit.law, SurfaceLaw) and set(fit.law.inputs) == {"params", "tokens"}
+            if isinstance(fit.law, SurfaceLaw)
+            and set(fit.law.inputs) == {"params", "tokens"}
+            and (self.rate is None or (self.rates.get(name) or 0.0) <= FAR_WORSE * self.rate)
         }
 
     @cached_property
@@ -123,15 +127,17 @@ def evidence(
     if not usable(fit):
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
     found = {key: read(fits / key) for key in known if key != name}
-    rate = None if backtest is None else error_rate(tested(backtest, name))
+    rates = {}
+    if backtest is not None:
+        rows = contracts.read(backtest, contracts.BACKTEST).to_pylist()
+        rates = {key: error_rate(tested(rows, key)) for key in known}
     spans, residuals = support(fits / name)
     others = {key: other for key, other in found.items() if usable(other)}
-    return Evidence(fit, spans, residuals, rate, others)
+    return Evidence(fit, spans, residuals, rates.get(name), others, rates)
 
 
-def tested(backtest: Path, name: str) -> list[dict[str, Any]]:
-    """A law's rows of backtest.parquet, those along compute where it was tested along more."""
-    rows = contracts.read(backtest, contracts.SCHEMAS["backtest"]).to_pylist()
+def tested(rows: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    """A law's rows of the backtest, those along compute where it was tested along more."""
     own = [row for row in rows if row["law"] == name]
     return [row for row in own if row["axis"] == "flops"] or own
 

@@ -7,7 +7,7 @@ be wrong, and three rules say so:
    the rate is the root of sum(error^2) / sum((ln f)^2) over what it had to predict. A loss at f > 1
    gets z rate ln f in quadrature to its interval, z the normal quantile of the interval's level.
 2. Disagreement. Beyond ``Reach.supported`` every interval also takes in what the other fitted laws
-   answer to the same question.
+   answer to the same question, but those whose error grows more than twice as fast.
 3. Silence. Beyond it, with neither a backtest nor a second law, there is no interval; and beyond
    ``Reach.refused`` there is no answer.
 """
@@ -103,7 +103,7 @@ def with_form_error(found: Estimate, factor: float, rate: float | None, level: f
 def with_rivals(
     found: Estimate, factor: float, rivals: Sequence[float], reach: Reach, told: bool = False
 ) -> Estimate:
-    """Rules 2 and 3; ``told`` says that rule 1 has already put the error of the form in."""
+    """Rules 2 and 3; ``told`` says that a backtest has tested the law."""
     if factor <= reach.supported:
         return found
     others = [value for value in rivals if math.isfinite(value)]
