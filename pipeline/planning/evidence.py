@@ -69,11 +69,16 @@ class Evidence:
     def loss_unit(self) -> str:
         return str(self.fit.card["convention"].get("loss", "nats/token"))
 
+    @property
+    def percentiles(self) -> float:
+        """The share between the percentiles that stand for the fit's level (see its card)."""
+        return self.fit.card.get("bootstrap", {}).get("percentiles") or self.fit.level
+
     def estimate(self, samples: Floats) -> Estimate:
         """A quantity and its interval from its values (1 + R,) over ``values``."""
         if len(samples) < 2:
             return Estimate(float(samples[0]))
-        low, high = interval(samples[1:, None], self.fit.level)
+        low, high = interval(samples[1:, None], self.percentiles)
         return Estimate(float(samples[0]), float(low[0]), float(high[0]))
 
 
