@@ -1,6 +1,6 @@
 """How much of a table's compute is enough to predict its largest runs, and which runs to train.
 
-    python benchmarks/next_cells.py [--data FOLDER] [--seeds 20] [--law chinchilla]
+    python benchmarks/next_cells.py [--data FOLDER] [--seeds 6] [--law chinchilla]
 
 Each published table becomes a pool: the runs of most compute are held out, the rest are the
 candidates. A start of a few cheap runs is drawn, then runs are added in batches by one of four
@@ -30,7 +30,7 @@ from pipeline.laws.base import Floats, Law, Runs
 from pipeline.laws.search import search
 from pipeline.planning.acquisition import knowledge, ranked
 
-DATA = Path(os.environ.get("ISOLOSS_PUBLISHED_DATA", "../shared/data"))
+DATA = Path(os.environ.get("ISOLOSS_PUBLISHED_DATA", "published"))  # folder of the tables
 HELD_OUT = 0.15  # share of the runs, most compute first
 STARTS = 16
 GROWTH = 0.15  # a batch is this share of the runs there are, and two or more
