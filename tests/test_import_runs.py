@@ -296,3 +296,15 @@ def test_the_example_is_what_its_program_writes_and_its_law_is_found(imported, t
     for name, value in {"E": 1.72, "A": 420.0, "alpha": 0.345, "B": 1500.0, "beta": 0.365}.items():
         low, high = found.intervals[name]
         assert low < value < high, name
+
+
+def test_a_table_that_counts_all_parameters_alone(imported, tmp_path):
+    status, rows, said = imported(ROWS, "--map", "params_total=N")
+    assert status == 0, said
+    assert [row["params"] for row in rows] == [None] * 3
+    assert [row["params_total"] for row in rows] == [row["N"] for row in ROWS]
+    assert [row["flops_6nd"] for row in rows] == [6.0 * row["N"] * row["D"] for row in ROWS]
+    runs = included_runs(tmp_path / "out" / "runs.parquet", Convention("params_total"))
+    assert sorted(runs.params) == sorted(row["N"] for row in ROWS)
+    with pytest.raises(contracts.ContractError, match="no run has params .* fit.params: params"):
+        included_runs(tmp_path / "out" / "runs.parquet", Convention())
