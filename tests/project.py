@@ -48,7 +48,10 @@ TINY: dict[str, Any] = {
         "device": "cpu",
         "checkpoint_seconds": 0.05,
     },
-    "fit": {"bootstraps": 20},
+    "fit": {
+        "bootstraps": 20,
+        "allocations": ["envelope", "isoflop_parabola", "isoflop_akima"],
+    },
 }
 
 

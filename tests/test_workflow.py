@@ -19,6 +19,7 @@ pytestmark = pytest.mark.workflow
 LAWS = 5
 AFTER = {
     "aggregate_runs": 1, "fit_law": LAWS, "backtest_laws": 1, "predict_optimum": 1,
+    "allocate_budgets": 1,
     "index_figures": 1, "all": 1,
 }  # fmt: skip
 DRAWN = {f"draw_{name}": 1 for name in FIGURES}
@@ -97,6 +98,7 @@ def test_an_edited_law_is_fitted_anew_with_what_uses_it(unchanged):
     assert "publish_cell" not in planned
     assert {rule for rule in planned if rule.startswith("draw_")} == {
         "draw_loss_vs_tokens", "draw_exponents", "draw_backtest", "draw_residuals",
+        "draw_isoflop", "draw_frontier",
     }  # fmt: skip
 
 
