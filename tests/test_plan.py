@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from law_data import TOY_LOSSES, TOY_TOKENS, arrays
+from law_data import TOY_LOSSES, TOY_TOKENS, TRUTH, arrays
 from test_fit import fitted, table
 
 from pipeline import contracts
@@ -131,6 +131,33 @@ def test_a_token_cap_makes_the_run_limited_by_data(asked):
     assert quantities(value)["tokens"]["value"] == pytest.approx(1e6)
     assert value["plans"][0]["bottleneck"] == "data-limited"
     assert "Bottleneck: data-limited." in text
+
+
+def test_distinct_tokens_that_the_law_does_not_take_are_said(asked):
+    _, value, text, _ = asked("--flops", 1e14, "--unique-tokens", 1e6)
+    plain = quantities(asked("--flops", 1e14)[1])
+    assert quantities(value)["params"] == plain["params"]
+    told = " ".join(text.split())
+    assert "kaplan does not take unique tokens" in told
+    assert "muennighoff" in told
+
+
+def test_distinct_tokens_that_repeat_raise_the_loss_of_a_law_that_takes_them(
+    study, tmp_path, capsys
+):
+    """Muennighoff et al. 2023: a hundred epochs of few tokens are worth far less than fresh ones."""
+    fits, losses = tmp_path / "fits", []
+    fits.mkdir()
+    made_up(fits, "muennighoff", TRUTH["muennighoff"])
+    points = contracts.read(study / "fits" / "kaplan" / "points.parquet", contracts.POINTS)
+    contracts.write(fits / "muennighoff" / "points.parquet", points, contracts.POINTS)
+    out = tmp_path / "plan.json"
+    for more in ([], ["--unique-tokens", "1e5"]):
+        ask = ["--fits", str(fits), "--law", "muennighoff", "--flops", "1e14", *more]
+        assert main([*ask, "--json", str(out)]) == 0
+        losses.append(quantities(json.loads(out.read_text()))["loss"]["value"])
+    assert "does not take" not in capsys.readouterr().out
+    assert losses[1] > 1.05 * losses[0]
 
 
 def test_inference_takes_its_share_of_the_budget(asked):

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline import accounting, kaplan2020
 from pipeline.accounting import PF_DAY, Shape
+from pipeline.laws import LAWS, SURFACES
 from pipeline.laws.band import SavedFit
 from pipeline.laws.base import Floats
 from pipeline.planning import calculators, cost, shape
@@ -193,6 +194,12 @@ def _larger(evidence: Evidence, question: Question, run: Run) -> Iterator[Quanti
 def trust(evidence: Evidence, question: Question, run: Run) -> Iterator[str]:
     """How far the plan lies from the runs, and what its intervals hold."""
     far, reach = run.extrapolation, question.reach
+    for name in sorted(set(question.limits.fixed) - set(evidence.law.inputs)):
+        takers = ", ".join(key for key in SURFACES if name in LAWS[key].inputs)
+        yield (
+            f"{evidence.law.name} does not take {name.replace('_', ' ')}: to it all tokens are "
+            f"fresh. Cap them with --max-tokens, or plan with a fit of {takers}."
+        )
     if far <= 1:
         yield "Within the range of the runs."
         return
