@@ -118,6 +118,18 @@ def test_a_column_that_is_not_there_is_named():
     assert found.cuts == ()
 
 
+def test_a_fit_that_fails_is_a_refusal_and_not_the_end(monkeypatch):
+    def failing(law, runs, options):
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr("pipeline.laws.rolling.fit", failing)
+    found = rolled(law("kaplan"), toy(), "flops", [1e12], QUICK)
+    assert found.refusal == (
+        "It could not be fitted up to flops 1e+12: Eigenvalues did not converge."
+    )
+    assert np.isnan(found.quality.rmse)
+
+
 def test_cut_offs_between_two_runs_of_a_law_are_one():
     data = toy()
     found = rolled(law("power_compute"), data, "flops", ladder(data.flops, 2.0), QUICK)

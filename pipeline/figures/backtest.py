@@ -181,8 +181,14 @@ def _ranks(axes: Axes, group: Group) -> None:
         left, right = row["in_sample_rank"], row["out_of_sample_rank"]
         weight = "bold" if row["chosen"] else "normal"
         axes.plot([0.63, 0.79], [left, right], lw=1.2, ms=4.5, gid=f"ranks.{law}", **_look(law))
-        axes.text(0.58, left, f"{law}  {row['rmse']:.2f}", ha="right", va="center", weight=weight)
-        axes.text(0.84, right, f"{row['score']:.2f}", va="center", weight=weight)
+        axes.text(
+            0.58, left, f"{law}  {_short(row['rmse'])}", ha="right", va="center", weight=weight
+        )
+        axes.text(0.84, right, _short(row["score"]), va="center", weight=weight)
+
+
+def _short(error: float | None) -> str:
+    return "none" if error is None else f"{error:.2f}"
 
 
 if __name__ == "__main__":

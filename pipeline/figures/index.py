@@ -83,11 +83,15 @@ def backtest_rows(ranking: Sequence[Row]) -> list[dict[str, Any]]:
         rows.append({
             "law": law, "axis": axis, "chosen": first["chosen"], "reason": first["reason"],
             "disagrees": first["disagrees"], "tested": tested,
-            "own": f"{first['rmse']:.2f} ({first['in_sample_rank']})" if tested else "",
-            "larger": f"{first['score']:.2f} ({first['out_of_sample_rank']})" if tested else "",
+            "own": f"{_short(first['rmse'])} ({first['in_sample_rank']})" if tested else "",
+            "larger": f"{_short(first['score'])} ({first['out_of_sample_rank']})" if tested else "",
             "bins": [_bin(by_bin.get(one)) for one in backtest_bins(ranking)],
         })  # fmt: skip
     return rows
+
+
+def _short(error: float | None) -> str:
+    return "none" if error is None else f"{error:.2f}"
 
 
 def _bin(row: Row | None) -> str:

@@ -188,5 +188,6 @@ def _size(log_error: Floats) -> Floats:
 
 
 def _ranks(values: dict[str, float]) -> dict[str, int]:
-    ordered = sorted(values.values())
-    return {name: 1 + ordered.index(value) for name, value in values.items()}
+    known = {name: np.inf if np.isnan(value) else value for name, value in values.items()}
+    ordered = sorted(known.values())
+    return {name: 1 + ordered.index(value) for name, value in known.items()}

@@ -88,13 +88,20 @@ def rolled(law: Law, runs: Runs, axis: str, cutoffs: Sequence[float], options: O
     if missing := [name for name in (*law.inputs, axis) if name not in runs.columns]:
         unknown = Quality(np.nan, np.nan, np.nan)
         return Rolled(law, axis, (), unknown, f"The runs have no column {missing[0]}.")
-    quality = fit(law, runs, replace(options, bootstraps=0)).quality
+    quality = _described(law, runs, options)
     tried = [cut(law, runs, axis, at, options) for at in sorted(cutoffs)]
     # Cut-offs between two neighbours of a law's own runs are one.
     cuts = {one.at: one for one in tried if isinstance(one, Cut)}
     # The highest cut-off leaves the most runs, so its refusal is the one to mend.
     refusals = [one for one in tried if isinstance(one, str)] or [f"All runs have one {axis}."]
     return Rolled(law, axis, tuple(cuts.values()), quality, None if cuts else refusals[-1])
+
+
+def _described(law: Law, runs: Runs, options: Options) -> Quality:
+    try:
+        return fit(law, runs, replace(options, bootstraps=0)).quality
+    except ValueError:
+        return Quality(np.nan, np.nan, np.nan)
 
 
 def cut(law: Law, runs: Runs, axis: str, at: float, options: Options) -> Cut | str:
@@ -111,7 +118,10 @@ def cut(law: Law, runs: Runs, axis: str, at: float, options: Options) -> Cut | s
     kept = kept.take(law.select(kept).mask)
     if refusal := _refusal(law, own, kept, bool(below.all()), f"{axis} {at:.3g}"):
         return refusal
-    found = fit(law, kept, options)
+    try:
+        found = fit(law, kept, options)
+    except ValueError as error:  # one cut-off that cannot be computed is no reason to lose the rest
+        return f"It could not be fitted up to {axis} {at:.3g}: {error}."
     above, largest = own.take(~below), float(kept.column(axis).max())
     residuals = np.log(kept.column(law.target)) - np.log(found.predicted)
     with np.errstate(all="ignore"):  # a law may have no value far from its runs

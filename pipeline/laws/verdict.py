@@ -63,7 +63,7 @@ def disagreement(ranking: Ranking) -> str:
     """Whether the law that describes its own runs best also predicts larger ones best."""
     if len(ranking.laws) < 2 or ranking.winner is None:
         return "Fewer than two laws were compared, so no ranks can disagree."
-    best, closest = ranking.laws[0], min(ranking.laws, key=lambda one: one.quality.rmse)
+    best, closest = ranking.laws[0], min(ranking.laws, key=_described)
     if closest is best:
         return f"{best.name} describes its own runs best and predicts larger ones best."
     return (
@@ -71,6 +71,10 @@ def disagreement(ranking: Ranking) -> str:
         f"{100 * best.quality.rmse:.2f} %), but {best.name} predicts larger ones best "
         f"({100 * best.score:.2f} % against {100 * closest.score:.2f} %)."
     )
+
+
+def _described(one: Graded) -> float:
+    return np.inf if np.isnan(one.quality.rmse) else one.quality.rmse
 
 
 def _listed(names: Sequence[str]) -> str:
