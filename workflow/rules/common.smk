@@ -1,4 +1,5 @@
 # The study behind the config, and what the rules share: paths, code inputs, definitions.
+import json
 import re
 import shlex
 import sys
@@ -44,6 +45,8 @@ IMPORT_TABLES = expand(
 # Laws of the loss of the runs themselves, and not of their other texts or tasks.
 LOSS_LAWS = [law for law in FITTED if "@" not in law]
 PLANNED = [law for law in FITTED if law in SURFACES]
+# What plans are made from: also the batch, and what L(N, S) says of wrong sizes and stopping early.
+READ = [law for law in FITTED if law in (*SURFACES, "critical_batch", "kaplan_steps")]
 EVALUATION_TEXTS = {text.key: text for text in STUDY.evaluation}
 # How training runs here: resources and not params, since it changes no result. A profile sets
 # them with set-resources.
@@ -136,6 +139,25 @@ def fit_options(*further):
 def further(wildcards):
     """The table, beside the runs, that a law is fitted to: of other texts or of tasks."""
     return [f"results/{STUDY.name}/{table}.parquet" for table in fitted.tables(wildcards.law)]
+
+
+def plan_options():
+    """The options of the planner, from the config's section of that name."""
+    asked = {key: value for key, value in STUDY.config["plan"].items() if key != "budgets"}
+    given = [
+        f"--{key.replace('_', '-')} {value}" for key, value in asked.items() if value is not None
+    ]
+    return " ".join(given + (["--flops", *map(repr, BUDGETS)] if BUDGETS else []))
+
+
+def recipe():
+    """How the study shapes and trains its models; nothing where it trains none."""
+    if not STUDY.cells:
+        return "{}"
+    model, training = STUDY.config["model"], STUDY.config["training"]
+    shape = {key: model[key] for key in ("aspect", "head_width", "max_layers", "context")}
+    rules = {key: training[key] for key in ("learning_rate", "batch")}
+    return json.dumps({**shape, **rules, "vocab_size": STUDY.cells[0].vocab_size}, sort_keys=True)
 
 
 def fits(laws):
