@@ -172,3 +172,9 @@ def test_intervals_hold_about_their_share_where_the_law_is_right(name):
         ).cuts
     ]
     assert 0.75 < np.concatenate(covered).mean() < 0.98
+
+
+def test_laws_that_end_in_the_same_curve_share_a_rank():
+    found = ranked([of("kaplan", 0.01, rmse=0.02), of("chinchilla", 0.01, rmse=0.02 * (1 + 1e-8))])
+    assert found.describes == {"kaplan": 1, "chinchilla": 1}
+    assert found.predicts == {"kaplan": 1, "chinchilla": 1}

@@ -177,14 +177,21 @@ def _ranks(axes: Axes, group: Group) -> None:
         (0.84, "left", "larger\nmean (%)"),
     ):
         axes.text(x, 0.15, text, ha=side, va="center", color=marks.GREY)
+    lefts, rights = (_lines(group, name) for name in ("in_sample_rank", "out_of_sample_rank"))
     for law, (row, *_) in group.ranked.items():
-        left, right = row["in_sample_rank"], row["out_of_sample_rank"]
+        left, right = lefts[law], rights[law]
         weight = "bold" if row["chosen"] else "normal"
         axes.plot([0.63, 0.79], [left, right], lw=1.2, ms=4.5, gid=f"ranks.{law}", **_look(law))
         axes.text(
             0.58, left, f"{law}  {_short(row['rmse'])}", ha="right", va="center", weight=weight
         )
         axes.text(0.84, right, _short(row["score"]), va="center", weight=weight)
+
+
+def _lines(group: Group, rank: str) -> dict[str, int]:
+    """Each law's line of the table: its rank, where laws of one rank stand below one another."""
+    ordered = sorted(group.ranked, key=lambda law: group.ranked[law][0][rank])
+    return {law: line for line, law in enumerate(ordered, 1)}
 
 
 def _short(error: float | None) -> str:

@@ -188,6 +188,7 @@ def _size(log_error: Floats) -> Floats:
 
 
 def _ranks(values: dict[str, float]) -> dict[str, int]:
-    known = {name: np.inf if np.isnan(value) else value for name, value in values.items()}
+    # Laws that end in the same curve differ by what the solver leaves over.
+    known = {n: np.inf if np.isnan(v) else float(f"{v:.5g}") for n, v in values.items()}
     ordered = sorted(known.values())
     return {name: 1 + ordered.index(value) for name, value in known.items()}
