@@ -176,7 +176,24 @@ def text(found: Sequence[dict[str, Any]], where: tuple[float, float]) -> str:
     return "\n".join(lines)
 
 
-def _answered(arguments: argparse.Namespace) -> str:
+def picked(
+    rest: Evidence, runs: Runs, free: Candidates, where: tuple[float, float], count: int
+) -> list[dict[str, Any]]:
+    """The ``count`` best candidates for a prediction at N and D, as rows of ``next_cells``.
+
+    Where a backtest showed how the law's error grows, candidates far below the target tell less.
+    """
+    told = rest.fit.card.get("objective", {})
+    objective = Objective(told.get("delta", rest.law.objective.delta), told.get("asymmetry", 0.5))
+    theta = rest.law.theta({key: value[0] for key, value in rest.values.items()})
+    known, wanted = knowledge(rest.law, theta, runs, objective), np.log(np.array(where))[:, None]
+    inputs = free.log_inputs()
+    form_error = (rest.rate or 0.0) * np.maximum(wanted.sum() - inputs.sum(0), 0.0)
+    picks = ranked(known, inputs, free.flops, wanted, count, form_error)
+    return list(rows(free, picks, deviation(known, wanted), rest.law.name))
+
+
+def _evidence(arguments: argparse.Namespace) -> Evidence:
     name, why = arguments.law, ""
     if name is None:
         name, why = chosen(arguments.fits, arguments.headline)
@@ -185,9 +202,15 @@ def _answered(arguments: argparse.Namespace) -> str:
     rest = evidence(arguments.fits, name, arguments.backtest)
     if set(rest.law.inputs) != {"params", "tokens"}:
         raise ValueError(f"--law {name}: candidates are N and D, and it takes more inputs")
+    return rest
+
+
+def _answered(arguments: argparse.Namespace) -> str:
+    """Rank, write what is asked for, and return the text."""
     if arguments.count < 1:
         raise ValueError(f"--count {arguments.count}: take one or more")
-    runs, where = fitted_runs(arguments.fits / name), target(arguments, rest)
+    rest = _evidence(arguments)
+    runs, where = fitted_runs(arguments.fits / rest.law.name), target(arguments, rest)
     if arguments.study is not None:
         offered = from_study(arguments.study, rest.counted)
     else:
@@ -195,14 +218,7 @@ def _answered(arguments: argparse.Namespace) -> str:
     free = untrained(offered, runs)
     if not len(free.params):
         raise ValueError("every candidate is fitted already: offer larger sizes or more tokens")
-    told = rest.fit.card.get("objective", {})
-    objective = Objective(told.get("delta", rest.law.objective.delta), told.get("asymmetry", 0.5))
-    theta = rest.law.theta({key: value[0] for key, value in rest.values.items()})
-    known, wanted = knowledge(rest.law, theta, runs, objective), np.log(np.array(where))[:, None]
-    far = np.maximum(np.log(6.0 * where[0] * where[1] / (6.0 * free.params * free.tokens)), 0.0)
-    picks = ranked(known, free.log_inputs(), free.flops, wanted, arguments.count,
-                   (rest.rate or 0.0) * far)  # fmt: skip
-    found = list(rows(free, picks, deviation(known, wanted), name))
+    found = picked(rest, runs, free, where, arguments.count)
     if not found:
         raise ValueError("no candidate tells anything of this prediction; offer others")
     if arguments.out is not None:
