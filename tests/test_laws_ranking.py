@@ -17,7 +17,9 @@ from pipeline.laws.verdict import disagreement, reasons, size
 QUICK = Options(bootstraps=60, starts=24)
 
 
-def predicting(name: str, cuts: dict[float, dict[str, tuple[float, float]]], rmse=0.01) -> Rolled:
+def predicting(
+    name: str, cuts: dict[float, dict[str, tuple[float, float]]], rmse=0.01, below=100
+) -> Rolled:
     """A law with given predictions: cut-off -> cell -> (factor, log error); all losses are 2."""
     made = []
     for at, errors in cuts.items():
@@ -25,13 +27,26 @@ def predicting(name: str, cuts: dict[float, dict[str, tuple[float, float]]], rms
         told = 2.0 * np.exp(error)
         prediction = Prediction(told, told - 0.1, told + 0.1, (told, told), 0.01, np.nan)
         above = Runs(tuple(errors), {"loss": np.full(len(told), 2.0)})
-        made.append(Cut("flops", at, SimpleNamespace(law=law(name)), above, factor, prediction))
+        found = SimpleNamespace(
+            law=law(name), runs=range(below)
+        )  # as many runs as it was fitted to
+        made.append(Cut("flops", at, found, above, factor, prediction))
     return Rolled(law(name), "flops", tuple(made), Quality(0.9, np.nan, rmse), None)
 
 
 def of(name: str, *errors: float, rmse=0.01) -> Rolled:
     """A law tested from one cut-off on runs a, b, ... half as large again as any fitted."""
     return predicting(name, {1.0: {c: (1.5, e) for c, e in zip("abcdefgh", errors)}}, rmse)
+
+
+def test_cutoffs_that_leave_less_than_half_of_the_runs_are_not_scored():
+    """A law that errs on large runs when it has seen two small ones is none the worse for it."""
+    cuts = {1.0: {"a": (1.5, 0.5), "b": (4.5, 0.5), "c": (20.0, 0.5)}, 3.0: {"c": (1.5, 0.01)}}
+    found = ranked([predicting("kaplan", cuts, below=2)])
+    assert found.pairs.keys == ((3.0, "c"),)
+    assert found.laws[0].score == pytest.approx(0.01)
+    # Where no cut-off leaves half, the highest alone counts.
+    assert ranked([predicting("kaplan", {1.0: cuts[1.0]}, below=2)]).pairs.cells == ["a", "b", "c"]
 
 
 def test_bins_count_alike_however_many_predictions_they_hold():
@@ -156,7 +171,7 @@ def test_a_law_without_a_floor_fails_far_out_though_it_fits_well():
     graded = {one.name: one for one in found.laws}
     assert found.winner == "chinchilla"
     assert graded["kaplan"].quality.r2 > 0.95
-    far = {name: found.by_bin(one)[4] for name, one in graded.items()}
+    far = {name: list(found.by_bin(one).values())[-1] for name, one in graded.items()}
     assert far["kaplan"].mape > 10 * far["chinchilla"].mape
     assert far["kaplan"].mape > 1.5 * found.by_bin(graded["kaplan"])[0].mape
 

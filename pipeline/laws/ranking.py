@@ -2,9 +2,10 @@
 
 Laws are compared within a group: laws of several inputs with one another, laws of one input with
 those of the same input, since only these describe the same runs. A group is scored on the
-predictions that all its laws made, pairs of a cut-off and a run. The score is the mean absolute log
-error, averaged over the bins of the extrapolation factor with equal weight: there are many
-predictions close by, and the few far ones are what a plan needs.
+predictions that all its laws made, pairs of a cut-off and a run, from at least half of their runs:
+what a law makes of a few small runs says little of what it makes of all. The score is the mean
+absolute log error, averaged over the bins of the extrapolation factor with equal weight: there are
+many predictions close by, and the few far ones are what a plan needs.
 
 The winner is the law with the fewest parameters whose score is within one standard error of the
 best (the rule by which Breiman et al. 1984, "Classification and Regression Trees", choose among
@@ -23,9 +24,11 @@ from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law
 from pipeline.laws.estimate import Quality
-from pipeline.laws.rolling import Rolled
+from pipeline.laws.rolling import Cut, Rolled
 
 EDGES = (1.0, 2.0, 4.0, 10.0, 30.0, np.inf)  # of the extrapolation factor
+
+HALF = 0.5  # of a law's runs: cut-offs that leave fewer to fit are shown and not scored
 
 Key = tuple[float, str]  # a cut-off and a cell
 
@@ -132,11 +135,13 @@ def ranked(group: Sequence[Rolled]) -> Ranking | None:
 
 
 def common(group: Sequence[Rolled]) -> Pairs:
-    """The pairs of cut-off and run that every law of a group predicted."""
+    """The pairs of cut-off and run that every law of a group predicted from enough runs."""
     factors: dict[Key, float] = {}
     held: list[set[Key]] = []
     for one in group:
-        own = {(c.at, cell): float(f) for c in one.cuts for cell, f in zip(c.above.cell, c.factor)}
+        own = {
+            (c.at, cell): float(f) for c in _scored(one) for cell, f in zip(c.above.cell, c.factor)
+        }
         held.append(set(own))
         factors |= own
     keys = sorted(set.intersection(*held), key=lambda key: (key[0], factors[key], key[1]))
@@ -144,6 +149,11 @@ def common(group: Sequence[Rolled]) -> Pairs:
     bins = np.searchsorted(EDGES, factor, side="left") - 1
     filled, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
     return Pairs(tuple(keys), factor, bins, 1.0 / (len(filled) * counts[where]))
+
+
+def _scored(one: Rolled) -> tuple[Cut, ...]:
+    """The cuts with half of a law's runs to fit or more; the highest where none has."""
+    return tuple(cut for cut in one.cuts if cut.share >= HALF) or one.cuts[-1:]
 
 
 def beats(sizes: Floats, others: Floats, pairs: Pairs) -> bool:

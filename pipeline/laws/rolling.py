@@ -37,6 +37,11 @@ class Cut:
     prediction: Prediction
 
     @property
+    def share(self) -> float:
+        """The share of the law's runs that it was fitted to."""
+        return len(self.fit.runs) / (len(self.fit.runs) + len(self.above))
+
+    @property
     def observed(self) -> Floats:
         """The measured target of the runs above, (m,)."""
         return self.above.column(self.fit.law.target)
