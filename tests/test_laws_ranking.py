@@ -11,10 +11,11 @@ from pipeline.laws.base import Runs
 from pipeline.laws.estimate import Options, Quality
 from pipeline.laws.prediction import Prediction
 from pipeline.laws.ranking import Ranking, beats, common, ranked
-from pipeline.laws.rolling import Cut, Rolled, ladder, rolled
+from pipeline.laws.rolling import Cut, Rolled, cut, ladder, rolled
 from pipeline.laws.verdict import disagreement, reasons, size
 
 QUICK = Options(bootstraps=60, starts=24)
+FLOORS = ("kaplan", "chinchilla")  # a law without one, and one with
 
 
 def predicting(
@@ -167,13 +168,16 @@ def test_a_law_without_a_floor_fails_far_out_though_it_fits_well():
     n, d = (g.ravel() for g in np.meshgrid(np.geomspace(3e7, 1e9, 8), np.geomspace(1e9, 3e10, 6)))
     loss = law("chinchilla").predict(arrays(values), {"params": n, "tokens": d})
     noise = np.exp(0.002 * np.random.default_rng(0).standard_normal(len(n)))
-    found = backtested(runs(n, d, loss * noise))
-    graded = {one.name: one for one in found.laws}
+    data = runs(n, d, loss * noise)
+    found = backtested(data)
     assert found.winner == "chinchilla"
-    assert graded["kaplan"].quality.r2 > 0.95
-    far = {name: list(found.by_bin(one).values())[-1] for name, one in graded.items()}
-    assert far["kaplan"].mape > 10 * far["chinchilla"].mape
-    assert far["kaplan"].mape > 1.5 * found.by_bin(graded["kaplan"])[0].mape
+    assert {one.name: one.quality.r2 for one in found.laws}["kaplan"] > 0.95
+    small = {x: cut(law(x), data, "flops", data.flops.max() / 100, QUICK) for x in FLOORS}
+    assert (small["kaplan"].factor > 30).any()
+    far = {x: np.abs(one.log_error)[one.factor > 30].mean() for x, one in small.items()}
+    near = np.abs(small["kaplan"].log_error)[small["kaplan"].factor < 2].mean()
+    assert far["kaplan"] > 10 * far["chinchilla"]
+    assert far["kaplan"] > 1.5 * near
 
 
 @pytest.mark.parametrize("name", ["kaplan", "chinchilla"])
