@@ -176,7 +176,7 @@ def test_a_law_without_a_floor_fails_far_out_though_it_fits_well():
     assert (small["kaplan"].factor > 30).any()
     far = {x: np.abs(one.log_error)[one.factor > 30].mean() for x, one in small.items()}
     near = np.abs(small["kaplan"].log_error)[small["kaplan"].factor < 2].mean()
-    assert far["kaplan"] > 10 * far["chinchilla"]
+    assert far["kaplan"] > 5 * far["chinchilla"]
     assert far["kaplan"] > 1.5 * near
 
 
