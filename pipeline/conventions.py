@@ -68,10 +68,16 @@ class Measured(NamedTuple):
     path: Path
     of: str
 
-    def by_cell(self) -> dict[str, float]:
-        """Cell -> number; raises ContractError, naming the file, where no run has one."""
+    def by_cell(self, cells: Collection[str]) -> dict[str, float]:
+        """Cell -> number, of those ``cells`` that have one.
+
+        Raises ContractError, naming the file, where none has, and the cell whose number is not
+        positive.
+        """
         name, of, value = MEASURED[self.column]
         rows = contracts.read(self.path, contracts.SCHEMAS[name]).to_pylist()
+        wanted = set(cells)
+        rows = [row for row in rows if row["cell"] in wanted]
         found = {row["cell"]: row[value] for row in rows if row[of] == self.of}
         for cell, number in found.items():
             if not _positive(number):
@@ -81,7 +87,9 @@ class Measured(NamedTuple):
                 )
         if not found:
             known = ", ".join(sorted({row[of] for row in rows})) or "none"
-            raise ContractError(f"{self.path}: no run was scored on {self.of!r}; known: {known}")
+            raise ContractError(
+                f"{self.path}: no included run was scored on {self.of!r}; known: {known}"
+            )
         return found
 
 
@@ -125,7 +133,7 @@ def included_runs(path: Path, convention: Convention, measured: Measured | None 
     table = table.filter(table["included"]).sort_by("cell")
     further: dict[str, np.ndarray] = {}
     if measured:
-        numbers = measured.by_cell()
+        numbers = measured.by_cell(table["cell"].to_pylist())
         scored = [cell in numbers for cell in table["cell"].to_pylist()]
         table = table.filter(pa.array(scored, pa.bool_()))
         own = [numbers[cell] for cell in table["cell"].to_pylist()]

@@ -81,7 +81,7 @@ def test_laws_of_one_text_are_fitted_to_the_runs_that_have_it(study):
     assert runs.cell == ("a", "c")
     assert runs.column("evaluation_loss").tolist() == [1.5, 1.25]
     assert runs.loss.tolist() == [2.0, 1.5]
-    with pytest.raises(ContractError, match=r"no run was scored on 'verse'; known: code"):
+    with pytest.raises(ContractError, match=r"no included run was scored on 'verse'; known: code"):
         included_runs(path, Convention(), Measured("evaluation_loss", texts, "verse"))
 
 
@@ -91,6 +91,13 @@ def test_an_error_of_zero_has_no_logarithm(study):
         included_runs(
             path, Convention(), Measured("task_error", path.with_name("tasks.parquet"), "quiz")
         )
+
+
+def test_a_run_that_is_left_out_may_have_an_error_of_zero(study):
+    path = study(included=[True, True, False], exclusion=[None, None, "perfect"])
+    quiz = Measured("task_error", path.with_name("tasks.parquet"), "quiz")
+    runs = included_runs(path, Convention(), quiz)
+    assert (runs.cell, runs.column("task_error").tolist()) == (("b",), [0.25])
 
 
 def test_what_a_key_measures(tmp_path):
