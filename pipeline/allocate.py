@@ -121,7 +121,7 @@ def surfaces(folders: Iterable[Path], convention: Convention) -> Iterator[SavedF
                 f"{folder / 'card.json'}: fitted under {fit.card['convention']}, but asked for is "
                 f"{convention.card}; fit the law again"
             )
-        if not all(map(math.isfinite, fit.values.values())):
+        if not fit.usable:
             print(f"{fit.law.name}: skipped, {fit.card['sentence']}", file=sys.stderr)
             continue
         yield fit

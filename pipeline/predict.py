@@ -80,7 +80,7 @@ def predictions(
         if not isinstance(fit.law, SurfaceLaw):
             print(f"{fit.law.name}: skipped, it has one variable", file=sys.stderr)
             continue
-        if not all(map(math.isfinite, fit.values.values())):
+        if not fit.usable:
             print(f"{fit.law.name}: skipped, {fit.card['sentence']}", file=sys.stderr)
             continue
         if fit.card["convention"]["flops"] != "flops_6nd":

@@ -1,5 +1,7 @@
 """The predict stage: optima of budgets and a line through them."""
 
+import json
+
 import numpy as np
 import pytest
 from law_data import TOY_LOSSES, TOY_TOKENS, arrays
@@ -91,6 +93,16 @@ def test_law_without_values_is_skipped_aloud(tmp_path, capsys):
     code, rows = predicted(tmp_path / "runs.parquet", ["kaplan"])
     assert (code, rows) == (0, [])
     assert "kaplan: skipped, 2 runs are too few" in capsys.readouterr().err
+
+
+def test_law_whose_solver_found_no_minimum_is_skipped_aloud(tmp_path, capsys):
+    runs = table(tmp_path / "runs.parquet")
+    _, folder = fitted(runs, "kaplan")
+    card = json.loads((folder / "card.json").read_text())
+    card |= {"status": "not_converged", "sentence": "No minimum."}
+    (folder / "card.json").write_text(json.dumps(card))
+    assert predicted(runs, ["kaplan"]) == (0, [])
+    assert "kaplan: skipped, No minimum." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("budget", ["0", "-1e15", "nan", "inf"])

@@ -7,6 +7,7 @@ replicates' predictions. It holds neither the noise of one more run nor the erro
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ import numpy as np
 
 from pipeline import contracts
 from pipeline.laws import law as law_named
-from pipeline.laws.base import Floats, Law, SurfaceLaw
+from pipeline.laws.base import Floats, Law, Status, SurfaceLaw
 from pipeline.laws.interval import interval
 
 CHUNK = 2_000_000  # numbers evaluated at once
+UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
 
 class Band(NamedTuple):
@@ -81,6 +83,12 @@ class SavedFit:
     level: float
     points: int
     card: Mapping[str, Any]
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has values to predict with: the solver found them, from enough runs."""
+        known = all(map(math.isfinite, self.values.values()))
+        return known and self.card.get("status") not in UNUSABLE
 
     def predict(self, **inputs: Floats) -> Floats:
         """The predicted target at inputs such as params=, tokens=, flops=."""
