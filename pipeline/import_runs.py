@@ -56,8 +56,9 @@ def report(card: dict[str, Any]) -> str:
     """What every column was taken to be, for people."""
     rows = card["rows"]
     lines = [f"{card['file']}: {rows['runs']} runs of {rows['file']} rows"]
-    steps = (("file", "where", "not asked for (where)"),
-             ("where", "last_of_runs", "not the last of their run"))  # fmt: skip
+    run = card["columns"].get("run", {}).get("column")
+    earlier = f"not the last with a loss of their run ({run!r})"
+    steps = (("file", "where", "not asked for (where)"), ("where", "last_of_runs", earlier))
     lines += [
         f"  {rows[before] - rows[after]} rows left out: {why}"
         for before, after, why in steps

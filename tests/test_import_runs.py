@@ -203,10 +203,40 @@ def test_of_a_history_the_last_row_with_a_loss_counts(imported):
     ]  # fmt: skip
     _, found, said = imported(rows)
     assert [(round(run["tokens"] / 1e8), run["loss"]) for run in found] == [(164, 2.8), (55, 3.1)]
-    assert "3 rows left out: not the last of their run" in said
+    assert "3 rows left out: not the last with a loss of their run ('run_id')" in said
     status, _, said = imported(rows, "--history", "all")
     assert status == 2
     assert "row 3 (line 4), column 'loss': is empty" in said
+
+
+def test_a_row_without_a_run_s_name_is_a_run_of_its_own(imported):
+    rows = [
+        {"run_id": run, "step": step, "N": n, "D": 8.2e9, "loss": loss}
+        for run, step, n, loss in [("a", 1, 4e8, 3.5), ("", 9, 5e8, 2.9), ("nan", 2, 6e8, 2.8),
+                                   ("a", 2, 4e8, 3.0)]
+    ]  # fmt: skip
+    status, found, said = imported(rows)
+    assert status == 0, said
+    assert [(run["params"], run["loss"]) for run in found] == [(5e8, 2.9), (6e8, 2.8), (4e8, 3.0)]
+    assert "1 rows left out: not the last with a loss of their run ('run_id')" in said
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("N", (4e8, 8e8)), ("lr", (0.1, 0.2)), ("seed", (0, 1))]
+)
+def test_runs_of_a_sweep_are_not_points_along_one_run(imported, column, values):
+    rows = [
+        {"run_name": "sweep-3", "step": step, "N": 4e8, "D": 8.2e9 * step, "loss": 3 - step / 10,
+         "lr": 0.1, "seed": 0} | ({column: values[1]} if step == 3 else {})
+        for step in (1, 2, 3)
+    ]  # fmt: skip
+    status, _, said = imported(rows)
+    assert status == 2
+    meaning = {"N": "params"}.get(column, column)
+    assert "row 1 (line 2) and row 3 (line 4) have one 'run_name', sweep-3, but " in said
+    assert f"but {meaning} ({column!r}) {values[0]} and {values[1]}: a run has one." in said
+    status, found, said = imported(rows, "--history", "all")
+    assert (status, len(found)) == (0, 3), said
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def imported(definition: Import) -> Imported:
     whole = read(path, definition.format)
     kept = _chosen_rows(whole, definition)
     columns = mapping(kept, definition)
-    ends = last_of_runs(kept, columns) if definition.history == "last" else kept
+    last = definition.history == "last"
+    ends = last_of_runs(kept, columns, definition.file) if last else kept
     draft = drafted(ends, columns, definition.evaluations, definition.tasks, definition.file)
     problems = checked(draft, definition.accept)
     refuse(draft, problems)
