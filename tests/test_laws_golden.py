@@ -133,3 +133,9 @@ def test_frontier_of_the_measured_runs_falls():
     assert (np.diff(chosen.loss[order]) < 0).all()
     for cell, flops, loss in zip(chosen.cell, chosen.flops, chosen.loss):
         assert not ((data.flops <= flops) & (data.loss < loss)).any(), cell
+
+
+def test_runs_of_one_budget_are_not_efficient_by_rounding():
+    """Compute of an isoFLOP budget differs by rounding; only its best run is efficient."""
+    data = runs([1e8, 1e9, 1e10, 1e9], [1.0, 0.1001, 0.01002, 1.0], [2.9, 2.6, 2.7, 2.2])
+    assert law("power_compute").select(data).mask.tolist() == [False, True, False, True]

@@ -50,12 +50,18 @@ def of_largest_model(runs: Runs) -> Selection:
 
 
 def efficient(runs: Runs, column: str = "flops") -> Selection:
-    """The efficient frontier: runs that no run with the same or less of ``column`` beats."""
-    cost = runs.column(column)
-    order = np.lexsort((runs.loss, cost))
-    best = np.minimum.accumulate(runs.loss[order])
+    """The efficient frontier: runs that no run with the same or less of ``column`` beats.
+
+    Budgets within ``SAME`` are one: of the runs of an isoFLOP budget, whose compute differs by
+    rounding, only the best one counts.
+    """
+    order = np.lexsort((runs.loss, runs.column(column)))
+    logs, loss = np.log(runs.column(column)[order]), runs.loss[order]
+    best = np.minimum.accumulate(loss)
+    cheaper = np.r_[np.inf, best[:-1]][: len(runs)]
+    alike = best[np.searchsorted(logs, logs + SAME, side="right") - 1]
     mask = np.zeros(len(runs), dtype=bool)
-    mask[order] = np.r_[True, best[1:] < best[:-1]][: len(runs)]
+    mask[order] = (loss < cheaper) & (loss <= alike)
     return Selection(
         mask, "The efficient frontier: runs whose loss no run of equal or less compute reached."
     )
