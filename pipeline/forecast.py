@@ -14,7 +14,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,19 +26,24 @@ from pipeline.files import write_json
 from pipeline.grading import SAME, scores, table
 from pipeline.laws.band import SavedFit, read
 from pipeline.laws.base import Floats, SurfaceLaw
-from pipeline.laws.prediction import predicted
+from pipeline.planning.answer import loss_of
+from pipeline.planning.evidence import Evidence, evidence
+from pipeline.planning.support import Reach
 
 FILES = ("card.json", "parameters.parquet", "bootstrap.parquet", "points.parquet")
 PACKAGES = ("isoloss", "numpy", "pyarrow")
+REACH = Reach()
 
 Cells = dict[str, Floats]  # column of laws -> one number for each cell
 
 
-def frozen(folder: Path, cells: Cells) -> dict[str, Any]:
+def frozen(folder: Path, cells: Cells, backtest: Path | None = None) -> dict[str, Any]:
     """The sealed forecast of a fit in ``folder`` for cells (each column (m,)), as JSON values.
 
-    Raises ValueError for a law that is none of N and D, and for a cell that is already fitted,
-    given twice, or lacks an input of the law.
+    Each loss has the interval of one more run that a plan gives it, with ``backtest``
+    (backtest.parquet) also for the error of the form (see pipeline.planning.support). Raises
+    ValueError for a law that is none of N and D or is not to be used, and for a cell that is
+    already fitted, given twice, lacks an input of the law, or lies too far from the fitted runs.
     """
     fit = read(folder)
     if not isinstance(fit.law, SurfaceLaw):
@@ -46,26 +51,22 @@ def frozen(folder: Path, cells: Cells) -> dict[str, Any]:
             f"{folder}: {fit.law.name} is not a law of N and D: it describes some runs only; "
             "forecast with one that describes all"
         )
-    points = contracts.read(folder / "points.parquet", contracts.POINTS)
-    known = {name: points[name].to_numpy() for name in ("params", "tokens", "residual")}
-    _refuse(fit, folder, cells, known)
-    told = predicted(
-        fit.law, fit.values, fit.replicates, known["residual"],
-        {name: cells[name] for name in fit.law.inputs}, fit.level,
-    )  # fmt: skip
-    flops = 6.0 * cells["params"] * cells["tokens"]
-    largest = float((6.0 * known["params"] * known["tokens"]).max())
-    rows = [
-        {name: float(column[i]) for name, column in cells.items()}
-        | {"predicted": float(told.value[i]), "low": _finite(told.low[i], folder),
-           "high": _finite(told.high[i], folder), "extrapolation": float(flops[i]) / largest}
-        for i in range(len(flops))
-    ]  # fmt: skip
+    if not fit.usable:
+        raise ValueError(f"{folder}: {fit.card['sentence']} There is nothing to forecast with.")
+    _refuse(fit, folder, cells)
+    rest = evidence(folder.parent, folder.name, backtest)
+    if backtest is not None and rest.rate is None:
+        raise ValueError(f"{backtest}: {folder.name} was not tested; backtest it, or give none")
+    rows = [_foretold(rest, cells, i) for i in range(len(cells["params"]))]
+    far = max(_distance(rest, row) for row in rows) > REACH.supported
+    rivals = sorted(rest.rivals) if far else []
     return seal.sealed({
         "frozen_at": provenance.now(), "level": fit.level, "predictions": rows,
+        "interval": holds(rest, rivals), "backtest": backtest and _sha256(backtest),
+        "others": {name: _sha256(folder.parent / name / "parameters.parquet") for name in rivals},
         "fit": {
             "law": fit.law.name, "values": dict(fit.values), "points": fit.points,
-            "convention": fit.card["convention"], "largest_flops": largest,
+            "convention": fit.card["convention"], "largest_flops": rest.support.flops.high,
             "files": {name: _sha256(folder / name) for name in FILES},
         },
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
@@ -73,26 +74,65 @@ def frozen(folder: Path, cells: Cells) -> dict[str, Any]:
     })  # fmt: skip
 
 
-def _refuse(fit: SavedFit, folder: Path, cells: Cells, known: Mapping[str, Floats]) -> None:
-    if not all(map(math.isfinite, fit.values.values())):
-        raise ValueError(f"{folder}: {fit.card['sentence']} There is nothing to forecast with.")
+def _refuse(fit: SavedFit, folder: Path, cells: Cells) -> None:
+    """Raise ValueError for a cell that is already fitted, given twice, or lacks an input."""
     for name in fit.law.inputs:
         if name not in cells:
             raise ValueError(f"cells: {fit.law.name} takes {name}; give a column of that name")
-    logs = np.log([cells["params"], cells["tokens"]])
-    fitted = np.log([known["params"], known["tokens"]])
-    for i, cell in enumerate(logs.T):
-        where = f"cell {i + 1} (N = {cells['params'][i]:g}, D = {cells['tokens'][i]:g})"
-        if (np.abs(fitted.T - cell) < SAME).all(1).any():
+    points = contracts.read(folder / "points.parquet", contracts.POINTS)
+    known = ("params", "tokens")
+    logs, fitted = _logs(cells, known), _logs({name: points[name] for name in known}, known)
+    whole = _logs(cells, list(cells))
+    for i in range(len(logs)):
+        where = _where(cells, i)
+        if (np.abs(fitted - logs[i]) < SAME).all(1).any():
             raise ValueError(f"{where} is among the fitted runs: forecast one that is not")
-        if (np.abs(logs.T[:i] - cell) < SAME).all(1).any():
+        if (np.abs(whole[:i] - whole[i]) < SAME).all(1).any():
             raise ValueError(f"{where} is given twice: give each cell once")
 
 
-def _finite(value: float, folder: Path) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"{folder}: the fit gives no interval; fit it with more bootstraps")
-    return float(value)
+def _logs(columns: Mapping[str, Any], names: Sequence[str]) -> Floats:
+    """Natural logs of some columns, a row for each cell."""
+    return np.log(np.array([np.asarray(columns[name], float) for name in names]).T)
+
+
+def _where(cells: Cells, i: int) -> str:
+    return f"cell {i + 1} (N = {cells['params'][i]:g}, D = {cells['tokens'][i]:g})"
+
+
+def _distance(rest: Evidence, cell: Mapping[str, float]) -> float:
+    """How many times a cell lies beyond the fitted runs, in N, D or 6 N D."""
+    return max(rest.support.factors(cell["params"], cell["tokens"]).values())
+
+
+def _foretold(rest: Evidence, cells: Cells, i: int) -> dict[str, float]:
+    """One cell with its loss; raises ValueError where the fit has no answer with an interval."""
+    cell = {name: float(column[i]) for name, column in cells.items()}
+    n, d = cell["params"], cell["tokens"]
+    far = _distance(rest, cell)
+    where = f"{_where(cells, i)} lies {far:.3g} times beyond the fitted runs"
+    if far > REACH.refused:
+        raise ValueError(f"{where}, more than {REACH.refused:g}: train larger ones first")
+    further = {name: cell[name] for name in rest.law.inputs if name not in ("params", "tokens")}
+    found = loss_of(rest, n, d, REACH, further)
+    if not found.known:
+        beyond = far > REACH.supported and rest.rate is None
+        cure = "give --backtest" if beyond else "fit the law with more bootstraps"
+        raise ValueError(f"{where}, and {rest.law.name} has no interval there: {cure}")
+    ends = {"predicted": found.value, "low": found.low, "high": found.high}
+    return cell | ends | {"extrapolation": 6.0 * n * d / rest.support.flops.high}
+
+
+def holds(rest: Evidence, rivals: Sequence[str]) -> str:
+    """What the intervals of a forecast hold, and what they do not."""
+    told = "The interval holds the doubt of the parameters and the scatter of the runs"
+    if rest.rate is None:
+        told += ", but no error of the law's form (--backtest adds it)."
+    else:
+        told += ", and the error of the law's form that its backtest shows at that distance."
+    if rivals:
+        told += f" Beyond {REACH.supported:g} times the runs it takes in {', '.join(rivals)}."
+    return told
 
 
 def _sha256(path: Path) -> str:
@@ -120,6 +160,11 @@ def read_cells(path: Path) -> Cells:
     if not rows or not {"params", "tokens"} <= set(rows[0]):
         raise ValueError(f"{path}: needs a header with params and tokens, and a row for each cell")
     for number, row in enumerate(rows, 1):
+        if further := row.pop(None, None):
+            raise ValueError(
+                f"{path}: row {number}: {', '.join(further)} stands beyond the last column "
+                f"{list(row)[-1]}: give one value for each column"
+            )
         for name, text in row.items():
             if not _positive(text):
                 raise ValueError(
@@ -163,13 +208,14 @@ def _cells(arguments: argparse.Namespace) -> Cells:
 def _freeze(arguments: argparse.Namespace) -> None:
     if arguments.out.exists():
         raise ValueError(f"{arguments.out}: exists; a forecast is not written over")
-    made = frozen(arguments.fits / _law(arguments), _cells(arguments))
+    made = frozen(arguments.fits / _law(arguments), _cells(arguments), arguments.backtest)
     write_json(arguments.out, made)
     for row in made["predictions"]:
         print(
             f"N = {row['params']:g}, D = {row['tokens']:g}, {row['extrapolation']:.3g} times the "
             f"largest fitted: {row['predicted']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
         )
+    print(made["interval"])
     print(f"{seal.SEAL} {made[seal.SEAL]}: publish it now, so that it can be held against the file")
 
 
@@ -193,6 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     chosen = freeze.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--law", help="a fitted law of N and D")
     chosen.add_argument("--headline", type=Path, help="headline.json, whose law is taken")
+    freeze.add_argument("--backtest", type=Path, help="backtest.parquet: how the law's error grows")
     freeze.add_argument("--cells", type=Path, help="CSV with params, tokens, a row for each cell")
     for name in ("params", "tokens"):
         freeze.add_argument(f"--{name}", type=float, action="append", default=[], help="of a cell")

@@ -8,7 +8,7 @@ from datetime import datetime
 from statistics import NormalDist
 from typing import Any
 
-from pipeline.conventions import LOSS, Convention
+from pipeline.conventions import LOSS, OPTIONAL, Convention
 
 SAME = 0.01  # natural log: counts this close are one cell
 LEAST = 1e-6  # natural log: the deviation of a forecast without doubt, as of data without noise
@@ -19,19 +19,22 @@ def scores(
 ) -> Iterator[dict[str, Any]]:
     """Rows of the contract ``score``: each run that matches a prediction, or a prediction alone.
 
-    ``runs`` are rows of runs.parquet; N and D match within ``tolerance``, in natural logs. Only
-    finished runs with a loss count. A run is made after the freeze where it finished after it.
+    ``runs`` are rows of runs.parquet; N, D and whatever else the cell gives of a run (such as
+    unique_tokens) match within ``tolerance``, in natural logs. Only runs that fits would take
+    count: included and finished, with a loss. A run is made after the freeze where it finished
+    after it.
     """
     convention, level = _convention(forecast["fit"]["convention"]), forecast["level"]
-    finished = [run for run in runs if run["status"] == "finished" and run[convention.loss]]
+    fair = [
+        run for run in runs
+        if run["included"] and run["status"] == "finished" and run[convention.loss]
+    ]  # fmt: skip
+    columns = {"params": convention.params, "tokens": "tokens", **OPTIONAL}
     for told in forecast["predictions"]:
         row = {name: told[name] for name in ("params", "tokens", "predicted", "low", "high")}
         row |= {"level": level, "extrapolation": told["extrapolation"]}
-        matching = [
-            run for run in finished
-            if abs(math.log(run[convention.params] / told["params"])) < tolerance
-            and abs(math.log(run["tokens"] / told["tokens"])) < tolerance
-        ]  # fmt: skip
+        asked = {columns[name]: value for name, value in told.items() if name in columns}
+        matching = [run for run in fair if _matches(run, asked, tolerance)]
         for run in matching:
             yield row | _grade(told, level, run[convention.loss]) | {
                 "cell": run["cell"], "finished_at": run["finished_at"],
@@ -39,6 +42,14 @@ def scores(
             }  # fmt: skip
         if not matching:
             yield row
+
+
+def _matches(run: Mapping[str, Any], asked: Mapping[str, float], tolerance: float) -> bool:
+    """Whether a run has all that a cell asks; one that lacks a column does not."""
+    return all(
+        run[column] and abs(math.log(run[column] / value)) < tolerance
+        for column, value in asked.items()
+    )
 
 
 def _grade(told: Mapping[str, float], level: float, observed: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import math
+import shutil
 from statistics import NormalDist
 
 import numpy as np
@@ -153,12 +154,95 @@ def test_a_run_that_predates_the_freeze_does_not_count(study):
         ({"params": int(CELLS[0][0] * 1.02)}, 0),
         ({"tokens": int(CELLS[0][1] * 1.02)}, 0),
         ({"status": "diverged", "included": False}, 0),
+        ({"included": False, "exclusion": "too_few_steps"}, 0),
     ],
 )
 def test_runs_match_by_size_and_tokens(study, changes, matches):
     runs = contracts.read(made(study, 2.5, **changes), contracts.RUNS).to_pylist()
     rows = list(scores(forecast(study), runs))
     assert sum("observed" in row for row in rows) == matches
+
+
+@pytest.mark.parametrize(("unique", "matches"), [(1e6, 1), (4e6, 0), (None, 0)])
+def test_runs_match_in_all_that_a_cell_gives(study, unique, matches):
+    """A run on other distinct tokens is another run."""
+    found = copy.deepcopy(forecast(study))
+    found["predictions"] = [found["predictions"][0] | {"unique_tokens": 1e6}]
+    unique = unique and int(unique)
+    runs = contracts.read(made(study, 2.5, unique_tokens=unique), contracts.RUNS).to_pylist()
+    assert sum("observed" in row for row in scores(found, runs)) == matches
+
+
+def backtest(path, law, rate):
+    """A backtest whose errors grow as ``rate`` times the log of the factor, without other doubt."""
+    rows = [
+        {"law": law, "axis": "flops", "cutoff": 1.0, "cell": f"c{factor}", "params": 1.0,
+         "tokens": 1.0, "flops": factor, "extrapolation": factor, "observed": 2.0,
+         "predicted": 2.0 * factor**rate, "low": 2.0 * factor**rate, "high": 2.0 * factor**rate,
+         "level": 0.9, "error": 100 * (factor**rate - 1), "covered": False, "compared": True,
+         "points": 9, "status": "converged"}
+        for factor in (2.0, 4.0, 8.0)
+    ]  # fmt: skip
+    contracts.write(path, rows, contracts.BACKTEST)
+    return path
+
+
+def test_a_backtest_widens_the_interval_by_the_error_of_the_form(study, tmp_path, capsys):
+    rate, cells = 0.1, ["--params", str(CELLS[0][0]), "--tokens", str(CELLS[0][1])]
+    table = backtest(tmp_path / "backtest.parquet", "kaplan", rate)
+    assert freeze(study, *cells, "--backtest", str(table), out=tmp_path / "forecast.json") == 0
+    assert "the error of the law's form that its backtest shows" in capsys.readouterr().out
+    found, plain = forecast(tmp_path), forecast(study)["predictions"][0]
+    assert found["backtest"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    wide = found["predictions"][0]
+    form = 1.6448536269514722 * rate * math.log(wide["extrapolation"])
+    for end in ("low", "high"):
+        own = math.log(plain[end] / plain["predicted"])
+        told = math.log(wide[end] / wide["predicted"])
+        assert abs(told) == pytest.approx(math.hypot(own, form), rel=1e-9)
+    assert wide["extrapolation"] == plain["extrapolation"] > 1.5
+
+
+def test_a_forecast_says_what_its_interval_lacks(study):
+    assert forecast(study)["interval"] == (
+        "The interval holds the doubt of the parameters and the scatter of the runs, but no error "
+        "of the law's form (--backtest adds it)."
+    )
+
+
+def test_a_fit_that_is_not_to_be_used_gives_no_forecast(study, tmp_path, capsys):
+    shutil.copytree(study / "fits" / "kaplan", tmp_path / "fits" / "kaplan")
+    path = tmp_path / "fits" / "kaplan" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "not_converged"}))
+    assert freeze(tmp_path, "--params", "1e6", "--tokens", "1e7", out=tmp_path / "f.json") == 2
+    assert "There is nothing to forecast with" in capsys.readouterr().err
+
+
+def test_far_out_the_interval_takes_in_other_laws_and_names_them(study, tmp_path):
+    shutil.copytree(study / "fits", tmp_path / "fits")
+    shutil.copy(study / "runs.parquet", tmp_path)
+    assert fitted(tmp_path / "runs.parquet", "chinchilla")[0] == 0
+    path = tmp_path / "fits" / "chinchilla" / "parameters.parquet"
+    stored = contracts.read(path, contracts.PARAMETERS).to_pylist()
+    stored[0]["value"] += 1.0  # of the floor: far above what kaplan says
+    contracts.write(path, stored, contracts.PARAMETERS)
+    given = ["--params", "1e7", "--tokens", "1e7"]
+    assert freeze(tmp_path, *given, out=tmp_path / "forecast.json") == 0
+    found = forecast(tmp_path)
+    values = arrays({row["parameter"]: row["value"] for row in stored})
+    inputs = {"params": np.array([1e7]), "tokens": np.array([1e7])}
+    other = float(law("chinchilla").predict(values, inputs)[0])
+    assert found["predictions"][0]["high"] == pytest.approx(other, rel=1e-12)
+    assert found["others"] == {"chinchilla": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert found["interval"].endswith("Beyond 30 times the runs it takes in chinchilla.")
+    assert forecast(study)["others"] == {}
+
+
+def test_a_law_that_a_backtest_left_out_is_refused(study, tmp_path, capsys):
+    table = backtest(tmp_path / "backtest.parquet", "chinchilla", 0.1)
+    given = ["--params", "1e6", "--tokens", "1e7", "--backtest", str(table)]
+    assert freeze(study, *given, out=tmp_path / "f.json") == 2
+    assert f"{table}: kaplan was not tested" in capsys.readouterr().err
 
 
 def test_counts_and_loss_are_those_of_the_fit_s_convention(study):
@@ -188,6 +272,14 @@ def test_cells_come_from_a_table_and_the_law_from_a_headline(study, tmp_path):
         ),
         (["--params", "1e6"], "--params is given 1 times and --tokens 0"),
         ([], "--params is given 0 times"),
+        (
+            ["--params", "1e9", "--tokens", "1e10"],
+            "more than 1000: train larger ones first",
+        ),
+        (
+            ["--params", "1e7", "--tokens", "1e7"],
+            "beyond the fitted runs, and kaplan has no interval there: give --backtest",
+        ),
         (["--params", "-1", "--tokens", "1e7"], "--params: give positive numbers"),
         (
             ["--law", "power_tokens", "--params", "1e6", "--tokens", "1e7"],
@@ -210,6 +302,7 @@ def test_what_cannot_be_foretold_is_refused(study, tmp_path, capsys, given, mess
     [
         ("params,tokens\n1e6,1e7\n1e6,-3\n", "row 2: tokens is '-3': give a positive number"),
         ("params,tokens\n1e6,\n", "row 1: tokens is ''"),
+        ("params,tokens\n1e6,1e7\n1e6,3e7,5\n", "row 2: 5 stands beyond the last column tokens"),
         ("params\n1e6\n", "needs a header with params and tokens"),
     ],
 )
