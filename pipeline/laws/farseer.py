@@ -20,7 +20,7 @@ from pipeline.laws.parts import Part, PartLaw
 PIVOT = 1e10  # tokens
 STRAIGHT = 0.3  # |p u| below which the series is the more exact
 ORDER = 12  # of the series
-WILD = 50.0  # exponents beyond this are those of no fit, and would overflow
+WILD = 50.0  # exponents are held inside this: beyond are those of no fit, which would overflow
 
 
 class Farseer(PartLaw, SurfaceLaw):
@@ -77,14 +77,14 @@ class Farseer(PartLaw, SurfaceLaw):
         moved = theta.copy()
         for first in (0, 3, 6):
             slope, power = theta[..., first + 1], theta[..., first + 2]
-            moved[..., first] += slope * _power(power, -centre[0])
-            moved[..., first + 1] = slope * np.exp(-power * centre[0])
-        moved[..., 3] += (np.exp(theta[..., 6]) - np.exp(moved[..., 6])) * np.log(PIVOT)
+            moved[..., first] += slope * _powers(power, -centre[0])[0]
+            moved[..., first + 1] = slope * _grown(-power * centre[0])
+        moved[..., 3] += (_grown(theta[..., 6]) - _grown(moved[..., 6])) * np.log(PIVOT)
         return moved
 
     def values(self, theta: Floats) -> dict[str, Floats]:
         named: dict[str, Floats] = {}
-        anchor = np.exp(theta[..., 6]) * np.log(PIVOT)
+        anchor = _grown(theta[..., 6]) * np.log(PIVOT)
         for first, names in ((0, "sqS"), (3, "BbQ"), (6, "AaE")):
             value, slope, power = np.moveaxis(theta[..., first : first + 3], -1, 0)
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -97,7 +97,7 @@ class Farseer(PartLaw, SurfaceLaw):
         for names in ("sqS", "BbQ", "AaE"):
             factor, power, value = (np.asarray(values[name], float) for name in names)
             columns += [value + factor, factor * power, power]
-        columns[3] = columns[3] - np.exp(columns[6]) * np.log(PIVOT)
+        columns[3] = columns[3] - _grown(columns[6]) * np.log(PIVOT)
         return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
     def start_box(self, y: Floats) -> tuple[Floats, Floats]:
@@ -117,30 +117,42 @@ class _Bent(NamedTuple):
 
 def _bent(theta: Floats, first: int, u: Floats) -> _Bent:
     value, slope, power = np.moveaxis(theta[..., first : first + 3, None], -2, 0)
-    shape, turn, turn_again = (_power(power, u, order) for order in range(3))
+    shape, turn, turn_again = _powers(power, u)
     return _Bent(
         value + slope * shape, (1.0, shape, slope * turn),
         {(1, 2): turn, (2, 2): slope * turn_again},
     )  # fmt: skip
 
 
-def _power(p: Floats, u: Floats, order: int = 0) -> Floats:
-    """(exp(p u) - 1)/p, or its first or second derivative by p; p = 0 gives the limit."""
+def _powers(p: Floats, u: Floats) -> tuple[Floats, Floats, Floats]:
+    """(exp(p u) - 1)/p and its first and second derivatives by p; p = 0 gives the limits.
+
+    They are u, u^2 and u^3 times the integrals of exp(z t), t exp(z t) and t^2 exp(z t) from 0 to
+    1, with z = p u.
+    """
+    if u.ndim == 1 and p.ndim and p.shape[-1] == 1:  # a design has few sizes
+        sizes, of = np.unique(u, return_inverse=True)
+        if len(sizes) < len(u):
+            at_zero, at_one, at_two = _powers(p, sizes)
+            return at_zero[..., of], at_one[..., of], at_two[..., of]
     z = np.clip(p * u, -WILD, WILD)
-    near = np.where(np.abs(z) < STRAIGHT, z, 0.0)
-    # The integral of t^order exp(z t) from 0 to 1, times u^(order + 1).
-    series, term = np.zeros_like(near), np.ones_like(near)
-    for k in range(ORDER):
-        series = series + term / (k + 1 + order)
-        term = term * near / (k + 1)
-    far = np.where(np.abs(z) < STRAIGHT, 1.0, z)
-    grown = np.exp(far)
-    closed = (
-        (grown - 1) / far,
-        (grown * (far - 1) + 1) / far**2,
-        (grown * (far**2 - 2 * far + 2) - 2) / far**3,
-    )[order]
-    return u ** (order + 1) * np.where(np.abs(z) < STRAIGHT, series, closed)
+    straight = np.abs(z) < STRAIGHT
+    grown, near, far = np.exp(z), np.where(straight, z, 0.0), np.where(straight, 1.0, z)
+    series, term = np.full_like(near, 1 / 3), np.ones_like(near)
+    for k in range(1, ORDER):
+        term = term * near / k
+        series = series + term / (k + 3)
+    # By parts, each from the next where z is small, and from the one before where it is not.
+    one = (grown - near * series) / 2
+    zero = grown - near * one
+    far_zero = (grown - 1) / far
+    far_one = (grown - far_zero) / far
+    far_two = (grown - 2 * far_one) / far
+    return (
+        u * np.where(straight, zero, far_zero),
+        u**2 * np.where(straight, one, far_one),
+        u**3 * np.where(straight, series, far_two),
+    )
 
 
 def _grown(exponent: Floats) -> Floats:
