@@ -51,8 +51,8 @@ def optimal_counts(params: Floats, values: Mapping[str, float], omega: float = O
 def local_exponent(params: Floats, values: Mapping[str, float], omega: float = OMEGA) -> Floats:
     """d log N / d log C of the best sizes, at each N without embeddings.
 
-    It begins at beta / (alpha/3 + beta) and ends at beta / (alpha + beta); between them it is
-    higher than either.
+    From its limit beta / (alpha/3 + beta) at small N it rises above both limits, and then falls to
+    beta / (alpha + beta) at large N.
     """
     whole, edge = total(params, omega), omega * np.cbrt(params)
     growth = (params + edge / 3) / whole

@@ -32,6 +32,15 @@ def test_limits_of_the_local_exponent(values):
 
 
 @both
+def test_local_exponent_rises_above_both_limits_and_falls(values):
+    path = local_exponent(np.geomspace(1e-6, 1e24, 2000), values)
+    top = int(path.argmax())
+    assert path[top] > 1.2 * max(path[0], path[-1])
+    assert (np.diff(path[: top + 1]) > -1e-12).all()
+    assert (np.diff(path[top:]) < 1e-12).all()
+
+
+@both
 def test_local_exponent_is_the_slope_of_the_counts(values):
     sizes, step = np.geomspace(768, 1.5e9, 9), 1e-4
     below, above = (optimal_counts(sizes * np.exp(s), values).flops for s in (-step, step))
