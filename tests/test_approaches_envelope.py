@@ -117,3 +117,25 @@ def test_published_runs_agree_with_their_isoflop_minima():
     best = envelope(curves(runs), Options()).exponent("params")
     assert best.value == pytest.approx(0.497, abs=0.01)
     assert best.resampled["sizes"].low < 0.497 < best.resampled["sizes"].high
+
+
+def test_resamples_with_too_few_sizes_are_no_lines():
+    # Six sizes with 2 % noise: most resamples keep one or two of the sizes on the envelope, whose
+    # line is flat or any; counted in, they pull the interval down to 0.
+    judged = 0
+    for seed in range(6):
+        runs = surface_runs(6, 5)
+        noise = 0.02 * np.random.default_rng(seed).standard_normal(len(runs))
+        noisy = law_data.runs(runs.params, runs.tokens, runs.loss * np.exp(noise))
+        best = envelope(curves(noisy), Options(bootstraps=300)).exponent("params")
+        if best.status is Status.TOO_FEW_POINTS:
+            continue
+        judged += 1
+        ends = best.resampled["sizes"]
+        assert ends.low is None or ends.low > 0.05
+        lost = np.isnan(ends.line.slope).mean()
+        if lost > 0.05:
+            assert ends.low is None
+            assert best.status is Status.UNIDENTIFIABLE
+            assert "of the 300 resamples of sizes" in best.reason
+    assert judged >= 3

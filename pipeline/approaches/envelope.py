@@ -28,12 +28,11 @@ from pipeline.approaches.allocation import (
     no_optimum,
 )
 from pipeline.approaches.budgets import SAME_SIZE, Budget, grouped
-from pipeline.approaches.exponents import Exponent, Line, line, paired, resampled_line
+from pipeline.approaches.exponents import Exponent, Line, judged, line, paired, resampled_line
 from pipeline.laws.base import Floats, Runs, Status
 
 POINTS = 400  # of the grid of compute; the exponent moves by less than 0.002 from 200 on
 LEAST_SIZES = 3  # to compare at a budget, and on the envelope
-FEW_SIZES = 5
 ELEMENTS = 4_000_000  # numbers in the largest array of a batch
 
 
@@ -105,7 +104,7 @@ def envelope(found: Sequence[Curve], options: Options) -> Allocation:
         )
     drawn = _drawn(len(found), options)
     exponents = tuple(
-        _exponent(grid, quantity, (size, optimal), drawn, len(used), options.level)
+        _exponent(grid, quantity, (size, optimal), drawn, len(used), options)
         for quantity in ("params", "tokens")
     )
     runs = sum(len(found[s].flops) for s in used)
@@ -141,7 +140,7 @@ def _drawn(sizes: int, options: Options) -> NDArray[np.bool_]:
 
 def _exponent(
     grid: _Grid, quantity: str, best: tuple[NDArray[np.intp], NDArray[np.bool_]],
-    present: NDArray[np.bool_], used: int, level: float,
+    present: NDArray[np.bool_], used: int, options: Options,
 ) -> Exponent:  # fmt: skip
     centre = float(grid.log_c[best[1]].mean())
     found = _line(grid, quantity, best[0][None], best[1][None], centre)
@@ -151,10 +150,8 @@ def _exponent(
         for i in range(0, len(present), size)
     ]
     drawn = Line(*(np.concatenate(column) for column in zip(*parts))) if parts else None
-    resampled = {"sizes": resampled_line(drawn, level)} if drawn else {}
-    status, reason = Status.CONVERGED, Status.CONVERGED.sentence
-    if used < FEW_SIZES:
-        reason = f"Determined, but by {used} sizes only: the true interval is wider than this one."
+    resampled = {"sizes": resampled_line(drawn, options.level)} if drawn else {}
+    status, reason = judged(used, resampled, "sizes")
     return Exponent(
         quantity, float(found.slope[0]), float(found.level[0]), float(np.exp(centre)), status,
         reason, resampled,
@@ -164,12 +161,17 @@ def _exponent(
 def _line(
     grid: _Grid, quantity: str, size: NDArray[np.intp], optimal: NDArray[np.bool_], centre: float
 ) -> Line:
-    """Lines through the best sizes of each resample: size and optimal (R, G)."""
+    """Lines through the best sizes of each resample: size and optimal (R, G).
+
+    NaN where fewer than ``LEAST_SIZES`` are best somewhere: one size makes a flat line, two any.
+    """
     if quantity == "params":
         log_y = np.log([curve.params for curve in grid.curves])[size]
     else:
         log_y = grid.log_tokens[np.arange(len(grid.log_c)), size]
-    missing = np.where(optimal, log_y, np.nan)
+    ever = (optimal[:, :, None] & (size[:, :, None] == np.arange(len(grid.curves)))).any(1)
+    carries = ever.sum(1) >= LEAST_SIZES
+    missing = np.where(optimal & carries[:, None], log_y, np.nan)
     return line(grid.log_c, missing, np.ones(len(grid.log_c)), centre)
 
 

@@ -12,7 +12,8 @@ from pipeline.laws.base import Floats, Status
 from pipeline.laws.interval import interval
 
 LEAST_BUDGETS = 3  # two points lie on every line
-FEW_BUDGETS = 5  # of fewer, a line says little of how straight the frontier is
+FEW = 5  # of fewer points, a line says little of how straight the frontier is
+WIDE = 0.5  # an interval as wide as all exponents between 1/4 and 3/4 tells nothing
 
 
 class Line(NamedTuple):
@@ -92,7 +93,7 @@ def exponent(
         kind: resampled_line(line(log_c, drawn, weights, centre), level)
         for kind, drawn in samples.items()
     }
-    status, reason = _judged(len(log_c), resampled)
+    status, reason = judged(len(log_c), resampled)
     return Exponent(
         quantity, float(best.slope[0]), float(best.level[0]), float(np.exp(centre)),
         status, reason, resampled,
@@ -106,17 +107,27 @@ def resampled_line(drawn: Line, level: float) -> Resampled:
     return Resampled(drawn, float(low[0]) if known else None, float(high[0]) if known else None)
 
 
-def _judged(budgets: int, resampled: Mapping[str, Resampled]) -> tuple[Status, str]:
-    ends = [(r.low, r.high) for r in resampled.values() if r.low is not None and r.high is not None]
-    if not ends:
+def judged(
+    points: int, resampled: Mapping[str, Resampled], named: str = "budgets"
+) -> tuple[Status, str]:
+    """The status of an exponent through a number of points, which are ``named``, and why."""
+    if not any(len(one.line.slope) for one in resampled.values()):
         return Status.CONVERGED, "A line was found; there are no resamples for an interval."
+    for kind, one in resampled.items():
+        if one.low is None:
+            lost = np.isnan(one.line.slope).mean()
+            return Status.UNIDENTIFIABLE, (
+                f"{100 * lost:.0f} % of the {len(one.line.slope)} resamples of {kind} have no "
+                f"exponent, so that it has no interval. Add {named}."
+            )
+    ends = [(r.low, r.high) for r in resampled.values() if r.low is not None and r.high is not None]
     low, high = min(e[0] for e in ends), max(e[1] for e in ends)
-    if high - low > 0.5:
+    if high - low > WIDE:
         return Status.UNIDENTIFIABLE, (
             f"These runs leave it open: the interval reaches from {low:.3g} to {high:.3g}."
         )
-    if budgets < FEW_BUDGETS:
+    if points < FEW:
         return Status.CONVERGED, (
-            f"Determined, but by {budgets} budgets only: the true interval is wider than this one."
+            f"Determined, but by {points} {named} only: the true interval is wider than this one."
         )
     return Status.CONVERGED, Status.CONVERGED.sentence
