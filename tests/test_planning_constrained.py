@@ -188,6 +188,96 @@ def test_a_loss_out_of_reach_costs_infinitely_much(goal, limits):
     assert np.isnan(np.array(best)).all()
 
 
+FIXED = {
+    "muennighoff": {"unique_tokens": 1e9}, "overfit_penalty": {"unique_tokens": 1e9},
+    "bounded": {"unique_tokens": 1e9}, "precision": {"bits": 6.0},
+}  # fmt: skip
+
+
+def on_grid(name, fixed, low, high, count=500):
+    """N, D and losses on a fine grid with a line at the distinct tokens, flattened."""
+    along = np.geomspace(low, high, count)
+    n, d = (g.ravel() for g in np.meshgrid(along, np.r_[along, fixed.get("unique_tokens", [])]))
+    held = {key: np.full_like(n, value) for key, value in fixed.items()}
+    return n, d, law(name).predict(arrays(TRUTH[name]), {"params": n, "tokens": d, **held})
+
+
+def test_every_law_of_further_inputs_is_tried():
+    takers = {name for name in EVERY if set(registry.LAWS[name].inputs) - {"params", "tokens"}}
+    assert takers == set(FIXED)
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_no_run_of_at_most_the_budget_is_better(name):
+    """Over 6 N D <= C: more compute than a law can use is left, not spent on a higher loss."""
+    fixed, budgets = FIXED[name], 10 ** np.arange(18, 22.1, 0.25)
+    found = constrained(law(name), arrays(TRUTH[name]), budgets, Limits(fixed=fixed))
+    n, d, losses = on_grid(name, fixed, 1e7, 1e13)
+    for i, budget in enumerate(budgets):
+        least = losses[6 * n * d <= budget].min()
+        assert found.loss[0, i] <= least * (1 + 1e-9)
+        assert found.loss[0, i] == pytest.approx(least, rel=3e-3)
+    assert (found.flops[0] <= budgets * (1 + 1e-9)).all()
+    assert (np.diff(found.loss[0]) <= 1e-9).all()
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("above", [1.001, 1.1])
+def test_the_cheapest_run_is_the_first_budget_that_reaches_the_loss(name, above):
+    """Where the loss of a budget spent in full rises and falls again, its first crossing counts."""
+    fixed = FIXED[name]
+    n, d, losses = on_grid(name, fixed, 1e7, 1e13)
+    affordable = 6 * n * d <= 2e20
+    goal = above * losses[affordable].min()
+    least = (6 * n * d)[losses <= goal].min()
+    cost, best = cheapest(law(name), arrays(TRUTH[name]), goal, Limits(fixed=fixed))
+    assert cost[0, 0] <= least * (1 + 1e-9)
+    assert cost[0, 0] == pytest.approx(least, rel=0.1)  # a step of the grid is 3 % in N and in D
+    assert best.loss[0, 0] == pytest.approx(goal, rel=1e-9)
+
+
+def test_a_penalty_for_repeats_leaves_compute_unspent():
+    """By scipy: the lowest loss of the law itself, and no more at ten times its cost."""
+    values, fixed = arrays(TRUTH["overfit_penalty"]), {"unique_tokens": 1e9}
+    known = {key: float(v) for key, v in TRUTH["overfit_penalty"].items()}
+
+    def bare(log):
+        n, d = np.exp(log)
+        repeats = max(d / 1e9 - 1, 0.0)
+        penalty = known["P"] * repeats ** known["delta"] * (n / 1e9) ** known["kappa"]
+        size, data = known["A"] / n ** known["alpha"], known["B"] / d ** known["beta"]
+        return known["E"] + size + data + penalty
+
+    free = optimize.minimize(
+        bare, np.log([1e9, 5e9]), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14}
+    )
+    n, d = np.exp(free.x)
+    budgets = 6 * n * d * np.array([0.5, 1.1, 10.0])
+    found = constrained(law("overfit_penalty"), values, budgets, Limits(fixed=fixed))
+    assert found.flops[0, 0] == pytest.approx(budgets[0], rel=1e-9)
+    assert found.loss[0, 1:] == pytest.approx([free.fun] * 2, rel=1e-11)
+    assert found.params[0, 1:] == pytest.approx([n] * 2, rel=1e-4)
+    assert found.flops[0, 1:] == pytest.approx([6 * n * d] * 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("above", [1.01, 1.05])
+def test_tokens_for_a_loss_are_the_fewest_by_brute_force(name, factor, above):
+    """Loss over tokens falls and may rise: the far end says nothing of what is reached before."""
+    fixed, values = FIXED[name], arrays(TRUTH[name])
+    best = constrained(law(name), values, [2e19], Limits(fixed=fixed))
+    d = np.geomspace(1e6, 1e14, 400_001)  # 0.005 % apart
+    held = {key: np.full_like(d, value) for key, value in fixed.items()}
+    n = factor * best.params[0, 0]
+    losses = law(name).predict(values, {"params": np.full_like(d, n), "tokens": d, **held})
+    goal = above * best.loss[0, 0]
+    expected = d[losses <= goal].min(initial=math.inf)
+    found = tokens_for(law(name), values, np.array([[n]]), np.array([[goal]]), fixed)
+    assert found[0, 0] == pytest.approx(expected, rel=1e-4)
+    assert above < 1.05 or found[0, 0] < math.inf
+
+
 def test_tokens_for_a_loss_invert_the_law():
     n, d = np.array([[1e8, 1e9, 1e10]]), np.array([[3e9, 2e10, 7e12]])
     for name in SURFACES:

@@ -7,9 +7,15 @@ or the cap on size where that is less:
 
 (the second term is the forward pass of D_inf tokens served later; Sardana et al. 2024,
 arXiv:2401.00448, eq. 3). A scan brackets the lowest minimum inside, golden section narrows it,
-and Newton's method on five-point derivatives ends at it, unless it is a kink; the caps are
-candidates too. All replicates and budgets move together: parameters are (R,), budgets (B,) or
-(R, B), results (R, B).
+and Newton's method on five-point derivatives ends at it, unless it is a kink; the caps, and the
+number of distinct tokens, are candidates too.
+
+A law of N and D alone falls with both, so its best run spends the whole budget. Of few distinct
+tokens too many parameters or passes may raise the loss: for laws with further inputs the best run
+of each smaller budget is looked at as well, on a ladder of budgets whose lowest dip is narrowed.
+
+All replicates and budgets move together: parameters are (R,), budgets (B,) or (R, B), results
+(R, B).
 """
 
 from __future__ import annotations
@@ -32,6 +38,10 @@ POLISHES = 3
 EDGE = 1e-4  # natural log: a minimum this near an end of the plane is none
 LOG_FLOPS = (math.log(1e3), math.log(1e45))  # between which a target loss is looked for
 HALVINGS = 60
+RUNGS = 96  # budgets on the ladder between them, a factor of 2.8 apart
+LOG_MOST_TOKENS = math.log(1e30)  # with which a size is tried
+DISTINCT = "unique_tokens"
+GAINED = 1e-9  # of the loss: a smaller budget that is better by less is as good by rounding
 
 
 @dataclass(frozen=True)
@@ -83,12 +93,26 @@ def log_loss(
 def constrained(law: SurfaceLaw, values: Values, flops: Floats, limits: Limits) -> Best:
     """The lowest loss that total FLOP (B,) or (R, B) buy within limits, for parameters (R,).
 
-    The budget pays for training and for the inference asked for. NaN where the loss falls on to the
-    edge of the plane (an exponent that is not positive): no optimum.
+    The budget pays for training and for the inference asked for; part of it is left where more
+    compute would raise the loss. NaN where the loss falls on to the edge of the plane (an exponent
+    that is not positive): no optimum.
     """
-    loss = log_loss(law, values, limits.fixed)
     log_c = np.log(np.atleast_1d(np.asarray(flops, float)))
     log_c = np.broadcast_to(log_c, (_count(law, values), log_c.shape[-1]))
+    spent = _spending(law, values, log_c, limits)
+    if _falling(law):
+        return spent
+    ladder = _ladder(law, values)
+    rungs = ladder[:, : int(np.searchsorted(ladder[0], log_c.max())) + 1]
+    below = _dip(_best_loss(law, values, limits), rungs, log_c)
+    less = _spending(law, values, below, limits)
+    better = less.loss < spent.loss * (1 - GAINED)
+    return Best(*(np.where(better, one, other) for one, other in zip(less, spent)))
+
+
+def _spending(law: SurfaceLaw, values: Values, log_c: Floats, limits: Limits) -> Best:
+    """The best runs that spend budgets (R, B) in full, or as much of them as the caps allow."""
+    loss = log_loss(law, values, limits.fixed)
     served = 2.0 * limits.inference_tokens
     cap_n = math.log(limits.params)
 
@@ -106,6 +130,7 @@ def constrained(law: SurfaceLaw, values: Values, flops: Floats, limits: Limits) 
     left = np.exp(log_c - cap_n) - served  # of the largest model allowed, to train it with
     caps = [np.log(np.maximum(left, 6.0) / 6.0)] if math.isfinite(cap_n) else []
     caps += [high] if math.isfinite(limits.tokens) else []
+    caps += _kinks(law, limits.fixed, high)
     at = _minimum(curve, np.zeros_like(high), high, caps)
     sizes, best = log_n(at), curve(at)
     filled = np.isclose(at, math.log(limits.tokens), atol=EDGE)
@@ -113,6 +138,50 @@ def constrained(law: SurfaceLaw, values: Values, flops: Floats, limits: Limits) 
     unknown = edge | ~np.isfinite(best) | (sizes < 0)
     n, d = np.exp(sizes), np.exp(at)
     return Best(*(np.where(unknown, np.nan, v) for v in (n, d, np.exp(best), 6.0 * n * d)))
+
+
+def _falling(law: SurfaceLaw) -> bool:
+    """Whether more compute cannot hurt: a law of nothing but N and D."""
+    return set(law.inputs) <= {"params", "tokens"}
+
+
+def _kinks(law: SurfaceLaw, fixed: Mapping[str, Any], like: Floats) -> list[Floats]:
+    """Log tokens at which the first pass over distinct tokens ends."""
+    distinct = fixed.get(DISTINCT, math.inf) if DISTINCT in law.inputs else math.inf
+    return [np.full_like(like, math.log(distinct))] if math.isfinite(distinct) else []
+
+
+def _best_loss(law: SurfaceLaw, values: Values, limits: Limits) -> Curve:
+    """The lowest loss of budgets spent in full, by their logs (R, B); infinite without a run."""
+
+    def curve(log_c: Floats) -> Floats:
+        found = _spending(law, values, log_c, limits).loss
+        return np.where(np.isnan(found), np.inf, found)
+
+    return curve
+
+
+def _ladder(law: SurfaceLaw, values: Values) -> Floats:
+    """Logs of budgets (R, RUNGS); the ends alone where the loss falls from one to the other."""
+    count = 2 if _falling(law) else RUNGS
+    return np.tile(np.linspace(*LOG_FLOPS, count), (_count(law, values), 1))
+
+
+def _dip(curve: Curve, ladder: Floats, most: Floats) -> Floats:
+    """The lowest minimum of ``curve`` on a ladder (R, K) below ``most`` (R, B); its place, (R, B).
+
+    The lowest rung stands where there is none.
+    """
+    heights = curve(ladder)
+    dips = np.full(heights.shape, np.inf)
+    dip = (heights[:, 1:-1] < heights[:, :-2]) & (heights[:, 1:-1] <= heights[:, 2:])
+    dips[:, 1:-1] = np.where(dip, heights[:, 1:-1], np.inf)
+    allowed = ladder[:, None, :-1] < most[:, :, None]  # (R, B, K - 1): the rung below it
+    reach = np.where(allowed, dips[:, None, 1:], np.inf)
+    rung = np.where(np.isfinite(reach).any(-1), 1 + reach.argmin(-1), 0)
+    left = np.take_along_axis(ladder, np.maximum(rung - 1, 0), 1)
+    right = np.take_along_axis(ladder, rung + (rung > 0), 1)
+    return _golden(curve, left, np.maximum(np.minimum(right, most), left))
 
 
 def _count(law: SurfaceLaw, values: Values) -> int:
@@ -167,45 +236,64 @@ def _polished(curve: Curve, at: Floats, left: Floats, right: Floats) -> Floats:
     h = STENCIL
     for _ in range(POLISHES):
         two, one, here, up, upper = (curve(at + k * h) for k in (-2, -1, 0, 1, 2))
-        slope = (two - 8 * one + 8 * up - upper) / (12 * h)
-        bend = (-two + 16 * one - 30 * here + 16 * up - upper) / (12 * h * h)
-        step = np.where(bend > 0, -slope / bend, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # no step where the loss is infinite
+            slope = (two - 8 * one + 8 * up - upper) / (12 * h)
+            bend = (-two + 16 * one - 30 * here + 16 * up - upper) / (12 * h * h)
+            step = np.where(bend > 0, -slope / bend, 0.0)
         inside = (at + step > left) & (at + step < right) & (np.abs(step) < h)
         at = np.where(inside & np.isfinite(step), at + step, at)
     return at
 
 
 def cheapest(law: SurfaceLaw, values: Values, loss: float, limits: Limits) -> tuple[Floats, Best]:
-    """The least total FLOP (R, 1) that reach a loss, and the run; infinite where none does.
+    """The least total FLOP (R, 1) that reach a loss, and the run; infinite where none does."""
+    curve, ladder = _best_loss(law, values, limits), _ladder(law, values)
+    if not _falling(law):
+        ladder = np.sort(np.c_[ladder, _dip(curve, ladder, ladder[:, -1:])], axis=1)
+    log_c = _crossing(curve, ladder, np.full((len(ladder), 1), loss))
+    none = ~np.isfinite(log_c)
+    best = _spending(law, values, np.where(none, LOG_FLOPS[0], log_c), limits)
+    return np.exp(log_c), Best(*(np.where(none, np.nan, v) for v in best))
 
-    The constrained optimum falls with the budget, so its logarithm is bisected.
+
+def _crossing(curve: Curve, rungs: Floats, goal: Floats) -> Floats:
+    """Where (R, 1) ``curve`` first comes down to ``goal`` (R, 1) on rungs (R, K); else infinite.
+
+    The first rung at or below the goal and the one before it are the bracket that is halved.
     """
-    low, high = LOG_FLOPS
-    count = _count(law, values)
-    lower, upper = np.full((count, 1), low), np.full((count, 1), high)
+    reached = np.less_equal(curve(rungs), goal)
+    first = reached.argmax(1)[:, None]
+    upper = np.take_along_axis(rungs, first, 1)
+    lower = np.take_along_axis(rungs, np.maximum(first - 1, 0), 1)
     for _ in range(HALVINGS):
         middle = (lower + upper) / 2
-        reached = constrained(law, values, np.exp(middle), limits).loss <= loss
-        lower, upper = np.where(reached, lower, middle), np.where(reached, middle, upper)
-    cost = np.exp(upper)
-    best = constrained(law, values, cost, limits)
-    none = upper >= high - 1e-6
-    return np.where(none, np.inf, cost), Best(*(np.where(none, np.nan, v) for v in best))
+        enough = curve(middle) <= goal
+        lower, upper = np.where(enough, lower, middle), np.where(enough, middle, upper)
+    return np.where(np.take_along_axis(reached, first, 1), upper, np.inf)
 
 
 def tokens_for(
     law: SurfaceLaw, values: Values, params: Floats, loss: Floats, fixed: Mapping[str, float]
 ) -> Floats:
-    """The tokens (R, m) with which models of ``params`` (R, m) reach ``loss`` (R, m).
+    """The fewest tokens (R, m) with which models of ``params`` (R, m) reach ``loss`` (R, m).
 
-    Infinite where a model is too small to reach it with any number of tokens below 1e30.
+    Infinite where a model reaches it with no number of tokens below 1e30: it is too small, or its
+    loss rises again before (tokens that repeat).
     """
     value = log_loss(law, values, fixed)
     log_n, goal = np.broadcast_arrays(np.log(params), np.log(loss))
-    lower, upper = np.zeros_like(goal), np.full_like(goal, math.log(1e30))
-    beyond = ~(value(log_n, upper) <= goal)
-    for _ in range(HALVINGS):
-        middle = (lower + upper) / 2
-        reached = value(log_n, middle) <= goal
-        lower, upper = np.where(reached, lower, middle), np.where(reached, middle, upper)
-    return np.where(beyond, np.inf, np.exp(upper))
+    found = np.empty(goal.shape)
+    for column in range(goal.shape[1]):
+        size = log_n[:, [column]]
+
+        def curve(log_d: Floats, size: Floats = size) -> Floats:
+            with np.errstate(all="ignore"):  # the far end may overflow
+                told = value(np.broadcast_to(size, log_d.shape), log_d)
+            return np.where(np.isnan(told), np.inf, told)
+
+        rungs = np.tile(np.linspace(0.0, LOG_MOST_TOKENS, SCAN), (len(size), 1))
+        ends = rungs[:, :1], rungs[:, -1:]
+        low = _minimum(curve, *ends, _kinks(law, fixed, size))
+        rungs = np.sort(np.c_[rungs, low], axis=1)
+        found[:, [column]] = _crossing(curve, rungs, goal[:, [column]])
+    return np.exp(found)
