@@ -18,6 +18,7 @@ from pipeline import contracts
 from pipeline.contracts import CURVES, EVALUATIONS, RUNS, TASKS, ContractError
 
 TABLES = ("runs", "curves", "evaluations", "tasks")
+SAME_RUN = ("params", "params_total", "tokens", "seed")  # what tells runs apart, and their loss
 
 Row = Mapping[str, Any]
 
@@ -113,18 +114,36 @@ def _marked(run: dict[str, Any], design: Mapping[str, Any]) -> dict[str, Any]:
     return {**run, "study": design["study"], "included": reason is None, "exclusion": reason}
 
 
+def _refuse_repeats(runs: pa.Table) -> None:
+    """Raise ContractError where two sources hold one run: it would count twice in every fit."""
+    seen: dict[tuple[Any, ...], Row] = {}
+    for run in runs.select([*SAME_RUN, "loss", "source", "cell"]).to_pylist():
+        if run["loss"] is None:
+            continue
+        first = seen.setdefault(tuple(run[name] for name in (*SAME_RUN, "loss")), run)
+        if first["source"] != run["source"]:
+            raise ContractError(
+                f"runs: {run['cell']} of {run['source']} and {first['cell']} of {first['source']} "
+                f"are one run (the same {', '.join(SAME_RUN)} and loss {run['loss']}), which would "
+                "count twice; keep it in one of the tables, or leave rows out with where"
+            )
+
+
 def tables(design: Mapping[str, Any], cells: Path, imports: Path) -> Iterator[tuple[str, pa.Table]]:
     """(name, table) of a study: runs, curves, evaluations, tasks.
 
     ``design`` is the study's design.json; ``imports`` holds a folder for each imported table.
-    Raises ContractError naming a file that is missing, cut short or foreign, and where recipes or
-    data of trained cells are mixed.
+    Raises ContractError naming a file that is missing, cut short or foreign, where recipes or data
+    of trained cells are mixed, and where two sources hold the same run.
     """
     sources = [_native(design, cells)]
     sources += [_imported(design, imports / name) for name in design["imports"]]
-    for name in TABLES:
-        schema = contracts.SCHEMAS[name]
-        yield name, pa.concat_tables([source[name].cast(schema) for source in sources])
+    joined = {
+        name: pa.concat_tables([source[name].cast(contracts.SCHEMAS[name]) for source in sources])
+        for name in TABLES
+    }
+    _refuse_repeats(joined["runs"])
+    yield from joined.items()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -85,7 +85,7 @@ def imported(folder, **changes):
     """The tables of an import of two runs that know nothing but N, D, C and the loss."""
     known = {"params": 2000, "tokens": 50000, "flops_6nd": 6e8, "loss": 4.0, "status": "finished"}
     rows = [
-        {"study": "ours", "source": "ours", "provenance": "{}", "included": True, **known,
+        {"study": "ours", "source": folder.name, "provenance": "{}", "included": True, **known,
          "cell": cell} | (changes if cell == "y" else {})
         for cell in ("x", "y")
     ]  # fmt: skip
@@ -127,3 +127,13 @@ def test_what_an_imported_run_lacks_excludes_it_from_nothing():
 def test_a_missing_import_is_named(tmp_path, capsys):
     assert aggregated(tmp_path, [], imports=["ours"]) == 2
     assert "imports/ours/runs.parquet: there is no such file" in capsys.readouterr().err
+
+
+def test_a_run_in_two_tables_is_refused(tmp_path, capsys):
+    for name in ("ours", "copy"):
+        imported(tmp_path / "toy" / "imports" / name, loss=3.9, tokens=70000)
+    assert aggregated(tmp_path, [], imports=["ours", "copy"]) == 2
+    told = capsys.readouterr().err
+    assert "x of copy and x of ours are one run" in told
+    assert "keep it in one of the tables" in told
+    assert not (tmp_path / "toy" / "runs.parquet").exists()
