@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from law_data import TRUTH, arrays
+from scipy import optimize
 
 from pipeline.laws import law
 from pipeline.planning.calculators import (
@@ -16,10 +17,11 @@ from pipeline.planning.calculators import (
     price_of_size,
     tokens_against_overfitting,
 )
-from pipeline.planning.constrained import Limits
+from pipeline.planning.constrained import Limits, constrained
 
 KAPLAN, CHINCHILLA = law("kaplan"), law("chinchilla")
 OLD, NEW = arrays(TRUTH["kaplan"]), arrays(TRUTH["chinchilla"])
+REPEATED = arrays(TRUTH["overfit_penalty"])
 
 
 @pytest.mark.parametrize(("form", "values"), [(KAPLAN, OLD), (CHINCHILLA, NEW)])
@@ -29,6 +31,35 @@ def test_a_best_run_is_limited_by_compute_and_runs_beside_it_by_what_they_lack(f
     assert bottleneck(form, values, n, d, {}) is Bottleneck.COMPUTE
     assert bottleneck(form, values, n / 3, d * 3, {}) is Bottleneck.MODEL
     assert bottleneck(form, values, n * 3, d / 3, {}) is Bottleneck.DATA
+
+
+@pytest.mark.parametrize("served", [1e12, 1e13])
+def test_a_best_run_that_is_to_be_served_is_limited_by_compute(served):
+    """At the optimum of 6 N D + 2 N D_inf, scipy's, slopes per token and per parameter differ."""
+    budget = 1e23
+    e, a, alpha, b, beta = (float(NEW[k]) for k in ("E", "A", "alpha", "B", "beta"))
+
+    def along(log_d):
+        d = math.exp(log_d)
+        return e + a / (budget / (6 * d + 2 * served)) ** alpha + b / d**beta
+
+    d = math.exp(optimize.minimize_scalar(along, bounds=(20, 40), method="bounded").x)
+    n = budget / (6 * d + 2 * served)
+    assert bottleneck(CHINCHILLA, NEW, n, d, {}, served=served) is Bottleneck.COMPUTE
+    assert bottleneck(CHINCHILLA, NEW, n, d, {}) is not Bottleneck.COMPUTE
+    longer, shorter = 2 * d, d / 2
+    for tokens, limit in ((longer, Bottleneck.MODEL), (shorter, Bottleneck.DATA)):
+        size = budget / (6 * tokens + 2 * served)
+        assert bottleneck(CHINCHILLA, NEW, size, tokens, {}, served=served) is limit
+
+
+def test_where_repeats_hurt_only_fresh_tokens_help():
+    form, values, fixed = law("overfit_penalty"), REPEATED, {"unique_tokens": 1e9}
+    best = constrained(form, values, [1e22], Limits(fixed=fixed))
+    n, d = best.params[0, 0], best.tokens[0, 0]
+    assert 6 * n * d < 1e21
+    assert bottleneck(form, values, n, d, fixed, spare=True) is Bottleneck.DISTINCT
+    assert gains(form, values, n, d, {"unique_tokens": 2e9}).tokens[0] > 0
 
 
 def test_gains_of_doubling_are_differences_of_the_law():
@@ -87,6 +118,38 @@ def test_tokens_against_overfitting_are_equation_4_3_solved_for_d(n):
     found = tokens_against_overfitting(KAPLAN, OLD, n, 0.02, {})[0]
     assert found == pytest.approx(exact, rel=1e-6)
     assert found == pytest.approx(5e3 * n**0.74, rel=0.1)
+
+
+def test_unlimited_data_never_repeat():
+    """The limit is E + A/N^alpha, whatever number of tokens is distinct, and not the loss of 1e30
+    tokens of a billion distinct ones."""
+    form, n = law("overfit_penalty"), 1e8
+    e, a, alpha = (float(REPEATED[k]) for k in ("E", "A", "alpha"))
+    for distinct in (1e9, 1e10, 1e15):
+        fixed = {"unique_tokens": distinct}
+        found = tokens_against_overfitting(form, REPEATED, n, 0.1, fixed)[0]
+        d = np.geomspace(1e6, 1e15, 200_001)
+        losses = form.predict(
+            REPEATED,
+            {"params": np.full_like(d, n), "tokens": d, "unique_tokens": np.full_like(d, distinct)},
+        )
+        expected = d[losses <= 1.1 * (e + a / n**alpha)].min(initial=math.inf)
+        assert found == pytest.approx(expected, rel=2e-4)
+    assert math.isfinite(found)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_price_of_a_wrong_size_is_that_of_brute_force_where_repeats_hurt(factor):
+    """Half or twice the size reaches the loss before its own loss rises again."""
+    form, fixed = law("overfit_penalty"), {"unique_tokens": 1e9}
+    best = constrained(form, REPEATED, [1e19], Limits(fixed=fixed))
+    n, d = best.params[0, 0], best.tokens[0, 0]
+    tokens = np.geomspace(1e6, 1e14, 400_001)
+    inputs = {"params": np.full_like(tokens, factor * n), "tokens": tokens,
+              "unique_tokens": np.full_like(tokens, 1e9)}  # fmt: skip
+    expected = tokens[form.predict(REPEATED, inputs) <= best.loss[0, 0]].min(initial=math.inf)
+    found = price_of_size(form, REPEATED, n, d, factor, fixed)[0]
+    assert found == pytest.approx(factor * expected / d, rel=1e-4)
 
 
 def test_every_parameter_set_gives_its_own_answer():

@@ -105,7 +105,10 @@ def best_run(evidence: Evidence, question: Question) -> tuple[Run | None, str | 
         )
     spent = 6.0 * n * d + 2.0 * n * question.limits.inference_tokens
     spare = question.unit is None or spent < float(cost[0]) * (1 - ROUNDING)
-    limit = bottleneck(evidence.law, evidence.values, n, d, question.limits.fixed, spare)
+    limit = bottleneck(
+        evidence.law, evidence.values, n, d, question.limits.fixed, spare,
+        question.limits.inference_tokens,
+    )  # fmt: skip
     return Run(best, np.where(np.isfinite(cost), cost, np.nan), factors, limit), None
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.laws.base import Floats, SurfaceLaw, Values
-from pipeline.planning.constrained import Limits, constrained, log_loss, tokens_for
+from pipeline.planning.constrained import DISTINCT, Limits, constrained, log_loss, tokens_for
 
 DOUBLE = 2.0
 SMALL = 1.001  # a step so small that gains are slopes
@@ -25,6 +25,7 @@ class Bottleneck(StrEnum):
 
     MODEL = "model-limited"
     DATA = "data-limited"
+    DISTINCT = "limited by distinct tokens"
     COMPUTE = "compute-limited"
 
     @property
@@ -36,6 +37,10 @@ class Bottleneck(StrEnum):
 _SENTENCES = {
     Bottleneck.MODEL: "More parameters would lower the loss faster than as many more tokens.",
     Bottleneck.DATA: "More tokens would lower the loss faster than as many more parameters.",
+    Bottleneck.DISTINCT: (
+        "More parameters, or more passes over the same tokens, would raise the loss: only fresh "
+        "tokens lower it."
+    ),
     Bottleneck.COMPUTE: "Size and data are in balance for this compute; only more of it helps.",
 }
 
@@ -84,17 +89,22 @@ def gains(
 
 def bottleneck(
     law: SurfaceLaw, values: Values, params: float, tokens: float, fixed: Mapping[str, float],
-    spare: bool = False,
+    spare: bool = False, served: float = 0.0,
 ) -> Bottleneck:  # fmt: skip
     """What holds a run up, under the first parameter set; ``spare`` says compute is left over.
 
-    On a budget the slopes of the loss in log N and log D are equal at the optimum; where they are,
-    neither size nor data is short.
+    Where it is not, what counts is the loss that a share of the whole cost buys, 6 N D + 2 N D_inf
+    with ``served`` tokens D_inf: N costs in proportion, D only in the share that training has. At
+    the optimum of a budget both buy the same, and neither size nor data is short.
     """
     found = gains(law, values, params, tokens, fixed, SMALL)
     size, data = float(found.params[0]), float(found.tokens[0])
-    if not spare and abs(size - data) <= BALANCED * max(size, data):
-        return Bottleneck.COMPUTE
+    if max(size, data) <= 0:
+        return Bottleneck.DISTINCT
+    if not spare:
+        data *= 1 + served / (3.0 * tokens)
+        if abs(size - data) <= BALANCED * max(size, data):
+            return Bottleneck.COMPUTE
     return Bottleneck.MODEL if size > data else Bottleneck.DATA
 
 
@@ -128,8 +138,11 @@ def tokens_against_overfitting(
 ) -> Floats:
     """The tokens (R,) with which a size loses at most the share ``penalty`` to unlimited data.
 
-    The question of Kaplan et al. 2020, eq. 4.4, asked of any law of N and D.
+    The question of Kaplan et al. 2020, eq. 4.4, asked of any law of N and D. Unlimited data never
+    repeat; the tokens sought do where ``fixed`` says how few are distinct, and are infinite where
+    no number of passes makes up for it.
     """
-    limit = loss_at(law, values, params, UNLIMITED, fixed)
+    fresh = {name: value for name, value in fixed.items() if name != DISTINCT}
+    limit = loss_at(law, values, params, UNLIMITED, fresh)
     goal = (limit * (1 + penalty))[:, None]
     return tokens_for(law, values, np.full_like(goal, params), goal, fixed)[:, 0]

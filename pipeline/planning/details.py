@@ -140,6 +140,7 @@ def what_if(evidence: Evidence, question: Question, run: Run) -> list[Quantity]:
     rows += _larger(evidence, question, run)
     needed = calculators.tokens_against_overfitting(law, values, n, PENALTY, fixed)
     note = f"for at most {PENALTY:.0%} above the loss of unlimited data"
+    note += "" if needed[0] < math.inf else ": no number of passes over the distinct ones"
     rows.append(
         Quantity.of("tokens_against_overfitting", evidence.estimate(needed), "tokens", note=note)
     )
