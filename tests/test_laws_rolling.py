@@ -199,3 +199,8 @@ def independent(found: Cut) -> float:
                     options={"maxfev": 4000, "xatol": 1e-9, "fatol": 1e-10})  # fmt: skip
     told = np.exp(log_loss(best.x, found.above.params, found.above.tokens))
     return float(np.abs(told / found.observed - 1).mean())
+
+
+def test_a_fit_without_resamples_is_a_refusal_and_not_the_end():
+    found = cut(law("kaplan"), toy(), "flops", 1e12, Options(bootstraps=0, starts=32))
+    assert found == "Its fit up to flops 1e+12 has no resamples, so its predictions no interval."

@@ -127,6 +127,8 @@ def cut(law: Law, runs: Runs, axis: str, at: float, options: Options) -> Cut | s
         found = fit(law, kept, options)
     except ValueError as error:  # one cut-off that cannot be computed is no reason to lose the rest
         return f"It could not be fitted up to {axis} {at:.3g}: {error}."
+    if not all(map(len, found.replicates.values())):
+        return f"Its fit up to {axis} {at:.3g} has no resamples, so its predictions no interval."
     above, largest = own.take(~below), float(kept.column(axis).max())
     residuals = np.log(kept.column(law.target)) - np.log(found.predicted)
     with np.errstate(all="ignore"):  # a law may have no value far from its runs
