@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pipeline import contracts, conventions, options
 from pipeline.files import write_json
 from pipeline.laws import LAWS, law
-from pipeline.laws.base import Law, Runs
+from pipeline.laws.base import Law, Runs, SurfaceLaw
 from pipeline.laws.estimate import Options
 from pipeline.laws.interval import LEAST_REPLICATES
 from pipeline.laws.ranking import EDGES, Graded, Ranking, ranked
@@ -134,12 +134,16 @@ def headline(found: Sequence[Group]) -> dict[str, Any]:
         "laws": {},
     }  # fmt: skip
     group = next((one for one in found if one.joint), None)
-    if group is None:
+    surfaces = [one for one in group.laws if isinstance(one.law, SurfaceLaw)] if group else []
+    if group is None or not surfaces:
         return value
     value |= {"axis": group.axis, "laws": group.reasons}
     ranking = group.ranking
-    if ranking is None or ranking.winner is None:
+    if ranking is None or not any(one.cuts for one in surfaces):
         return value | {"reason": "No law could be tested on runs larger than those it fitted."}
+    if ranking.winner is None:
+        told = dict.fromkeys(group.reasons[one.name] for one in ranking.candidates)
+        return value | {"reason": " ".join(told)}
     winner = next(one for one in ranking.laws if one.name == ranking.winner)
     error = size(ranking, winner)
     return value | {

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from law_data import toy
 from test_fit import table
+from test_laws_ranking import of, predicting
 
 from pipeline import contracts
-from pipeline.backtest import groups, headline, main
+from pipeline.backtest import Group, groups, headline, main
 from pipeline.laws import law
 from pipeline.laws.estimate import Options, fit
+from pipeline.laws.ranking import ranked
 
 ALL = ("power_params", "power_tokens", "power_compute", "kaplan", "chinchilla")
 
@@ -72,6 +74,11 @@ def test_the_ranking_follows_from_the_predictions(study):
         assert mine["predictions"].tolist() == by_bin.size().tolist()
         assert mine["runs"].tolist() == by_bin["cell"].nunique().tolist()
         assert mine["score"].iloc[0] == pytest.approx(100 * by_bin["log"].mean().mean())
+
+
+def grouped(*laws):
+    """A group of laws with given predictions."""
+    return Group("flops", True, laws, ranked(laws))
 
 
 def abs_mean(errors):
@@ -136,6 +143,32 @@ def test_too_few_runs_give_reasons_and_no_headline(tmp_path):
     assert found["reason"] == "No law could be tested on runs larger than those it fitted."
     assert found["laws"]["kaplan"].startswith("Only ")
     assert read(tmp_path, "ranking")["reason"].tolist() == [found["laws"]["kaplan"]]
+
+
+def test_a_law_that_splits_no_budget_is_no_headline():
+    steps = of("kaplan_steps", 0.001, 0.002, 0.001)
+    told = headline([grouped(steps, of("kaplan", 0.02, 0.03, 0.02))])
+    assert told["law"] == "kaplan"
+    assert told["mape"] == pytest.approx(100 * (math.expm1(0.02) * 2 + math.expm1(0.03)) / 3)
+    assert "splits no budget" in told["laws"]["kaplan_steps"]
+    alone = headline([grouped(steps)])
+    assert (alone["law"], alone["reason"]) == (
+        None, "No law of N and D was fitted, so none splits a budget.",
+    )  # fmt: skip
+
+
+def test_a_headline_hands_on_why_laws_cannot_be_compared():
+    apart = [
+        predicting("kaplan", {1.0: {"a": (2.0, 0.1)}}),
+        predicting("chinchilla", {1.0: {"b": (2.0, 0.0)}}),
+    ]
+    told = headline([grouped(*apart)])
+    assert told["law"] is None
+    assert told["reason"] == (
+        "No run was predicted by all laws tested, so they cannot be compared."
+    )
+    numberless = headline([grouped(of("kaplan", math.nan, 0.0))])
+    assert numberless["reason"] == ("It gives no number for some of the runs it should predict.")
 
 
 def test_laws_of_one_input_are_ranked_with_their_kind_only():

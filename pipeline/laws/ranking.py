@@ -7,10 +7,11 @@ what a law makes of a few small runs says little of what it makes of all. The sc
 absolute log error, averaged over the bins of the extrapolation factor with equal weight: there are
 many predictions close by, and the few far ones are what a plan needs.
 
-The winner is the law with the fewest parameters whose score is within one standard error of the
-best (the rule by which Breiman et al. 1984, "Classification and Regression Trees", choose among
-trees). The standard error is that of the paired difference, over runs: one run is predicted from
-several cut-offs, and those errors are one observation.
+Candidates are the laws of a group that split a budget (``SurfaceLaw``), or all where none does. The
+winner is the candidate with the fewest parameters whose score is within one standard error of the
+best of them (the rule by which Breiman et al. 1984, "Classification and Regression Trees", choose
+among trees). The standard error is that of the paired difference, over runs: one run is predicted
+from several cut-offs, and those errors are one observation.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.laws.base import Floats, Law
+from pipeline.laws.base import Floats, Law, SurfaceLaw
 from pipeline.laws.estimate import Quality
 from pipeline.laws.rolling import Cut, Rolled
 
@@ -94,7 +95,7 @@ class Summary(NamedTuple):
 class Ranking:
     """The tested laws of a group, by rising score; ``winner`` is None where none can be named.
 
-    ``equals`` are the laws that the predictions cannot tell from the best, itself included.
+    ``equals`` are the candidates within one standard error of the best of them, itself included.
     """
 
     axis: str
@@ -102,6 +103,11 @@ class Ranking:
     laws: tuple[Graded, ...]
     equals: tuple[str, ...]
     winner: str | None
+
+    @property
+    def candidates(self) -> tuple[Graded, ...]:
+        """The laws that can win, by rising score: those that split a budget, if any does."""
+        return _candidates(self.laws)
 
     @property
     def predicts(self) -> dict[str, int]:
@@ -126,7 +132,7 @@ def ranked(group: Sequence[Rolled]) -> Ranking | None:
         return None
     pairs = common(tested)
     laws = tuple(sorted((_graded(one, pairs) for one in tested), key=lambda one: one.score))
-    best, *rest = laws
+    best, *rest = _candidates(laws)
     if not np.isfinite(best.score):
         return Ranking(tested[0].axis, pairs, laws, (), None)
     equal = [best, *(one for one in rest if not beats(best.size, one.size, pairs))]
@@ -151,16 +157,21 @@ def common(group: Sequence[Rolled]) -> Pairs:
     return Pairs(tuple(keys), factor, bins, 1.0 / (len(filled) * counts[where]))
 
 
+def _candidates(laws: tuple[Graded, ...]) -> tuple[Graded, ...]:
+    return tuple(one for one in laws if isinstance(one.law, SurfaceLaw)) or laws
+
+
 def _scored(one: Rolled) -> tuple[Cut, ...]:
     """The cuts with half of a law's runs to fit or more; the highest where none has."""
     return tuple(cut for cut in one.cuts if cut.share >= HALF) or one.cuts[-1:]
 
 
 def beats(sizes: Floats, others: Floats, pairs: Pairs) -> bool:
-    """Whether one law's absolute log errors (m,) are below another's by more than chance.
+    """Whether one law's absolute log errors (m,) lie below another's by a standard error.
 
     The weighted mean of the paired differences must exceed its standard error, which is that of a
-    sum over runs; a single run gives none.
+    sum over runs; a single run gives none. This is no test: the best of several equal laws often
+    passes it.
     """
     if not np.isfinite(others).all():
         return bool(np.isfinite(sizes).all())

@@ -1,4 +1,8 @@
-"""A ranking of backtested laws in sentences: which law to trust, why, and where ranks disagree."""
+"""A ranking of backtested laws in sentences: which law to trust, why, and where ranks disagree.
+
+One standard error is a rule of choice and no test: of several laws that err alike, the best on
+these runs is often more than one ahead of another.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.laws.ranking import Graded, Ranking
+
+APART = "more than one standard error of the difference"
 
 
 class Size(NamedTuple):
@@ -37,16 +43,20 @@ def reasons(ranking: Ranking) -> dict[str, str]:
 def _reason(ranking: Ranking, one: Graded) -> str:
     if not np.isfinite(one.score):
         return "It gives no number for some of the runs it should predict."
-    best = ranking.laws[0].name
+    names = [law.name for law in ranking.candidates]
     found = size(ranking, one)
     off = f"{found.mape:.2f} % off on average, {found.worst:.2f} % at worst, {lean(found)}"
+    if one.name not in names:
+        return f"{off}; it splits no budget, so it is no choice for a plan."
     if one.name not in ranking.equals:
-        return f"{off}; worse than {best} by more than chance."
+        return f"{off}; worse than {names[0]} by {APART}."
     if len(ranking.laws) == 1:
         return f"{off}; the only law tested."
     rivals = [name for name in ranking.equals if name != one.name]
+    if not rivals and len(names) == 1:
+        return f"{off}; the only law tested that splits a budget."
     if not rivals:
-        return f"{off}; better than every other by more than chance."
+        return f"{off}; better than every other by {APART}."
     if one.name != ranking.winner:
         return f"{off}; cannot be told from {ranking.winner}, which has no more parameters."
     return f"{off}; cannot be told from {_listed(rivals)}, and no other has fewer parameters."
@@ -61,9 +71,9 @@ def lean(found: Size) -> str:
 
 def disagreement(ranking: Ranking) -> str:
     """Whether the law that describes its own runs best also predicts larger ones best."""
-    if len(ranking.laws) < 2 or ranking.winner is None:
+    if len(ranking.candidates) < 2 or ranking.winner is None:
         return "Fewer than two laws were compared, so no ranks can disagree."
-    best, closest = ranking.laws[0], min(ranking.laws, key=_described)
+    best, closest = ranking.candidates[0], min(ranking.candidates, key=_described)
     if closest is best:
         return f"{best.name} describes its own runs best and predicts larger ones best."
     return (
