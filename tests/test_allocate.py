@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,19 @@ def test_frontier_tells_the_exponents_of_all_three_approaches(made):
     ]  # fmt: skip
     assert all("$a$ = " in line and "$b$ = " in line for line in told[:-1])
     assert all("[" in line and "36 runs" in line for line in told[:-1])
+
+
+def test_isoflop_of_one_method_is_a_column_wide_and_of_none_shows_the_runs_alone(made):
+    options = [word for t in ("runs", "optima", "allocations", "ranking")
+               for word in (f"--{t}", str(made / f"{t}.parquet"))]  # fmt: skip
+    asked = frame.arguments("isoflop", [*options, "--fits", str(made / "fits"), "--out", "a.svg"])
+    whole = frame.data("isoflop", asked)
+    for kept, told in (({"isoflop_akima", "chinchilla"}, "approach 2"), ({"envelope"}, None)):
+        few = replace(whole, optima=[row for row in whole.optima if row["approach"] in kept])
+        figure = frame.render(isoflop.draw, few)
+        assert figure.get_size_inches()[0] == frame.COLUMN
+        (axes,) = figure.axes
+        assert len({line.get_gid() for line in axes.lines if line.get_gid()}) == 36
+        words = " ".join(text.get_text() for key in figure.legends for text in key.get_texts())
+        assert words.startswith(told) if told else "interval" not in words
+        assert told or axes.get_title("left") == "no budget with several sizes"

@@ -19,32 +19,32 @@ from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row, estimate
 
+NONE = "no budget with several sizes"  # in place of a method: runs alone
 LISTED = 12  # more budgets than this get a colour bar instead of a list
 FOUND = "converged"
+MINIMA = [name for name, entry in APPROACHES.items() if entry.isoflop]
 LOSSES = {"loss": scales.LOSS, "bits_per_byte": "loss (bits/byte)"}
 
 
 def draw(figure: Figure, data: Data) -> None:
     """A panel for each method; solid its lines and stars, dashed and hollow the law beside it."""
-    methods = [name for name, entry in APPROACHES.items() if entry.isoflop and _rows(data, name)]
+    methods = [name for name in MINIMA if _rows(data, name)]
     law = beside(data)
-    figure.set_size_inches(frame.WIDE if len(methods) > 1 else 4.6, 3.7)
+    wide = len(methods) > 1
+    figure.set_size_inches(frame.WIDE if wide else frame.COLUMN, 3.7)
     panels = figure.subplots(1, max(len(methods), 1), sharex=True, sharey=True, squeeze=False)[0]
     budgets = sorted({row["flops"] for name in methods for row in _rows(data, name)})
     colours = marks.SizeColours(budgets, matplotlib.colormaps["plasma"])
-    for method, axes in zip(methods, panels):
+    for method, axes in zip(methods or [NONE], panels):
         axes.set_label(method)
         _panel(axes, data, method, law, colours)
         axes.set_title(heading(data, method), linespacing=1.35)
-    if not methods:
-        panels[0].text(0.5, 0.5, "no budget with several sizes", ha="center",
-                       transform=panels[0].transAxes)  # fmt: skip
     for axes in panels:
         scales.count_axis(axes, "x", scales.PARAMS)
     scales.loss_axis(panels[0], label=f"validation {LOSSES[loss_column(data)]}")
     _key(figure, panels, budgets, colours)
-    figure.legend(handles=_handles(data, law), loc="outside upper left", ncols=4)
-    _refusals(figure, data, methods)
+    figure.legend(handles=_handles(data, law), loc="outside upper left", ncols=4 if wide else 1)
+    _refusals(figure, data, methods, 130 if wide else 62)
 
 
 def _rows(data: Data, approach: str) -> list[Row]:
@@ -111,6 +111,8 @@ def _star(axes: Axes, row: Row, colour: Any) -> None:
 
 def heading(data: Data, method: str) -> str:
     """The method, and the exponent that it gives, with its widest interval."""
+    if method not in APPROACHES:
+        return method
     lines = [APPROACHES[method].title]
     rows = [r for r in data.allocations if (r["approach"], r["quantity"]) == (method, "params")]
     if rows and rows[0]["exponent"] is not None:
@@ -149,11 +151,12 @@ def _key(
 
 
 def _handles(data: Data, law: str | None) -> list[Any]:
-    level = next((100 * row["level"] for row in data.optima), 0.0)
-    handles: list[Any] = [
-        Line2D([], [], color=marks.GREY, lw=1.2, marker="*", ms=8, mec=marks.INK, mew=0.5,
-               label=f"approach 2: line, minimum, {level:.3g} % interval"),
-    ]  # fmt: skip
+    handles: list[Any] = []
+    for level in {100 * row["level"] for row in data.optima if row["approach"] in MINIMA}:
+        handles.append(
+            Line2D([], [], color=marks.GREY, lw=1.2, marker="*", ms=8, mec=marks.INK, mew=0.5,
+                   label=f"approach 2: line, minimum, {level:.3g} % interval")
+        )  # fmt: skip
     if law:
         handles.append(
             Line2D([], [], color=marks.GREY, lw=0.7, ls=(0, (4, 2)), marker="D", ms=3.6,
@@ -162,8 +165,8 @@ def _handles(data: Data, law: str | None) -> list[Any]:
     return handles + marks.state_handles(data.runs)
 
 
-def _refusals(figure: Figure, data: Data, methods: Sequence[str]) -> None:
-    """Below the figure: which budgets have no minimum, and why."""
+def _refusals(figure: Figure, data: Data, methods: Sequence[str], width: int) -> None:
+    """Below the figure, in lines of ``width``: which budgets have no minimum, and why."""
     reasons: dict[str, list[str]] = {}
     for method in methods:
         for row in _rows(data, method):
@@ -171,7 +174,7 @@ def _refusals(figure: Figure, data: Data, methods: Sequence[str]) -> None:
                 reasons.setdefault(row["reason"], []).append(method.removeprefix("isoflop_"))
     lines = []
     for reason, names in reasons.items():
-        lines += textwrap.wrap(f"{', '.join(names)}: {reason}", 130, subsequent_indent="  ")
+        lines += textwrap.wrap(f"{', '.join(names)}: {reason}", width, subsequent_indent="  ")
     if lines:
         figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=marks.LABEL_SIZE,
                          color=marks.VERMILLION, linespacing=1.3)  # fmt: skip
