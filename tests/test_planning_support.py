@@ -10,6 +10,7 @@ from pipeline.planning.support import (
     Reach,
     Span,
     Support,
+    error_growth,
     error_rate,
     with_form_error,
     with_rivals,
@@ -29,19 +30,52 @@ def test_factors_count_times_beyond_either_end():
     assert SUPPORT.factors(1e10, 1e12)["flops"] == pytest.approx(6e22 / 2e20)
 
 
+def predicted_one(factor, error, noise=None, compared=True):
+    """A row of a backtest whose prediction is 1; ``noise`` is what its 90 % interval stands for."""
+    ends = (
+        (None, None)
+        if noise is None
+        else (math.exp(-1.6448536 * noise), math.exp(1.6448536 * noise))
+    )
+    return {
+        "extrapolation": factor, "observed": math.exp(error), "predicted": 1.0, "low": ends[0],
+        "high": ends[1], "level": 0.9, "compared": compared,
+    }  # fmt: skip
+
+
 def test_the_rate_recovers_an_error_that_grows_with_the_logarithm():
     """Errors drawn with standard deviation .01 ln f: the rate is the maximum-likelihood scale."""
     rng = np.random.default_rng(0)
-    factors = np.full(4000, 10.0)
-    errors = 0.01 * np.log(factors) * rng.standard_normal(4000)
-    rows = [
-        {"extrapolation": f, "observed": math.exp(e), "predicted": 1.0}
-        for f, e in zip(factors, errors)
-    ]
+    errors = 0.01 * math.log(10.0) * rng.standard_normal(4000)
+    rows = [predicted_one(10.0, error) for error in errors]
     assert error_rate(rows) == pytest.approx(0.01, rel=0.05)
+    assert error_growth(rows) == error_rate(rows)
     assert error_rate([rows[0] | {"extrapolation": 1.0}]) is None
     assert error_rate([rows[0] | {"predicted": math.nan}]) is None
     assert error_rate([]) is None
+
+
+def test_noise_that_the_interval_holds_already_is_no_error_of_the_form():
+    """Drawn noise of 2 and 4 %, stated as such, beside a form that errs by .01 ln f, or not."""
+    rng = np.random.default_rng(1)
+    factors, noise = np.tile([2.0, 30.0], 4000), np.repeat([0.02, 0.04], 4000)
+    scatter = noise * rng.standard_normal(8000)
+    for rate, least, most in ((0.01, 0.009, 0.011), (0.0, 0.0, 0.003)):
+        wrong = rate * np.log(factors) * rng.standard_normal(8000)
+        rows = [predicted_one(f, e, s) for f, e, s in zip(factors, wrong + scatter, noise)]
+        assert least <= error_rate(rows) <= most
+        raw = math.sqrt(rate**2 + (noise**2).sum() / (np.log(factors) ** 2).sum())
+        assert error_growth(rows) == pytest.approx(raw, rel=0.05)
+
+
+def test_errors_smaller_than_the_noise_give_no_rate_below_zero():
+    assert error_rate([predicted_one(10.0, 0.01, 0.05), predicted_one(10.0, -0.02, 0.05)]) == 0
+
+
+def test_only_compared_predictions_count_where_there_are_any():
+    apart = [predicted_one(10.0, 0.5, compared=False), predicted_one(10.0, 0.02, compared=True)]
+    assert error_rate(apart) == pytest.approx(0.02 / math.log(10.0))
+    assert error_rate(apart[:1]) == pytest.approx(0.5 / math.log(10.0))
 
 
 def test_form_error_adds_in_quadrature_at_the_level_of_the_interval():

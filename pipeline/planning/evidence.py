@@ -18,7 +18,7 @@ from pipeline.laws import LAWS, SURFACES
 from pipeline.laws.band import SavedFit, read
 from pipeline.laws.base import Floats, Status, SurfaceLaw
 from pipeline.laws.interval import interval
-from pipeline.planning.support import Estimate, Span, Support, error_rate
+from pipeline.planning.support import Estimate, Span, Support, error_growth, error_rate
 
 FAR_WORSE = 2.0  # times the error growth of the law planned with
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
@@ -28,9 +28,10 @@ UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 class Evidence:
     """One fitted law of N and D, with what says how far to trust it.
 
-    ``residuals`` (n,) are log observed - log predicted of its runs; ``rate`` is the growth of its
-    backtest error (``support.error_rate``), None where it was not tested; ``others`` are the
-    study's further fits by name, ``rates`` the same growth of those that were tested.
+    ``residuals`` (n,) are log observed - log predicted of its runs; ``rate`` is the growth of the
+    error of its form (``support.error_rate``), None where it was not tested; ``others`` are the
+    study's further fits by name, ``growths`` how fast the error of each law that was tested grows,
+    its own included (``support.error_growth``).
     """
 
     fit: SavedFit
@@ -38,7 +39,7 @@ class Evidence:
     residuals: Floats
     rate: float | None
     others: Mapping[str, SavedFit]
-    rates: Mapping[str, float | None] = field(default_factory=dict)
+    growths: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def law(self) -> SurfaceLaw:
@@ -47,12 +48,14 @@ class Evidence:
     @cached_property
     def rivals(self) -> dict[str, SavedFit]:
         """The other laws of N and D alone, but those that the backtest found far worse."""
+        own = self.growths.get(self.fit.law.name)
+        most = math.inf if own is None else FAR_WORSE * own
         return {
             name: fit
             for name, fit in self.others.items()
             if isinstance(fit.law, SurfaceLaw)
             and set(fit.law.inputs) == {"params", "tokens"}
-            and (self.rate is None or (self.rates.get(name) or 0.0) <= FAR_WORSE * self.rate)
+            and (self.growths.get(name) or 0.0) <= most
         }
 
     @cached_property
@@ -132,13 +135,13 @@ def evidence(
     if not usable(fit):
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
     found = {key: read(fits / key) for key in known if key != name}
-    rates = {}
+    rows: list[dict[str, Any]] = []
     if backtest is not None:
         rows = contracts.read(backtest, contracts.BACKTEST).to_pylist()
-        rates = {key: error_rate(tested(rows, key)) for key in known}
+    growths = {key: error_growth(tested(rows, key)) for key in known}
     spans, residuals = support(fits / name)
     others = {key: other for key, other in found.items() if usable(other)}
-    return Evidence(fit, spans, residuals, rates.get(name), others, rates)
+    return Evidence(fit, spans, residuals, error_rate(tested(rows, name)), others, growths)
 
 
 def tested(rows: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:

@@ -3,11 +3,15 @@
 The interval of a fit holds the doubt about its parameters. Far out the form of the law is what can
 be wrong, and three rules say so:
 
-1. Form error. A backtest shows how a law's error in log loss grows with the extrapolation factor f:
-   the rate is the root of sum(error^2) / sum((ln f)^2) over what it had to predict. A loss at f > 1
-   gets z rate ln f in quadrature to its interval, z the normal quantile of the interval's level.
+1. Form error. A backtest shows how a law's error in log loss grows with the extrapolation factor f.
+   Part of each error is no fault of the form: the noise of the run and the doubt about the
+   parameters, which the prediction's own interval states. With v their variance the rate is the
+   root of sum(error^2 - v) / sum((ln f)^2), at least 0, over the predictions that all compared laws
+   made (all of them where laws were not compared). A loss at f > 1 gets z rate ln f in quadrature
+   to its interval, z the normal quantile of the interval's level.
 2. Disagreement. Beyond ``Reach.supported`` every interval also takes in what the other fitted laws
-   answer to the same question, but those whose error grows more than twice as fast.
+   answer to the same question, but those whose error (noise included) grows more than twice as
+   fast.
 3. Silence. Beyond it, with neither a backtest nor a second law, there is no interval; and beyond
    ``Reach.refused`` there is no answer.
 """
@@ -79,12 +83,35 @@ class Estimate(NamedTuple):
 
 def error_rate(rows: Iterable[Mapping[str, Any]]) -> float | None:
     """Rule 1's rate from rows of the contract ``backtest`` of one law; None where none tells it."""
-    errors = squares = 0.0
-    for row in rows:
-        if row["extrapolation"] > 1.0 and row["predicted"] > 0:
-            errors += math.log(row["observed"] / row["predicted"]) ** 2
-            squares += math.log(row["extrapolation"]) ** 2
-    return math.sqrt(errors / squares) if squares > 0 else None
+    told = _telling(rows)
+    return _rate(told, [own_variance(row) for row in told])
+
+
+def error_growth(rows: Iterable[Mapping[str, Any]]) -> float | None:
+    """The same with noise and the parameters' doubt left in: how fast the law's error grows."""
+    told = _telling(rows)
+    return _rate(told, [0.0] * len(told))
+
+
+def own_variance(row: Mapping[str, Any]) -> float:
+    """Variance of the log loss that a prediction's own interval stands for; 0 without one."""
+    low, high = row["low"], row["high"]
+    if low is None or high is None or not 0 < low <= high < math.inf:
+        return 0.0
+    quantile = NormalDist().inv_cdf(0.5 + row["level"] / 2)
+    return (math.log(high / low) / (2 * quantile)) ** 2
+
+
+def _telling(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows beyond the cut-off with a prediction; the compared ones where there are any."""
+    beyond = [row for row in rows if row["extrapolation"] > 1.0 and row["predicted"] > 0]
+    return [row for row in beyond if row["compared"]] or beyond
+
+
+def _rate(rows: Sequence[Mapping[str, Any]], variances: Sequence[float]) -> float | None:
+    squares = sum(math.log(row["extrapolation"]) ** 2 for row in rows)
+    errors = sum(math.log(row["observed"] / row["predicted"]) ** 2 for row in rows)
+    return math.sqrt(max(errors - sum(variances), 0.0) / squares) if squares > 0 else None
 
 
 def with_form_error(found: Estimate, factor: float, rate: float | None, level: float) -> Estimate:
