@@ -26,7 +26,7 @@ class Normal(NamedTuple):
         """The model of the sum of two objectives."""
         return Normal(*(a + b for a, b in zip(self, other)))
 
-    def at(self, rows: NDArray[np.intp]) -> Normal:
+    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Normal:
         """The models of some of the problems."""
         return Normal(*(part[rows] for part in self))
 

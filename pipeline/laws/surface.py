@@ -207,7 +207,7 @@ def _step(local: Normal, damping: Floats) -> tuple[Floats, Floats]:
         try:
             step = -np.linalg.solve(matrix, local.gradient[..., None])[..., 0]
         except np.linalg.LinAlgError:  # one of the batch is singular to the last bit, or overflows
-            finite = np.isfinite(matrix).all((-2, -1))[:, None]
+            finite = np.asarray(np.isfinite(matrix).all((-2, -1)))[:, None]
             inverse = np.linalg.pinv(np.where(finite[..., None], matrix, 0.0), hermitian=True)
             target = np.where(finite, local.gradient, np.nan)
             step = -(inverse @ target[..., None])[..., 0]

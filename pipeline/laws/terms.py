@@ -70,8 +70,11 @@ class SumLaw(Law):
         the gradient.
         """
         terms = self.terms(x)
-        several = range(len(terms))
-        pairs = [(k, l, _products(terms[k], terms[l])) for k in several for l in several if k <= l]
+        pairs = [
+            (k, j, _products(one, terms[j]))
+            for k, one in enumerate(terms)
+            for j in range(k, len(terms))
+        ]
         single, double = _places(terms, len(self.parameters))
 
         def total(theta: Floats) -> tuple[list[Floats], Floats]:
@@ -89,11 +92,11 @@ class SumLaw(Law):
                 pulled = [slope * share for share in shares]
                 both = bend + slope
                 inside, outside = [], []
-                for k, l, columns in pairs:
-                    product = shares[k] * shares[l]
+                for k, j, columns in pairs:
+                    product = shares[k] * shares[j]
                     outside.append((above * product) @ columns)
                     product *= both
-                    inside.append((product - pulled[k] if k == l else product) @ columns)
+                    inside.append((product - pulled[k] if k == j else product) @ columns)
                 down = [pull @ term.columns.T for pull, term in zip(pulled, terms)]
                 return Normal(
                     -np.concatenate(down, axis=-1) @ single,
