@@ -5,104 +5,42 @@
 
 The target is a run (--target-params, --target-tokens) or the best run of a budget (--target-flops).
 Candidates are the rows of a CSV with columns params and tokens, or the sizes and token counts of a
-study's grid, all crossed. What is fitted already is left out.
+study's grid, all crossed. What is fitted already is left out, and so is what has fewer parameters
+or tokens than every fitted run (--smaller-too takes it in): nothing shows that the law holds there.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import contracts
 from pipeline.accounting import Shape
 from pipeline.cells import short
-from pipeline.config import ConfigError, load
-from pipeline.design import study
+from pipeline.config import ConfigError
 from pipeline.files import atomic
-from pipeline.laws.base import Floats, Runs
+from pipeline.laws.base import Runs
 from pipeline.laws.objective import Objective
 from pipeline.planning.acquisition import Pick, deviation, knowledge, ranked
 from pipeline.planning.budget import positive
+from pipeline.planning.candidates import (
+    Candidates,
+    from_study,
+    from_table,
+    supported,
+    untrained,
+)
 from pipeline.planning.constrained import Limits, constrained
 from pipeline.planning.evidence import Evidence, chosen, evidence
 
-SAME = 0.01  # natural log: a candidate this near a fitted run, in N and in D, is that run
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Runs that could be trained: N, D and FLOP, each (m,); shapes by N where they are known."""
-
-    params: Floats
-    tokens: Floats
-    flops: Floats
-    shapes: Mapping[float, Shape] = field(default_factory=dict)
-
-    def log_inputs(self) -> Floats:
-        """Natural logs of N and D, (2, m)."""
-        return np.log(np.stack([self.params, self.tokens]))
-
-    def take(self, rows: NDArray[np.bool_]) -> Candidates:
-        """The candidates at a mask."""
-        return replace(
-            self, params=self.params[rows], tokens=self.tokens[rows], flops=self.flops[rows]
-        )
-
-
-def from_table(path: Path) -> Candidates:
-    """Candidates of a CSV: params and tokens, and flops where they are not 6 N D.
-
-    Raises ValueError naming the row and column of what is missing or not a positive number.
-    """
-    columns: dict[str, list[float]] = {"params": [], "tokens": [], "flops": []}
-    with path.open(encoding="utf-8", newline="") as lines:
-        for line, row in enumerate(csv.DictReader(lines), 2):
-            for name in ("params", "tokens"):
-                columns[name].append(_number(path, line, name, row.get(name)))
-            given = row.get("flops")
-            cost = 6.0 * columns["params"][-1] * columns["tokens"][-1]
-            columns["flops"].append(_number(path, line, "flops", given) if given else cost)
-    if not columns["params"]:
-        raise ValueError(f"{path}: holds no candidate; give rows of params and tokens")
-    params, tokens, flops = (np.array(column) for column in columns.values())
-    return Candidates(params, tokens, flops)
-
-
-def _number(path: Path, line: int, column: str, text: str | None) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{path}: line {line}: {column} is {text!r}; give a positive number")
-    return value
-
-
-def from_study(path: Path, counted: str) -> Candidates:
-    """Every size of a study's grid with every token count, in the fit's N; FLOP exact."""
-    cells = study(load(path)).cells
-    sizes = {getattr(cell, counted): cell.flops_exact / cell.tokens for cell in cells}
-    counts = sorted({cell.tokens for cell in cells})
-    rows = [(n, d, each * d) for n, each in sorted(sizes.items()) for d in counts]
-    shapes = {float(getattr(cell, counted)): cell.shape for cell in cells}
-    params, tokens, flops = np.array(rows, dtype=float).T
-    return Candidates(params, tokens, flops, shapes)
-
-
-def untrained(candidates: Candidates, runs: Runs) -> Candidates:
-    """The candidates that no fitted run already is."""
-    logs = np.log(np.stack([runs.params, runs.tokens]))
-    apart = np.abs(candidates.log_inputs()[:, :, None] - logs[:, None, :]).max(0)  # (m, n)
-    return candidates.take(apart.min(1) >= SAME)
+Run = tuple[float, float]  # N and D
 
 
 def fitted_runs(folder: Path) -> Runs:
@@ -113,7 +51,7 @@ def fitted_runs(folder: Path) -> Runs:
     return Runs(tuple(points["cell"].to_pylist()), columns)
 
 
-def target(arguments: argparse.Namespace, rest: Evidence) -> tuple[float, float]:
+def target(arguments: argparse.Namespace, rest: Evidence) -> Run:
     """N and D of the run that is to be predicted; raises ValueError where they are not given."""
     if arguments.target_flops is not None:
         flops = positive("--target-flops", arguments.target_flops)
@@ -147,7 +85,7 @@ def rows(
         before = pick.deviation
 
 
-def snippet(found: Sequence[dict[str, Any]], shapes: Mapping[float, Shape]) -> str:
+def snippet(found: Sequence[Mapping[str, Any]], shapes: Mapping[float, Shape]) -> str:
     """The picks as sizes with token counts of their own, for a study's grid."""
     counts: dict[float, list[float]] = {}
     for row in found:
@@ -161,27 +99,51 @@ def snippet(found: Sequence[dict[str, Any]], shapes: Mapping[float, Shape]) -> s
     return "\n".join(lines) + "\n"
 
 
-def text(found: Sequence[dict[str, Any]], where: tuple[float, float]) -> str:
-    """The ranking as a table."""
+class Ranking(NamedTuple):
+    """Rows of the contract ``next_cells``, and the one run that tells most whatever it costs."""
+
+    rows: Sequence[Mapping[str, Any]]
+    alone: Mapping[str, Any]
+
+
+def gain(row: Mapping[str, Any], whole: float) -> float:
+    """What a run takes off the variance of the prediction, as a share of ``whole`` squared."""
+    return (row["deviation_before"] ** 2 - row["deviation_after"] ** 2) / whole**2
+
+
+def text(found: Ranking, where: Run, small: Collection[Run]) -> str:
+    """The ranking as a table; runs of N and D in ``small`` are marked as below all fitted runs."""
+    whole, alone = found.rows[0]["deviation_before"], found.alone
     lines = [
         f"Prediction at N = {short(where[0])}, D = {short(where[1])}: its deviation is "
-        f"{found[0]['deviation_before']:.2f} % of the loss.",
-        f"  {'':>4}{'params':>9}{'tokens':>9}{'FLOP':>11}{'deviation after':>18}",
+        f"{whole:.2f} % of the loss.",
+        f"  {'':>4}{'params':>9}{'tokens':>9}{'FLOP':>11}{'deviation after':>18}"
+        f"{'variance off':>15}{'per FLOP':>11}",
     ]
-    for row in found:
+    for row in found.rows:
+        share = gain(row, whole)
+        mark = "  below the runs" if (row["params"], row["tokens"]) in small else ""
         lines.append(
             f"  {row['rank']:>3}.{short(row['params']):>9}{short(row['tokens']):>9}"
-            f"{row['flops']:>11.2e}{row['deviation_after']:>16.2f} %"
+            f"{row['flops']:>11.2e}{row['deviation_after']:>16.2f} %{100 * share:>13.1f} %"
+            f"{share / row['flops']:>11.1e}{mark}"
         )
+    lines.append(
+        f"Whatever it costs, one run tells most: N = {short(alone['params'])}, D = "
+        f"{short(alone['tokens'])}, {alone['flops']:.2e} FLOP, {100 * gain(alone, whole):.1f} % of "
+        f"the variance, {gain(alone, whole) / alone['flops']:.1e} per FLOP."
+    )
     return "\n".join(lines)
 
 
 def picked(
-    rest: Evidence, runs: Runs, free: Candidates, where: tuple[float, float], count: int
-) -> list[dict[str, Any]]:
-    """The ``count`` best candidates for a prediction at N and D, as rows of ``next_cells``.
+    rest: Evidence, runs: Runs, free: Candidates, where: Run, count: int,
+    budget: float = math.inf,
+) -> Ranking | None:  # fmt: skip
+    """The ``count`` best candidates, in all at most ``budget`` FLOP, for a prediction at N and D.
 
-    Where a backtest showed how the law's error grows, candidates far below the target tell less.
+    None where none that can be paid for tells anything. Where a backtest showed how the law's error
+    grows, candidates far below the target tell less.
     """
     told = rest.fit.card.get("objective", {})
     objective = Objective(told.get("delta", rest.law.objective.delta), told.get("asymmetry", 0.5))
@@ -189,8 +151,14 @@ def picked(
     known, wanted = knowledge(rest.law, theta, runs, objective), np.log(np.array(where))[:, None]
     inputs = free.log_inputs()
     form_error = (rest.rate or 0.0) * np.maximum(wanted.sum() - inputs.sum(0), 0.0)
-    picks = ranked(known, inputs, free.flops, wanted, count, form_error)
-    return list(rows(free, picks, deviation(known, wanted), rest.law.name))
+    picks = ranked(known, inputs, free.flops, wanted, count, form_error, budget)
+    if not picks:
+        return None
+    best = ranked(known, inputs, np.ones_like(free.flops), wanted, 1, form_error)
+    alone = [pick._replace(cost=float(free.flops[pick.row])) for pick in best]
+    before = deviation(known, wanted)
+    in_order, at_once = (list(rows(free, p, before, rest.law.name)) for p in (picks, alone))
+    return Ranking(in_order, at_once[0])
 
 
 def _evidence(arguments: argparse.Namespace) -> Evidence:
@@ -205,29 +173,53 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
     return rest
 
 
+def offered(arguments: argparse.Namespace, rest: Evidence, runs: Runs) -> Candidates:
+    """The candidates to rank; raises ValueError where none is left."""
+    if arguments.study is not None:
+        given = from_study(arguments.study, rest.counted)
+    else:
+        given = from_table(arguments.candidates)
+    free = untrained(given, runs)
+    if not len(free.params):
+        raise ValueError("every candidate is fitted already: offer larger sizes or more tokens")
+    if arguments.smaller_too:
+        return free
+    kept = free.take(supported(free, runs))
+    if not len(kept.params):
+        raise ValueError(
+            f"every candidate has fewer than {runs.params.min():.3g} parameters or "
+            f"{runs.tokens.min():.3g} tokens, the least of the fitted runs: offer larger ones, or "
+            "give --smaller-too"
+        )
+    return kept
+
+
 def _answered(arguments: argparse.Namespace) -> str:
     """Rank, write what is asked for, and return the text."""
     if arguments.count < 1:
         raise ValueError(f"--count {arguments.count}: take one or more")
+    budget = math.inf
+    if arguments.budget is not None:
+        budget = positive("--budget", arguments.budget)
     rest = _evidence(arguments)
     runs, where = fitted_runs(arguments.fits / rest.law.name), target(arguments, rest)
-    if arguments.study is not None:
-        offered = from_study(arguments.study, rest.counted)
-    else:
-        offered = from_table(arguments.candidates)
-    free = untrained(offered, runs)
-    if not len(free.params):
-        raise ValueError("every candidate is fitted already: offer larger sizes or more tokens")
-    found = picked(rest, runs, free, where, arguments.count)
-    if not found:
+    free = offered(arguments, rest, runs)
+    if budget < free.flops.min():
+        raise ValueError(
+            f"--budget {budget:g}: the cheapest candidate costs {free.flops.min():.3g} FLOP; give "
+            "more, or offer smaller runs"
+        )
+    found = picked(rest, runs, free, where, arguments.count, budget)
+    if found is None:
         raise ValueError("no candidate tells anything of this prediction; offer others")
     if arguments.out is not None:
-        contracts.write(arguments.out, found, contracts.NEXT_CELLS)
+        contracts.write(arguments.out, found.rows, contracts.NEXT_CELLS)
     if arguments.yaml is not None:
         arguments.yaml.parent.mkdir(parents=True, exist_ok=True)
         with atomic(arguments.yaml) as temporary:
-            temporary.write_text(snippet(found, free.shapes), encoding="utf-8")
-    return text(found, where)
+            temporary.write_text(snippet(found.rows, free.shapes), encoding="utf-8")
+    below = free.take(~supported(free, runs))
+    return text(found, where, set(zip(below.params.tolist(), below.tokens.tolist())))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -246,7 +238,9 @@ def _parser() -> argparse.ArgumentParser:
     offered = parser.add_mutually_exclusive_group(required=True)
     offered.add_argument("--candidates", type=Path, help="CSV: params, tokens and flops if not 6ND")
     offered.add_argument("--study", type=Path, help="config whose sizes and tokens are crossed")
+    parser.add_argument("--smaller-too", action="store_true", help="those below all fitted runs")
     parser.add_argument("--count", type=int, default=5, help="runs to choose")
+    parser.add_argument("--budget", type=float, metavar="FLOP", help="of the chosen runs together")
     parser.add_argument("--out", type=Path, help="next_cells.parquet")
     parser.add_argument("--yaml", type=Path, help="sizes to append to a study's grid")
     return parser

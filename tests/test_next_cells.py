@@ -47,7 +47,14 @@ def test_rows_are_new_runs_in_the_order_to_train(fits, offered, tmp_path, capsys
         assert row["flops"] == pytest.approx(6 * row["params"] * row["tokens"])
     told = capsys.readouterr().out
     assert "its deviation is" in told
-    assert len(told.splitlines()) == 8
+    lines = told.splitlines()
+    assert len(lines) == 9
+    whole = rows[0]["deviation_before"]
+    for row, line in zip(rows, lines[2:]):
+        share = (row["deviation_before"] ** 2 - row["deviation_after"] ** 2) / whole**2
+        assert f"{100 * share:.1f} %" in line
+        assert line.endswith(f"{share / row['flops']:.1e}")
+    assert "Whatever it costs, one run tells most: N = 2.0M, D = 16M" in lines[-1]
 
 
 def test_the_snippet_is_cells_of_a_study(fits, offered, tmp_path):
@@ -99,9 +106,46 @@ def test_candidates_of_a_study_are_its_grid(fits, tmp_path):
     assert {round(row["tokens"] / 1e6) for row in rows} == {8}
 
 
+# Fewer parameters, then fewer tokens, than all fitted runs.
+SMALL = ((min(TOY_LOSSES) // 2, 16_000_000), (2_000_000, min(TOY_TOKENS) // 2))
+
+
+def test_candidates_smaller_than_all_runs_are_left_out_unless_asked_for(fits, tmp_path, capsys):
+    path, out = tmp_path / "candidates.csv", tmp_path / "next.parquet"
+    large = ((2_000_000, 16_000_000), (1_000_000, 8_000_000))
+    path.write_text("params,tokens\n" + "".join(f"{n},{d}\n" for n, d in (*SMALL, *large)))
+    more = ("--candidates", path, "--target-flops", 1e15, "--out", out)
+    assert asked(fits, *more) == 0
+    rows = contracts.read(out, contracts.NEXT_CELLS).to_pylist()
+    assert {(row["params"], row["tokens"]) for row in rows} == set(large)
+    assert "below the runs" not in capsys.readouterr().out
+    assert asked(fits, *more, "--smaller-too") == 0
+    rows = contracts.read(out, contracts.NEXT_CELLS).to_pylist()
+    assert {(row["params"], row["tokens"]) for row in rows} == {*SMALL, *large}
+    table_lines = capsys.readouterr().out.splitlines()[2:-1]
+    marked = [row for row, line in zip(rows, table_lines) if "below the runs" in line]
+    assert {(row["params"], row["tokens"]) for row in marked} == set(SMALL)
+    path.write_text("params,tokens\n" + "".join(f"{n},{d}\n" for n, d in SMALL))
+    assert asked(fits, *more) == 2
+    assert "give --smaller-too" in capsys.readouterr().err
+
+
+def test_a_budget_is_what_all_chosen_runs_cost_together(fits, offered, tmp_path):
+    out, costs = tmp_path / "next.parquet", []
+    more = ("--candidates", offered, "--target-flops", 1e15, "--count", 9, "--out", out)
+    for budget in ((), ("--budget", 2e13), ("--budget", 5e12)):
+        assert asked(fits, *more, *budget) == 0
+        costs.append(
+            [row["flops"] for row in contracts.read(out, contracts.NEXT_CELLS).to_pylist()]
+        )
+    assert sum(costs[0]) > 2e13 >= sum(costs[1]) > 5e12 >= sum(costs[2])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--target-flops", 1e15, "--budget", 0), "--budget 0: take a positive number"),
+        (("--target-flops", 1e15, "--budget", 10), "the cheapest candidate costs"),
         (("--target-params", 1e6), "what is to be predicted?"),
         (("--target-flops", -1), "--target-flops -1: take a positive number"),
         (("--target-flops", 1e15, "--count", 0), "--count 0: take one or more"),

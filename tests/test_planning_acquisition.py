@@ -87,6 +87,26 @@ def test_no_candidate_is_taken_twice_and_no_more_than_there_are():
     assert sorted(pick.row for pick in picks) == [0, 1, 2]
 
 
+def test_a_budget_pays_for_the_best_that_is_left_of_it():
+    """Brute force over what can still be paid for, pick by pick."""
+    known, budget = knowledge(FORM, THETA, RUNS, SQUARES), 3 * np.median(COST)
+    picks = ranked(known, CANDIDATES, COST, TARGET, 40, budget=budget)
+    taken, left = [], budget
+    for pick in picks:
+        before = posterior(known, CANDIDATES[:, taken])
+        trials = {
+            i: (before**2 - posterior(known, CANDIDATES[:, [*taken, i]]) ** 2) / COST[i]
+            for i in set(range(40)) - set(taken)
+            if COST[i] <= left
+        }
+        assert pick.row == max(trials, key=trials.get)
+        taken.append(pick.row)
+        left -= COST[pick.row]
+    assert left >= 0
+    assert len(picks) < 40
+    assert left < np.delete(COST, taken).min()
+
+
 def test_units_of_the_counts_do_not_matter():
     known = knowledge(FORM, THETA, RUNS, SQUARES)
     shift = np.log([1e6, 1e9])

@@ -19,6 +19,7 @@ large one, the farther the form may be off.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -83,12 +84,13 @@ def deviation(known: Knowledge, target: Floats) -> float:
 
 def ranked(
     known: Knowledge, candidates: Floats, cost: Floats, target: Floats, count: int,
-    form_error: Floats | float = 0.0,
+    form_error: Floats | float = 0.0, budget: float = math.inf,
 ) -> list[Pick]:  # fmt: skip
     """The ``count`` best of m candidates in order: log inputs (K, m), FLOP (m,), targets (K, t).
 
     ``form_error`` (m,) is the deviation of the log target that the form adds to a candidate as
-    seen from the target. Fewer are returned where fewer tell anything.
+    seen from the target; ``budget`` is the FLOP that all picks may cost together. Fewer are
+    returned where fewer tell anything or can be paid for.
     """
     offered, wanted = known.gradients(candidates), known.gradients(target)
     noise = known.noise**2 + np.broadcast_to(np.asarray(form_error, float) ** 2, cost.shape)
@@ -99,10 +101,12 @@ def ranked(
         seen = offered @ covariance  # (m, P)
         spread = noise + (seen * offered).sum(1)
         gain = ((wanted @ seen.T) ** 2).mean(0) / spread
+        free &= cost <= budget
         best = int(np.argmax(np.where(free, gain / cost, -np.inf)))
-        if not gain[best] > 0:
+        if not (free[best] and gain[best] > 0):
             break
         free[best] = False
+        budget -= float(cost[best])
         covariance -= np.outer(seen[best], seen[best]) / spread[best]
         left = float(np.sqrt(max(np.einsum("tp,pq,tq->t", wanted, covariance, wanted).mean(), 0)))
         picks.append(Pick(best, float(cost[best]), left))
