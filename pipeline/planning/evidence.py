@@ -16,12 +16,11 @@ from pipeline import contracts
 from pipeline.contracts import ContractError
 from pipeline.laws import LAWS, SURFACES
 from pipeline.laws.band import SavedFit, read
-from pipeline.laws.base import Floats, Status, SurfaceLaw
+from pipeline.laws.base import Floats, SurfaceLaw
 from pipeline.laws.interval import interval
 from pipeline.planning.support import Estimate, Span, Support, error_growth, error_rate
 
 FAR_WORSE = 2.0  # times the error growth of the law planned with
-UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
 
 @dataclass(frozen=True)
@@ -92,11 +91,6 @@ def surface(fit: SavedFit) -> SurfaceLaw:
     return fit.law
 
 
-def usable(fit: SavedFit) -> bool:
-    """Whether a fit has values to plan with."""
-    return fit.card.get("status") not in UNUSABLE and all(map(math.isfinite, fit.values.values()))
-
-
 def stored(fits: Path, among: Collection[str] | None = None) -> list[str]:
     """Keys of the fits in a folder, in the registry's order; only those ``among``."""
     found = {path.parent.name for path in fits.glob("*/card.json")}
@@ -132,7 +126,7 @@ def evidence(
             f"{', '.join(surfaces) or ', '.join(SURFACES)}"
         )
     fit = read(fits / name)
-    if not usable(fit):
+    if not fit.usable:
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
     found = {key: read(fits / key) for key in known if key != name}
     rows: list[dict[str, Any]] = []
@@ -140,7 +134,7 @@ def evidence(
         rows = contracts.read(backtest, contracts.BACKTEST).to_pylist()
     growths = {key: error_growth(tested(rows, key)) for key in known}
     spans, residuals = support(fits / name)
-    others = {key: other for key, other in found.items() if usable(other)}
+    others = {key: other for key, other in found.items() if other.usable}
     return Evidence(fit, spans, residuals, error_rate(tested(rows, name)), others, growths)
 
 
@@ -168,13 +162,13 @@ def chosen(
                 f"{headline}: not a readable headline ({error}); make it again with "
                 "python -m pipeline.backtest"
             ) from error
-        if name in names and usable(read(fits / name)):
+        if name in names and read(fits / name).usable:
             return name, f"The backtest chose {name}: {reason}"
         why = f"The headline is {name}, which cannot be planned with" if name else str(reason)
     errors = {
         name: float(np.sqrt((support(fits / name)[1] ** 2).mean()))
         for name in names
-        if usable(read(fits / name))
+        if read(fits / name).usable
     }
     if not errors:
         return None, (
