@@ -12,7 +12,8 @@ bias: runs without noise on surfaces with known optima, five budgets from 1e17 t
 sizes each (the design of Czech et al. 2026, arXiv:2603.22339), as grids get wider, lie off the
 optimum by a constant factor, or drift off it; the error of D* extrapolated to 1e24 FLOP, percent.
 
-coverage: how often the 90 % interval of the exponent holds the truth, on tables of runs with noise.
+coverage: how often the 90 % interval of the exponent holds the truth, on tables of runs with noise;
+and that of N* at one budget, with and without the kind "form", as its nine sizes reach further.
 """
 
 from __future__ import annotations
@@ -154,7 +155,9 @@ def speed(path: str, turns: int, count: int) -> None:
             for recipe, one in zip(RECIPES, found):
                 best = one.exponent("params")
                 ends = "  ".join(
-                    f"{kind} {r.low:.3f}-{r.high:.3f}" for kind, r in best.resampled.items()
+                    f"{kind} {r.low:.3f}-{r.high:.3f}"
+                    for kind, r in best.resampled.items()
+                    if r.low is not None
                 )
                 print(f"      {'/'.join(recipe):<36}{best.value:.3f}  {ends}")
 
@@ -187,6 +190,35 @@ def coverage(tables: int, noise: float) -> None:
         print(f"{name:<26} holds the truth in {100 * np.mean(holds):.0f} % of {len(holds)}")
 
 
+def optimum_coverage(tables: int, noise: float, sizes: int = 9) -> None:
+    """N* of one budget on the surface of Hoffmann et al., on grids out to 4, 8 and 16 times it."""
+    form = law("chinchilla")
+    assert isinstance(form, SurfaceLaw)
+    values = {name: np.asarray(value) for name, value in SURFACES["Hoffmann et al."].items()}
+    flops = 1e20
+    best = float(form.optimum(values, np.asarray(flops)).params)
+    alone = METHODS["isoflop_parabola"]._replace(wider=None)
+    print(f"N* of one budget, {tables} tables of {sizes} sizes, noise {noise} nats/token")
+    for width in (4.0, 8.0, 16.0):
+        params = best * np.geomspace(1 / width, width, sizes)
+        tokens = flops / (6 * params)
+        loss = form.predict(values, {"params": params, "tokens": tokens})
+        for name, method in (("parabola alone", alone), ("with form", METHODS["isoflop_parabola"]),
+                             ("Akima", METHODS["isoflop_akima"])):  # fmt: skip
+            rng, held, spans = np.random.default_rng(5), 0, []
+            for seed in range(tables):
+                noisy = loss + noise * rng.standard_normal(sizes)
+                runs = table_of(params, tokens, np.full(sizes, flops), noisy)
+                how = Options(bootstraps=200, noise=noise, seed=seed)
+                (found,) = isoflop(name, budgets(runs), how, method).optima
+                ends = found.intervals["params"]
+                if ends:
+                    held += ends[0] <= best <= ends[1]
+                    spans.append(np.log(ends[1] / ends[0]))
+            print(f"  to {width:>2g} x N*  {name:<15} {100 * held / tables:>4.0f} %  "
+                  f"width {np.mean(spans):.2f} in ln N, {tables - len(spans)} without")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -205,6 +237,7 @@ def main() -> None:
         bias()
     else:
         coverage(arguments.tables, arguments.noise)
+        optimum_coverage(arguments.tables, 0.003)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import law_data
 import numpy as np
 import pytest
 
-from pipeline.approaches.allocation import Options
+from pipeline.approaches.allocation import Options, widest
 from pipeline.approaches.budgets import budgets, grouped, seed_noise
 from pipeline.approaches.minima import isoflop
+from pipeline.laws import law
 from pipeline.laws.base import Runs, Status
 
 
@@ -151,3 +152,51 @@ def test_intervals_hold_the_truth_and_grow_with_the_noise():
             assert low <= size <= high
             assert one.tokens * one.params * 6 == pytest.approx(one.flops)
     assert widths[1] == pytest.approx(4 * widths[0], rel=0.2)
+
+
+def test_too_many_resamples_without_a_value_leave_no_interval():
+    drawn = np.random.default_rng(0).standard_normal(1000)
+    low, high = widest({"cases": drawn}, 0.9)
+    assert (low, high) == pytest.approx((-1.645, 1.645), abs=0.15)
+    # The 20 % that have none may all have been the largest: the others alone say too little.
+    holed = np.where(drawn > np.quantile(drawn, 0.8), np.nan, drawn)
+    assert widest({"cases": holed}, 0.9) is None
+    assert widest({"noise": drawn, "cases": holed}, 0.9) is None
+    assert widest({}, 0.9) is None
+
+
+def test_resamples_lowest_at_an_end_reach_to_that_end():
+    # Noise as large as the rise to the first size: it is the lowest in more than 5 % of resamples.
+    sizes = np.geomspace(1 / 1.8, 60, 7) * np.sqrt(1e15 / 120)
+    (budget,) = budgets(isoflop_runs(np.array([1e15]), sizes))
+    (found,) = isoflop("isoflop_akima", [budget], Options(noise=0.02)).optima
+    assert found.found
+    rng = np.random.default_rng(5)
+    lowest = (budget.loss + 0.02 * rng.standard_normal((4000, 7))).argmin(1)
+    assert (lowest == 0).mean() > 0.1
+    assert found.intervals["params"][0] == pytest.approx(sizes[0])
+    assert found.intervals["params"][1] < sizes[-1] / 2
+
+
+@pytest.mark.parametrize("width", [4.0, 8.0, 16.0])
+@pytest.mark.parametrize("noise", [0.003, None])
+def test_intervals_of_wide_parabolas_hold_the_optimum(width, noise):
+    """Nine sizes on the surface of Hoffmann et al. 2022; its bowl is no parabola.
+
+    Without the minima of cubics the interval holds the optimum in about 96, 66 and 29 % of
+    tables. 60 tables of a true coverage of 90 % leave 45 once in several thousand times.
+    """
+    values = {"E": 1.8, "A": 400.0, "alpha": 0.34, "B": 410.0, "beta": 0.28}
+    best = float(law("chinchilla").optimum(law_data.arrays(values), np.array(1e20)).params)
+    n = best * np.geomspace(1 / width, width, 9)
+    d = 1e20 / 6 / n
+    loss = law("chinchilla").predict(law_data.arrays(values), {"params": n, "tokens": d})
+    held, rng = 0, np.random.default_rng(11)
+    for table in range(60):
+        noisy = law_data.runs(n, d, loss + 0.003 * rng.standard_normal(9))
+        how = Options(bootstraps=200, noise=noise, seed=table)
+        (found,) = isoflop("isoflop_parabola", budgets(noisy), how).optima
+        low, high = found.intervals["params"]
+        held += low <= best <= high
+        assert high / low < 2
+    assert held >= 46

@@ -20,6 +20,7 @@ from pipeline.approaches.isoflop import (
     akima,
     akima_curve,
     akima_slopes,
+    cubic,
     parabola,
     parabola_curve,
 )
@@ -123,6 +124,27 @@ def test_an_exact_parabola_is_found_exactly_and_all_lines_go_through_it():
     assert y == pytest.approx(2 + 0.3 * (line - 16.7) ** 2)
     line, y = akima_curve(x, loss, 50)
     assert y == pytest.approx(np.exp(Akima1DInterpolator(x, np.log(loss))(line)))
+
+
+def test_cubic_is_numpys_and_that_of_three_sizes_a_parabola():
+    x, loss = cases(6, 60, centre=17.0)
+    weights = np.random.default_rng(7).integers(0, 3, loss.shape).astype(float)
+    found, known = cubic(x, loss, weights, 9), 0
+    for row, share, at, low in zip(loss, weights, *found, strict=True):
+        taken, degree = share > 0, min(3, int((share > 0).sum()) - 1)
+        if degree < 2 or row[taken].argmin() in (0, taken.sum() - 1):
+            assert np.isnan(at)
+            continue
+        curve = np.polynomial.Polynomial.fit(x[taken], row[taken], degree, w=share[taken] ** 0.5)
+        slope = curve.deriv()
+        roots = [r.real for r in slope.roots() if abs(r.imag) < 1e-9 and slope.deriv()(r.real) > 0]
+        inside = [r for r in roots if x[taken].min() < r < x[taken].max()]
+        assert np.isfinite(at) == bool(inside)
+        if inside:
+            known += 1
+            assert at == pytest.approx(inside[0], abs=1e-7)
+            assert low == pytest.approx(curve(at), rel=1e-9)
+    assert known > 20
 
 
 @pytest.mark.parametrize("method", METHODS)

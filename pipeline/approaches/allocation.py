@@ -84,12 +84,15 @@ def no_optimum(
 
 
 def widest(samples: Samples, level: float) -> Interval:
-    """The interval that holds those of all kinds of resampling; None where there is none."""
-    ends = [interval(sample[np.isfinite(sample), None], level) for sample in samples.values()]
-    known = [(low[0], high[0]) for low, high in ends if np.isfinite(low[0])]
-    if not known:
+    """The interval that holds those of all kinds of resampling.
+
+    None where there is none, or where one kind has too many resamples without a value (NaN) for an
+    interval: what they would have been is unknown, and the others alone would be too narrow.
+    """
+    ends = [interval(sample[:, None], level) for sample in samples.values() if len(sample)]
+    if not ends or not all(np.isfinite(low[0]) for low, _ in ends):
         return None
-    return float(min(low for low, _ in known)), float(max(high for _, high in known))
+    return float(min(low[0] for low, _ in ends)), float(max(high[0] for _, high in ends))
 
 
 def allocation(

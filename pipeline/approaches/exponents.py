@@ -35,7 +35,7 @@ class Resampled(NamedTuple):
 class Exponent:
     """y ~ C^value for y = N* or D*, with the lines of each kind of resampling.
 
-    ``level`` is log y at ``reference`` FLOP. ``resampled`` holds, by kind ("noise", "cases", ...),
+    ``level`` is log y at ``reference`` FLOP. ``resampled`` holds, by kind (noise, cases, form, sizes),
     lines and an interval; it is empty where there are no resamples.
     """
 

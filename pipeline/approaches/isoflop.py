@@ -4,7 +4,8 @@ Each method takes the losses of one budget's sizes, many resamples of them as ro
 log N of each row's minimum; NaN where the row has none inside its sizes.
 
 The parabola is that of Hoffmann et al. 2022 (arXiv:2203.15556, section 3.2), in log N, through the
-``WINDOW`` sizes on either side of the best one: further out an isoFLOP curve is no parabola. The
+``WINDOW`` sizes on either side of the best one: further out an isoFLOP curve is no parabola. Inside
+it is none either, so a cubic through the same sizes says how far that moves the vertex. The
 interpolant is Akima's (J. ACM 17, 1970) of log loss in log N, as in Porian et al. 2024
 (arXiv:2406.19146, appendix B); its minimum is exact, a root of one of its cubics.
 """
@@ -31,15 +32,20 @@ class Minima(NamedTuple):
     loss: Floats
 
 
+Finder = Callable[[Floats, Floats, Floats], Minima]
+
+
 class Method(NamedTuple):
     """A way to find minima, the line it draws through a budget, and the fewest sizes it needs.
 
     ``curve`` gives log N and loss along that line, from log N and loss (k,) and a number of points.
+    ``wider`` is the same with the next term of the form, whose minima the interval holds as well.
     """
 
-    minima: Callable[[Floats, Floats, Floats], Minima]
+    minima: Finder
     curve: Callable[[Floats, Floats, int], tuple[Floats, Floats]]
     sizes: int
+    wider: Finder | None = None
 
 
 def parabola(x: Floats, loss: Floats, weights: Floats, window: int = WINDOW) -> Minima:
@@ -50,17 +56,35 @@ def parabola(x: Floats, loss: Floats, weights: Floats, window: int = WINDOW) -> 
     is its first or last, whose parabola opens downward, or whose vertex lies outside the sizes it
     was fitted to, has no minimum.
     """
+    return _vertex(x, loss, weights, window, 2)
+
+
+def cubic(x: Floats, loss: Floats, weights: Floats, window: int = WINDOW) -> Minima:
+    """Minima of cubics through the sizes of ``parabola``, whose arguments it takes.
+
+    Where a curve falls otherwise than it rises, a parabola's vertex is off by the third power of
+    log N to first order; the cubic is not, and feels noise about thrice as much. A row of three
+    sizes has a parabola only, which is taken.
+    """
+    few = _near_best(loss, weights, window).sum(1) < 4
+    straight, bent = (_vertex(x, loss, weights, window, degree) for degree in (2, 3))
+    return Minima(*(np.where(few, a, b) for a, b in zip(straight, bent)))
+
+
+def _vertex(x: Floats, loss: Floats, weights: Floats, window: int, degree: int) -> Minima:
     near = np.where(_near_best(loss, weights, window), weights, 0.0)
     middle, half = (x[0] + x[-1]) / 2, np.ptp(x) / 2
     scaled = (x - middle) / half
-    c0, c1, c2 = _quadratic(scaled, loss, near)
+    c0, c1, c2, c3 = _polynomial(scaled, loss, near, degree)
     with np.errstate(divide="ignore", invalid="ignore"):
-        vertex = -c1 / (2 * c2)
-        lowest = c0 - c1**2 / (4 * c2)
+        # The root of the slope where it rises; c3 = 0 gives that of a parabola.
+        vertex = -c1 / (c2 + np.sqrt(c2**2 - 3 * c1 * c3))
+        vertex = np.where(c2 + 3 * c3 * vertex > 0, vertex, np.nan)
+    lowest = c0 + vertex * (c1 + vertex * (c2 + vertex * c3))
     low = np.where(near > 0, scaled, np.inf).min(1)
     high = np.where(near > 0, scaled, -np.inf).max(1)
     best = scaled[np.where(weights > 0, loss, np.inf).argmin(1)]
-    inside = (c2 > 0) & (vertex > low) & (vertex < high) & (low < best) & (best < high)
+    inside = (vertex > low) & (vertex < high) & (low < best) & (best < high)
     return Minima(
         np.where(inside, middle + half * vertex, np.nan), np.where(inside, lowest, np.nan)
     )
@@ -75,20 +99,22 @@ def _near_best(loss: Floats, weights: Floats, window: int) -> NDArray[np.bool_]:
     return taken & (distance <= window)
 
 
-def _quadratic(x: Floats, y: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coefficients of weighted parabolas c0 + c1 x + c2 x^2 in x (k,), each (R,).
+def _polynomial(x: Floats, y: Floats, weights: Floats, degree: int) -> tuple[Floats, ...]:
+    """Coefficients of weighted polynomials c0 + c1 x + c2 x^2 + c3 x^3 in x (k,), each (R,).
 
-    NaN without three sizes.
+    The degree is 2 or 3, and c3 = 0 where it is 2. NaN without more sizes than that.
     """
-    powers = x[:, None] ** np.arange(5.0)
-    moments = (weights @ powers)[:, np.arange(3)[:, None] + np.arange(3)]
-    right = (weights * y) @ powers[:, :3]
-    carries = (weights > 0).sum(1) >= 3
-    coefficients = np.full((len(weights), 3), np.nan)
+    count = degree + 1
+    powers = x[:, None] ** np.arange(2.0 * degree + 1)
+    moments = (weights @ powers)[:, np.arange(count)[:, None] + np.arange(count)]
+    right = (weights * y) @ powers[:, :count]
+    carries = (weights > 0).sum(1) >= count
+    coefficients = np.zeros((len(weights), 4))
+    coefficients[~carries] = np.nan
     if carries.any():
         solved = np.linalg.solve(moments[carries], right[carries, :, None])
-        coefficients[carries] = solved[..., 0]
-    return coefficients[:, 0], coefficients[:, 1], coefficients[:, 2]
+        coefficients[carries, :count] = solved[..., 0]
+    return tuple(coefficients.T)
 
 
 def akima(x: Floats, loss: Floats, weights: Floats) -> Minima:
@@ -164,6 +190,6 @@ def akima_curve(x: Floats, loss: Floats, points: int) -> tuple[Floats, Floats]:
 
 
 METHODS: dict[str, Method] = {
-    "isoflop_parabola": Method(parabola, parabola_curve, 3),
+    "isoflop_parabola": Method(parabola, parabola_curve, 3, cubic),
     "isoflop_akima": Method(akima, akima_curve, 5),
 }
