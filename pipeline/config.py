@@ -51,12 +51,28 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ConfigError on an unknown key, a wrong type or a value out of range.
     """
+    full = _completed(config, schema())
+    _refuse_nothing(full)
+    return full
+
+
+def part(given: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of ``given``, some of a config's keys by their JSON Schemas, refused as a config is.
+
+    Keys that are not given stay away; defaults are filled in below those that are.
+    """
+    return _completed(given, {
+        "type": "object", "additionalProperties": False, "properties": rules,
+        "x-optional": list(rules), "$defs": schema()["$defs"],
+    })  # fmt: skip
+
+
+def _completed(config: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any]:
     full = deepcopy(dict(config))
-    checker = _filling(jsonschema.Draft202012Validator)(schema())
+    checker = _filling(jsonschema.Draft202012Validator)(rules)
     errors = sorted(checker.iter_errors(full), key=_order)
     if errors:
         raise _explained(_meant(errors[0]))
-    _refuse_nothing(full)
     return full
 
 

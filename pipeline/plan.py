@@ -11,7 +11,6 @@ would reach.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -130,9 +129,9 @@ def recipe(arguments: argparse.Namespace) -> Recipe:
     """The recipe of a command line; raises ConfigError or ValueError where it cannot be read."""
     if arguments.recipe is not None:
         try:
-            return Recipe(**json.loads(arguments.recipe))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"--recipe {arguments.recipe}: {error}; give fields as JSON") from None
+            return Recipe.given(arguments.recipe)
+        except ConfigError as error:
+            raise ValueError(f"--recipe: {error}") from None
     if arguments.study is None:
         return Recipe()
     config = load(arguments.study)

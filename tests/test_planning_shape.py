@@ -84,3 +84,11 @@ def test_the_fewest_gpus_hold_the_states_beside_the_activations():
     found = cost.memory(model, 6.4e9, 50257, 2048, Machine(memory=memory))
     assert found.least_gpus == math.ceil(16 * 6.4e9 / (memory - used))
     assert cost.memory(model, 6.4e9, 50257, 2048, Machine(memory=1e9)).least_gpus == math.inf
+
+
+def test_a_recipe_given_as_json_keeps_its_own_defaults_and_fills_in_those_of_its_rules():
+    found = Recipe.given('{"aspect": 64, "learning_rate": {"hidden": 0.1}, "batch": {}}')
+    assert (found.aspect, found.context) == (64, Recipe().context)
+    assert found.learning_rate == {"rule": "width", "hidden": 0.1, "embedding": 0.64}
+    assert found.batch == {"rule": "fixed", "tokens": 1024}
+    assert Recipe.given("{}") == Recipe()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pipeline import accounting, shapes
 from pipeline.accounting import Shape
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, part, schema
 from pipeline.grid import learning_rates
 
 ROUNDS = 20  # of solving for a total N: embeddings depend on the width that is sought
@@ -34,6 +35,33 @@ class Recipe:
             model["aspect"], model["head_width"], model["max_layers"], model["context"],
             vocab_size, training["learning_rate"], training["batch"],
         )  # fmt: skip
+
+    @classmethod
+    def given(cls, text: str) -> Recipe:
+        """The recipe of a JSON object of fields, its values checked as those of a config are.
+
+        Raises ConfigError naming the field, its value and the cure.
+        """
+        cure = f"give an object of {', '.join(_rules())}"
+        try:
+            told = json.loads(text, parse_constant=_refused)
+        except ValueError as error:
+            raise ConfigError("recipe", text, f"is no JSON ({error})", cure) from None
+        if not isinstance(told, dict):
+            raise ConfigError("recipe", told, "is no JSON object", cure)
+        return cls(**part(told, _rules()))
+
+
+def _rules() -> dict[str, Any]:
+    """The JSON Schema of each field of a recipe: that of the config's key of the same name."""
+    whole = schema()["properties"]
+    known = {**whole["model"]["properties"], **whole["training"]["properties"]}
+    vocabulary = {"type": "integer", "minimum": 1, "description": "Tokens of the vocabulary."}
+    return {f.name: known.get(f.name, vocabulary) for f in fields(Recipe)}
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
 
 
 def planned(params: float, recipe: Recipe, counted: str) -> Shape | None:
@@ -70,11 +98,17 @@ def learning_rate(recipe: Recipe, shape: Shape) -> tuple[float, str] | None:
 
 
 def batch_tokens(recipe: Recipe, params: float) -> tuple[float, str] | None:
-    """Tokens per step of the study's rule, in whole sequences; None without a rule."""
+    """Tokens per step of the study's rule, in whole sequences; None without a rule.
+
+    Raises ConfigError where the rule lacks a number.
+    """
     rule = recipe.batch
     if rule is None:
         return None
     if rule["rule"] == "fixed":
         return float(rule["tokens"]), "the study's rule, fixed"
+    for key in ("coefficient", "exponent"):
+        if key not in rule:
+            raise ConfigError("batch", dict(rule), f"lacks {key}", "the rule power needs it")
     wanted = rule["coefficient"] * params ** rule["exponent"]
     return max(1, round(wanted / recipe.context)) * recipe.context, "the study's rule, power"
