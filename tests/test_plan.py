@@ -160,6 +160,27 @@ def test_distinct_tokens_that_repeat_raise_the_loss_of_a_law_that_takes_them(
     assert losses[1] > 1.05 * losses[0]
 
 
+def test_compute_that_would_raise_the_loss_is_left(study, tmp_path, capsys):
+    """A penalty for repeats: ten times the compute of the best run there is buys the same run."""
+    fits, out, found = tmp_path / "fits", tmp_path / "plan.json", []
+    fits.mkdir()
+    made_up(fits, "overfit_penalty", TRUTH["overfit_penalty"])
+    points = contracts.read(study / "fits" / "kaplan" / "points.parquet", contracts.POINTS)
+    contracts.write(fits / "overfit_penalty" / "points.parquet", points, contracts.POINTS)
+    ask = ["--fits", str(fits), "--law", "overfit_penalty", "--unique-tokens", "1e9"]
+    far = ["--supported", "1e9", "--refuse-beyond", "1e9", "--json", str(out)]
+    for flops in ("1e19", "1e20", "1e21"):
+        assert main([*ask, *far, "--flops", flops]) == 0
+        found.append(json.loads(out.read_text())["plans"][0])
+    few, more, most = (plan["quantities"] for plan in found)
+    assert few["flops"]["value"] == pytest.approx(1e19, rel=1e-6)
+    assert more["flops"]["value"] == pytest.approx(most["flops"]["value"], rel=1e-3)
+    assert more["flops"]["value"] < 1e20
+    assert most["loss"]["value"] == pytest.approx(more["loss"]["value"], rel=1e-9)
+    assert [plan["bottleneck"] for plan in found[1:]] == ["limited by distinct tokens"] * 2
+    assert "only fresh tokens lower it" in " ".join(capsys.readouterr().out.split())
+
+
 def test_inference_takes_its_share_of_the_budget(asked):
     found = quantities(asked("--flops", 1e15, "--inference-tokens", 1e8)[1])
     spent = found["flops"]["value"] + found["inference_flops"]["value"]
