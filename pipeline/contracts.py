@@ -169,7 +169,9 @@ PARAMETERS = _schema(
     _field("value", _f64, "best estimate"),
     _field("low", _f64, "lower end of the interval", nullable=True),
     _field("high", _f64, "upper end of the interval", nullable=True),
-    _field("level", _f64, "coverage of the interval, in (0, 1)"),
+    _field("profile_low", _f64, "lower end by profile likelihood, null where open", True),
+    _field("profile_high", _f64, "upper end by profile likelihood, null where open", True),
+    _field("level", _f64, "coverage of the intervals, in (0, 1)"),
     _field("status", _text, "status of this parameter"),
     _field("reason", _text, "the status as a sentence"),
     _field("objective", _f64, "objective at the optimum"),
@@ -191,6 +193,7 @@ POINTS = _schema(
     _field("observed", _f64, "nats/token"),
     _field("predicted", _f64, "nats/token, law fitted on all included runs"),
     _field("residual", _f64, "log observed - log predicted"),
+    _field("weight", _f64, "what the run counts in the fit, 1 on average"),
 )
 PREDICTIONS = _schema(
     "predictions",

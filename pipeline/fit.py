@@ -29,9 +29,11 @@ def parameter_rows(found: Fit) -> Iterator[dict[str, Any]]:
         name = parameter.name
         low, high = found.intervals[name] or (None, None)
         judgement = found.judgements[name]
+        profile = found.profiles[name] or (None, None)
         yield {
             "law": found.law.name, "parameter": name, "value": found.values[name],
-            "low": low, "high": high, "level": found.options.level,
+            "low": low, "high": high, "profile_low": profile[0], "profile_high": profile[1],
+            "level": found.options.level,
             "status": judgement.status.value, "reason": judgement.reason,
             "objective": found.objective, "starts": found.options.starts,
             "points": len(found.runs),
@@ -54,6 +56,7 @@ def point_rows(found: Fit) -> Iterator[dict[str, Any]]:
             "cell": cell, "params": runs.params[i], "tokens": runs.tokens[i],
             "flops": runs.flops[i], "observed": observed[i], "predicted": found.predicted[i],
             "residual": math.log(observed[i]) - math.log(found.predicted[i]),
+            "weight": found.weights.value[i],
         }  # fmt: skip
 
 
@@ -77,9 +80,15 @@ def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
             "condition": found.condition,
         },
         "bootstrap": {
-            "kind": "cases", "asked": chosen.bootstraps, "level": chosen.level,
+            "kind": found.clusters.kind.value, "reason": found.clusters.reason,
+            "clusters": found.clusters.number, "asked": chosen.bootstraps, "level": chosen.level,
+            "percentiles": found.percentiles,
             "replicates": len(next(iter(found.replicates.values()))),
             "converged": found.replicates_converged,
+        },
+        "weights": {
+            "kind": chosen.weighting.value, "reason": found.weights.reason,
+            "seed_noise": found.weights.pooled,
         },
         "parameters": {
             p.name: _estimate(found.values[p.name], found.intervals[p.name])

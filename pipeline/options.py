@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pipeline.conventions import FLOPS, LOSS, PARAMS, Convention
 from pipeline.laws.base import Law
+from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Options
 from pipeline.laws.objective import Form, Objective
+from pipeline.laws.weights import Weighting
 
 
 def add_convention(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +34,14 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--asymmetry", type=float, default=0.5, help="runs above the law count 2q times"
     )
+    parser.add_argument(
+        "--weights", choices=[str(kind) for kind in Weighting], default="equal",
+        help="what each run counts",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bootstrap", choices=[str(kind) for kind in Bootstrap], default="auto",
+        help="what a resample draws: single runs, or all runs of a size or budget, or seeds",
+    )  # fmt: skip
     parser.add_argument("--bootstraps", type=int, default=1000, help="bootstrap replicates")
     parser.add_argument("--level", type=float, default=0.9, help="coverage of the intervals")
     parser.add_argument("--seed", type=int, default=0, help="seed of starts and resamples")
@@ -60,5 +70,6 @@ def options(arguments: argparse.Namespace, law: Law) -> Options:
             raise ValueError(f"--{name} {getattr(arguments, name)}: take {limit}")
     return Options(
         objective=objective(arguments, law), bootstraps=arguments.bootstraps,
-        level=arguments.level, seed=arguments.seed,
+        level=arguments.level, seed=arguments.seed, bootstrap=Bootstrap(arguments.bootstrap),
+        weighting=Weighting(arguments.weights),
     )  # fmt: skip

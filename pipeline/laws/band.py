@@ -38,7 +38,8 @@ def band(
 ) -> Band:  # fmt: skip
     """The loss along ``inputs`` (each (m,), in the units of the runs), nats/token.
 
-    ``values`` holds the best estimate of every parameter, ``replicates`` (R,) of each.
+    ``values`` holds the best estimate of every parameter, ``replicates`` (R,) of each; ``level`` is
+    the share of them that stays between the ends.
     """
     columns = {name: np.atleast_1d(column) for name, column in law.own(inputs).items()}
     size = next(iter(columns.values())).size
@@ -85,6 +86,11 @@ class SavedFit:
     card: Mapping[str, Any]
 
     @property
+    def percentiles(self) -> float:
+        """The share between the percentiles of replicates that cover ``level``."""
+        return float(self.card["bootstrap"]["percentiles"])
+
+    @property
     def usable(self) -> bool:
         """Whether it has values to predict with: the solver found them, from enough runs."""
         known = all(map(math.isfinite, self.values.values()))
@@ -97,13 +103,13 @@ class SavedFit:
 
     def band(self, **inputs: Floats) -> Band:
         """The predicted target with its interval."""
-        return band(self.law, self.values, self.replicates, inputs, self.level)
+        return band(self.law, self.values, self.replicates, inputs, self.percentiles)
 
     def optimum(self, flops: Floats) -> dict[str, Band]:
         """Bands of params, tokens and loss; raises TypeError for a law of one variable."""
         if not isinstance(self.law, SurfaceLaw):
             raise TypeError(f"{self.law.name} is a law of one variable and splits no budget")
-        return optimum_bands(self.law, self.values, self.replicates, flops, self.level)
+        return optimum_bands(self.law, self.values, self.replicates, flops, self.percentiles)
 
 
 def read(folder: str | Path) -> SavedFit:

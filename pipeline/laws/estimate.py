@@ -9,12 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.laws.base import Floats, Law, Runs, Status, SurfaceLaw
-from pipeline.laws.identify import Judgement, design, judged
+from pipeline.laws.draws import Bootstrap, Clusters, clusters, drawn
+from pipeline.laws.identify import Design, Judgement, design, judged
 from pipeline.laws.interval import interval
 from pipeline.laws.objective import Objective
-from pipeline.laws.resample import SCOUT_STARTS, replicates, resamples
+from pipeline.laws.profile import Problem, Profile, profiles
+from pipeline.laws.resample import SCOUT_STARTS, replicates
 from pipeline.laws.search import STARTS, search
 from pipeline.laws.surface import Minima, spread
+from pipeline.laws.weights import Weighting, Weights, weights
+from pipeline.laws.widening import expanded
 
 ROUNDING = 1e-12  # natural log
 SAME_BEST = 1e-8  # relative: objectives this close are one minimum
@@ -24,13 +28,16 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Options:
-    """How a law is fitted."""
+    """How a law is fitted; ``profile`` says whether profile likelihoods are worth their time."""
 
     objective: Objective | None = None  # None takes the law's own
     bootstraps: int = 1000
     level: float = 0.9
     seed: int = 0
     starts: int = STARTS
+    bootstrap: Bootstrap = Bootstrap.AUTO
+    weighting: Weighting = Weighting.EQUAL
+    profile: bool = True
 
     def objective_of(self, law: Law) -> Objective:
         """What a law's fit minimises."""
@@ -61,9 +68,13 @@ class Fit:
     sentence: str
     values: Mapping[str, float]
     intervals: Mapping[str, Interval]
+    profiles: Mapping[str, Profile | None]
     judgements: Mapping[str, Judgement]
     replicates: Mapping[str, Floats]
     replicates_converged: int
+    clusters: Clusters  # what the bootstrap drew
+    percentiles: float  # the level whose percentiles of replicates cover options.level
+    weights: Weights
     objective: float
     starts_at_best: int
     condition: float
@@ -73,42 +84,66 @@ class Fit:
 
 
 def fit(law: Law, runs: Runs, options: Options) -> Fit:
-    """Fit a law to the runs it is measured on; too few runs give a Fit that says so, with NaN."""
+    """Fit a law to the runs it is measured on; too few runs give a Fit that says so, with NaN.
+
+    Raises ValueError where the runs do not allow the bootstrap or the weights asked for.
+    """
     selection = law.select(runs)
     chosen = runs.take(selection.mask)
     if len(chosen) <= len(law.parameters):
         return _empty(law, chosen, selection.reason, options)
     rng = np.random.default_rng(options.seed)
     x, y, centre = _centred(law, chosen)
-    found = _searched(law, x, y, options, rng)
+    weighed, objective = weights(options.weighting, chosen, law.target), options.objective_of(law)
+    found = search(law, x, y, weighed.value, objective, options.starts, rng)
     best = found.best()
-    theta = found.theta[best]
-    weights = resamples(x, len(law.parameters), options.bootstraps, rng)
-    scouts = spread(law.start_box(y), SCOUT_STARTS, rng)
-    repeated = replicates(law, x, y, weights, theta, options.objective_of(law), scouts)
-    values, drawn = _named(law, theta, centre), law.values(law.shifted(repeated.theta, centre))
-    known = design(law, theta, x, centre)
+    problem = Problem(law, x, y, weighed.value, found.theta[best], centre, objective)
+    log_predicted = law.log_target(problem.theta, x)
+    together = clusters(options.bootstrap, chosen, y - log_predicted)
+    repeated = _repeated(problem, together, options, rng)
+    sample = law.values(law.shifted(repeated.theta, centre))
+    known = design(law, problem.theta, x, centre)
+    level = expanded(options.level, together.widening(options.level, len(law.parameters)))
+    values = _named(law, problem.theta, centre)
     intervals = {
-        name: None if name in known.open else _ends(sample, options.level)
-        for name, sample in drawn.items()
+        name: None if name in known.open else _ends(drawn, level) for name, drawn in sample.items()
     }
+    profiled = _profiled(problem, known, options)
     judgements = {
-        p.name: judged(p, values[p.name], intervals[p.name], known, np.exp(y.min()), len(chosen))
+        p.name: judged(p, values[p.name], intervals[p.name], profiled[p.name], known,
+                       np.exp(y.min()), len(chosen), law.target)
         for p in law.parameters
-    }
+    }  # fmt: skip
     status, sentence = _overall(found, best, judgements)
-    log_predicted = law.log_target(theta, x)
     lowest = found.objective[best]
     return Fit(
         law=law, options=options, runs=chosen, reason=selection.reason,
-        status=status, sentence=sentence, values=values, intervals=intervals,
-        judgements=judgements, replicates=drawn,
-        replicates_converged=int(repeated.converged.sum()), objective=float(lowest),
+        status=status, sentence=sentence, values=values, intervals=intervals, profiles=profiled,
+        judgements=judgements, replicates=sample,
+        replicates_converged=int(repeated.converged.sum()), clusters=together, percentiles=level,
+        weights=weighed, objective=float(lowest),
         starts_at_best=int((found.objective <= lowest * (1 + SAME_BEST)).sum()),
         condition=known.condition, predicted=np.exp(log_predicted),
         quality=_quality(x, y, y - log_predicted),
-        allocation=_allocation(law, values, drawn, chosen, options.level),
+        allocation=_allocation(law, values, sample, chosen, level),
     )  # fmt: skip
+
+
+def _repeated(
+    problem: Problem, together: Clusters, options: Options, rng: np.random.Generator
+) -> Minima:
+    """The law fitted to every resample."""
+    law, x, y = problem.law, problem.x, problem.y
+    times = drawn(together, x, len(law.parameters), options.bootstraps, rng)
+    scouts = spread(law.start_box(y), SCOUT_STARTS, rng)
+    return replicates(law, x, y, times * problem.weights, problem.theta, problem.objective, scouts)
+
+
+def _profiled(problem: Problem, known: Design, options: Options) -> dict[str, Profile | None]:
+    names = [p.name for p in problem.law.parameters]
+    if not options.profile:
+        return dict.fromkeys(names)
+    return {**profiles(problem, options.level, [n for n in names if n not in known.open])}
 
 
 def _ends(sample: Floats, level: float) -> Interval:
@@ -124,10 +159,6 @@ def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
     # An input that does not vary is exactly zero, not the rounding of its mean.
     centred = np.where(np.abs(centred) < ROUNDING, 0.0, centred)
     return centred, np.log(runs.column(law.target)), centre
-
-
-def _searched(law: Law, x: Floats, y: Floats, options: Options, rng: np.random.Generator) -> Minima:
-    return search(law, x, y, np.ones_like(y), options.objective_of(law), options.starts, rng)
 
 
 def _quality(x: Floats, y: Floats, residual: Floats) -> Quality:
@@ -179,8 +210,11 @@ def _empty(law: Law, runs: Runs, reason: str, options: Options) -> Fit:
         law=law, options=options, runs=runs, reason=reason,
         status=Status.TOO_FEW_POINTS, sentence=sentence,
         values=dict.fromkeys(names, np.nan), intervals=dict.fromkeys(names),
+        profiles=dict.fromkeys(names),
         judgements=dict.fromkeys(names, Judgement(Status.TOO_FEW_POINTS, sentence)),
         replicates={name: np.empty(0) for name in names}, replicates_converged=0,
+        clusters=Clusters(np.arange(len(runs)), Bootstrap.CASES, "Nothing was drawn."),
+        percentiles=options.level, weights=weights(Weighting.EQUAL, runs, law.target),
         objective=np.nan, starts_at_best=0, condition=np.inf,
         predicted=np.full(len(runs), np.nan), quality=Quality(np.nan, np.nan, np.nan),
         allocation=None,

@@ -7,17 +7,18 @@ import numpy as np
 from pipeline.laws.base import Floats
 
 LEAST_REPLICATES = 10  # fewer give no percentile
+UNDEFINED = 0.05  # share of replicates; more leave the quantity without an interval
 
 
 def interval(samples: Floats, level: float) -> tuple[Floats, Floats]:
     """Low and high (m,) of the central ``level`` of samples (R, m), by percentiles.
 
-    NaN where fewer than ten replicates are finite, or where more of them are not than the interval
-    leaves out at one end.
+    NaN where fewer than ten replicates are finite, or more than a twentieth are not.
     """
     outside = (1 - level) / 2
     defined = np.isfinite(samples)
-    known = (defined.sum(0) >= LEAST_REPLICATES) & ((~defined).sum(0) <= outside * len(samples))
+    known = defined.sum(0) >= LEAST_REPLICATES
+    known &= (~defined).sum(0) <= UNDEFINED * len(samples)
     low, high = np.full(samples.shape[1], np.nan), np.full(samples.shape[1], np.nan)
     if known.any():
         kept = np.where(defined, samples, np.nan)[:, known]

@@ -129,6 +129,8 @@ def fit_options(*further):
         "objective",
         "delta",
         "asymmetry",
+        "weights",
+        "bootstrap",
         "bootstraps",
         "level",
         "seed",

@@ -1,0 +1,175 @@
+"""What a bootstrap draws: single runs, all runs of a size, of a budget, or seeds of a design.
+
+A bootstrap answers how the fit would have come out on other runs like these, so it must draw what
+was drawn: where the runs of one size share a trunk, or err together because the law bends
+elsewhere, they are one draw and not several (cluster bootstrap; Field and Welsh 2007, JRSS B
+69:369). How the intervals of each kind cover the truth is measured by ``benchmarks/coverage.py``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import f as f_distribution
+
+from pipeline.laws.base import Floats, Runs
+from pipeline.laws.resample import resamples
+from pipeline.laws.widening import widening
+
+SAME = 0.01  # natural log: counts this close are one, because they are rounded to whole steps
+ENOUGH_CLUSTERS = 6  # for auto; fewer are too few to draw from
+FEWEST = 3  # clusters that can be drawn at all
+TOGETHER = 0.1  # chance below which auto takes the runs of one size to err together
+EXACT = 1e-6  # and these are equal: another shape, or learning rate, is another design
+DESIGN = {  # all that makes a run but its seed
+    "params": EXACT,
+    "tokens": SAME,
+    "unique_tokens": SAME,
+    "batch_tokens": EXACT,
+    "lr": EXACT,
+    "bits": EXACT,
+}
+
+
+class Bootstrap(StrEnum):
+    """The kinds, and ``auto``, which chooses between size and cases by the runs at hand."""
+
+    AUTO = "auto"
+    CASES = "cases"
+    SIZE = "size"
+    BUDGET = "budget"
+    SEED = "seed"
+
+
+class Clusters(NamedTuple):
+    """Which runs are drawn together (n,), numbered from 0; the kind, and why this one."""
+
+    of: NDArray[np.intp]
+    kind: Bootstrap
+    reason: str
+
+    @property
+    def number(self) -> int:
+        """How many clusters there are."""
+        return len(np.unique(self.of))
+
+    def widening(self, level: float, parameters: int) -> float:
+        """The factor by which the bootstrap's percentiles are too narrow.
+
+        For n cases n - P degrees of freedom and a variance too small by (n - P)/n; for G clusters
+        G - 1 (Cameron and Miller 2015, Journal of Human Resources 50:317) and (G - 1)/G; for seeds
+        those of the repeats.
+        """
+        n, count = len(self.of), self.number
+        if self.kind is Bootstrap.SEED:
+            repeated = np.bincount(self.of)
+            runs, several = repeated[repeated > 1].sum(), (repeated > 1).sum()
+            return widening(level, runs - several, 1 - several / runs)
+        if count == n:
+            return widening(level, n - parameters, 1 - parameters / n)
+        return widening(level, count - 1, 1 - 1 / count)
+
+
+def alike(column: Floats, same: float = SAME) -> NDArray[np.intp]:
+    """Number, from 0, of the group of each value (n,): neighbours nearer than ``same`` are one."""
+    logs = np.log(column)
+    order = np.argsort(logs, kind="stable")
+    number = np.cumsum(np.diff(logs[order], prepend=logs[order[:1]]) > same)
+    groups = np.empty(len(column), dtype=np.intp)
+    groups[order] = number
+    return groups
+
+
+def designs(runs: Runs) -> NDArray[np.intp]:
+    """Number, from 0, of the design of each run: runs that differ in nothing but the seed."""
+    known = [alike(runs.column(name), s) for name, s in DESIGN.items() if name in runs.columns]
+    if not (known and len(runs)):
+        return np.arange(len(runs))
+    return np.unique(np.stack(known), axis=1, return_inverse=True)[1].reshape(-1)
+
+
+def clusters(kind: Bootstrap, runs: Runs, residuals: Floats) -> Clusters:
+    """The clusters of a kind; raises ValueError where the runs do not allow it.
+
+    ``residuals`` (n,) of the fit decide for ``auto`` whether runs of one size err together.
+    """
+    alone = np.arange(len(runs))
+    if kind is Bootstrap.CASES or (kind is Bootstrap.AUTO and "params" not in runs.columns):
+        return Clusters(alone, Bootstrap.CASES, "Runs are drawn one by one, as if independent.")
+    if kind is Bootstrap.SEED:
+        return _seeds(designs(runs))
+    if kind is Bootstrap.BUDGET:
+        return _whole(alike(runs.flops), kind, "budget")
+    of = alike(runs.params)
+    if kind is Bootstrap.SIZE:
+        return _whole(of, kind, "size")
+    return _chosen(of, alone, residuals)
+
+
+def _chosen(of: NDArray[np.intp], alone: NDArray[np.intp], residuals: Floats) -> Clusters:
+    sizes = len(np.unique(of))
+    if sizes == len(alone):
+        reason = "Runs are drawn one by one: each is of another size."
+    elif sizes < ENOUGH_CLUSTERS:
+        reason = (
+            f"Runs are drawn one by one, for {sizes} size{'s' * (sizes != 1)} are too few to draw "
+            "from. Where runs of one size err together, the intervals are too narrow."
+        )
+    else:
+        chance = alike_by_chance(of, residuals)
+        if chance < TOGETHER:
+            whole = _whole(of, Bootstrap.SIZE, "size")
+            return whole._replace(reason=f"{whole.reason} (F test of the residuals: {chance:.1g})")
+        reason = (
+            "Runs are drawn one by one: those of one size err no more alike than others "
+            f"(F test of the residuals: {chance:.1g})."
+        )
+    return Clusters(alone, Bootstrap.CASES, reason)
+
+
+def alike_by_chance(of: NDArray[np.intp], residuals: Floats) -> float:
+    """The chance that independent runs err as much alike within groups (n,): an F test."""
+    count = np.bincount(of)
+    mean = np.bincount(of, residuals) / count
+    within = ((residuals - mean[of]) ** 2).sum()
+    between = (count * (mean - residuals.mean()) ** 2).sum()
+    groups, freedom = len(count) - 1, len(of) - len(count)
+    if not within > 0:
+        return 1.0
+    return float(f_distribution.sf(between / groups / (within / freedom), groups, freedom))
+
+
+def _seeds(of: NDArray[np.intp]) -> Clusters:
+    repeated = int((np.bincount(of) > 1).sum())
+    if not repeated:
+        raise ValueError(
+            "--bootstrap seed: no design was run with two seeds; add seeds, or take cases"
+        )
+    reason = (
+        f"Seeds are drawn within the {repeated} designs that have several; designs with one keep "
+        "it, so that the interval holds the seeds' noise alone."
+    )
+    return Clusters(of, Bootstrap.SEED, reason)
+
+
+def _whole(of: NDArray[np.intp], kind: Bootstrap, what: str) -> Clusters:
+    count = len(np.unique(of))
+    if count < FEWEST:
+        raise ValueError(f"--bootstrap {what}: {count} of them are too few to draw; take cases")
+    reason = f"All runs of a {what} are drawn together, for they err together: {count} {what}s."
+    return Clusters(of, kind, reason)
+
+
+def drawn(found: Clusters, x: Floats, enough: int, count: int, rng: np.random.Generator) -> Floats:
+    """How often each run is drawn, (count, n) or fewer rows, from log inputs x (K, n)."""
+    if found.kind is not Bootstrap.SEED:
+        return resamples(x, enough, count, rng, found.of)
+    weights = np.ones((count, len(found.of)))
+    for design in np.flatnonzero(np.bincount(found.of) > 1):
+        rows = np.flatnonzero(found.of == design)
+        equal = np.full(len(rows), 1 / len(rows))
+        weights[:, rows] = rng.multinomial(len(rows), equal, size=count)
+    return weights
