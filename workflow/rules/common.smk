@@ -43,7 +43,7 @@ IMPORT_TABLES = expand(
     "results/{study}/imports/{table}/{file}", study=STUDY.name, table=IMPORTS, file=IMPORT_FILES
 )
 # Laws of the loss of the runs themselves, and not of their other texts or tasks.
-LOSS_LAWS = [law for law in FITTED if "@" not in law]
+LOSS_LAWS = [law for law in FITTED if LAWS[named(law)].target == "loss"]
 PLANNED = [law for law in FITTED if law in SURFACES]
 # What plans are made from: also the batch, and what L(N, S) says of wrong sizes and stopping early.
 READ = [law for law in FITTED if law in (*SURFACES, "critical_batch", "kaplan_steps")]
