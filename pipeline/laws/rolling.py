@@ -104,7 +104,7 @@ def rolled(law: Law, runs: Runs, axis: str, cutoffs: Sequence[float], options: O
 
 def _described(law: Law, runs: Runs, options: Options) -> Quality:
     try:
-        return fit(law, runs, replace(options, bootstraps=0)).quality
+        return fit(law, runs, replace(options, bootstraps=0, profile=False)).quality
     except ValueError:
         return Quality(np.nan, np.nan, np.nan)
 
@@ -124,7 +124,7 @@ def cut(law: Law, runs: Runs, axis: str, at: float, options: Options) -> Cut | s
     if refusal := _refusal(law, own, kept, bool(below.all()), f"{axis} {at:.3g}"):
         return refusal
     try:
-        found = fit(law, kept, options)
+        found = fit(law, kept, replace(options, profile=False))
     except ValueError as error:  # one cut-off that cannot be computed is no reason to lose the rest
         return f"It could not be fitted up to {axis} {at:.3g}: {error}."
     if not all(map(len, found.replicates.values())):
