@@ -6,6 +6,8 @@ from law_data import TRUTH, arrays, drawn
 from scipy.special import expit
 
 from pipeline.laws import law
+from pipeline.laws.base import Kind, Runs, Status
+from pipeline.laws.estimate import Options, fit
 
 
 def error(name, loss, **changes):
@@ -55,3 +57,29 @@ def test_sigmoid_may_end_in_perfection():
 def test_backtest_holds_out_the_lowest_losses(name):
     data = drawn(name, 0.0, 0)
     assert law(name).backtest_order(data).argmax() == data.loss.argmin()
+
+
+@pytest.mark.parametrize("name", ["gadre_error", "task_sigmoid"])
+def test_rates_are_of_one_sign_and_offsets_of_either(name):
+    found = law(name)
+    theta = np.random.default_rng(0).normal(0, 3, (1000, len(found.parameters)))
+    values = found.values(theta)
+    for parameter in found.parameters:
+        low, high = values[parameter.name].min(), values[parameter.name].max()
+        if parameter.kind in (Kind.RATE, Kind.SCALE):
+            assert low > 0, parameter.name
+        if parameter.kind is Kind.OFFSET:
+            assert low < 0 < high, parameter.name
+    assert [p.name for p in found.parameters if p.kind is Kind.RATE] == [
+        {"gadre_error": "gamma", "task_sigmoid": "k"}[name]
+    ]
+
+
+@pytest.mark.parametrize(("name", "rate"), [("gadre_error", "gamma"), ("task_sigmoid", "k")])
+def test_errors_that_do_not_depend_on_the_loss_leave_the_rate_open(name, rate):
+    loss = np.linspace(2, 4.5, 40)
+    for seed in range(2):
+        error = 0.7 * np.exp(0.01 * np.random.default_rng(seed).standard_normal(40))
+        data = Runs(tuple(map(str, range(40))), {"loss": loss, "task_error": error})
+        found = fit(law(name), data, Options(bootstraps=60, starts=8))
+        assert found.judgements[rate].status is Status.UNIDENTIFIABLE

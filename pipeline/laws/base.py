@@ -37,6 +37,7 @@ class Kind(StrEnum):
     """What a parameter is, which decides how it can fail to be known."""
 
     EXPONENT = "exponent"  # without unit, positive
+    RATE = "rate"  # with a unit, positive; an effect that fades as it nears zero
     SCALE = "scale"  # positive
     FLOOR = "floor"  # what the target tends to, zero or more
     SLOPE = "slope"  # of either sign; zero is no effect

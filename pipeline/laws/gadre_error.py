@@ -26,7 +26,7 @@ class GadreError(TaskLaw):
     parameters = (
         Parameter("eps", r"\epsilon", "error at high loss", "1", Kind.SCALE),
         Parameter("k", "k", "error saved at loss 0", "1", Kind.SCALE),
-        Parameter("gamma", r"\gamma", "rate at which the error falls", "token/nat", Kind.SLOPE),
+        Parameter("gamma", r"\gamma", "rate at which the error falls", "token/nat", Kind.RATE),
     )
 
     def log_target(self, theta: Floats, x: Floats) -> Floats:

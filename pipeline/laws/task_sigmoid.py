@@ -28,7 +28,7 @@ class TaskSigmoid(TaskLaw, AboveFloor, PartLaw):
     parameters = (
         Parameter("a", "a", "accuracy lost from low to high loss", "1", Kind.SLOPE),
         Parameter("b", "b", "accuracy at low loss", "1", Kind.OFFSET),
-        Parameter("k", "k", "steepness of the bend", "token/nat", Kind.SLOPE),
+        Parameter("k", "k", "steepness of the bend", "token/nat", Kind.RATE),
         Parameter("L0", "L_0", "loss at the bend", "nats/token", Kind.OFFSET),
     )
 
