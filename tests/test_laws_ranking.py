@@ -209,7 +209,7 @@ def test_intervals_hold_about_their_share_where_the_law_is_right(name):
         for seed in range(24)
     ]
     error = np.std(shares, ddof=1) / np.sqrt(len(shares))
-    assert error < 0.03  # so that three standard errors can tell 90 % from 80 %
+    assert 3 * error < 0.1  # so that it can tell 90 % from 80 %
     assert np.mean(shares) == pytest.approx(0.9, abs=3 * error)
 
 
