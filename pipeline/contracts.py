@@ -209,6 +209,25 @@ PREDICTIONS = _schema(
     _field("points", _i64, "runs behind the fit"),
 )
 
+# One row for each exponent of a fitted law and each way to fit it; the allocation's is one.
+SENSITIVITY = _schema(
+    "sensitivity",
+    _field("law", _text, "key of the fit"),
+    _field("parameter", _text, "exponent, or allocation: a of N* ~ C^a"),
+    _field("delta", _f64, "natural log, Huber's; tiny is least absolute, huge least squares"),
+    _field("dropped", _i64, "runs of highest loss left out"),
+    _field("params", _text, "column that is N"),
+    _field("flops", _text, "column that is C"),
+    _field("loss", _text, "column that is the loss"),
+    _field("value", _f64, "the exponent; null where no minimum was found", nullable=True),
+    _field("points", _i64, "runs behind it"),
+    _field("status", _text, "status of that fit"),
+    _field("baseline", _bool, "the fit as the study makes it"),
+    _field("low", _f64, "lower end of the baseline's interval", nullable=True),
+    _field("high", _f64, "upper end of the baseline's interval", nullable=True),
+    _field("moved", _bool, "value outside that interval; null where either is unknown", True),
+)
+
 # One row for each run above a cut-off, as a law fitted up to the cut-off predicts it.
 BACKTEST = _schema(
     "backtest",
@@ -354,7 +373,7 @@ SCHEMAS = {
     for schema in (
         MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
-        OPTIMA, ALLOCATIONS,
+        OPTIMA, ALLOCATIONS, SENSITIVITY,
     )
 }  # fmt: skip
 

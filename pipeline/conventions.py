@@ -6,7 +6,7 @@ Published exponents differ by what is counted (Pearce and Song 2024, arXiv:2406.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +55,18 @@ class Convention:
         """The convention as it is written on fit cards."""
         unit = contracts.RUNS.field(self.loss).metadata[b"unit"].decode().partition(",")[0]
         return {**self.columns, "loss": unit}
+
+
+def of_card(card: Mapping[str, str]) -> Convention:
+    """The convention of a fit card, which names the loss by its unit.
+
+    Raises ValueError where that is no unit known here.
+    """
+    for loss in LOSS:
+        found = Convention(card["params"], card["flops"], loss)
+        if found.card["loss"] == card["loss"]:
+            return found
+    raise ValueError(f"fit.convention.loss: {card['loss']!r} is no unit of a loss known here")
 
 
 class Measured(NamedTuple):

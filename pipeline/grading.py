@@ -8,7 +8,7 @@ from datetime import datetime
 from statistics import NormalDist
 from typing import Any
 
-from pipeline.conventions import LOSS, OPTIONAL, Convention
+from pipeline.conventions import OPTIONAL, of_card
 
 SAME = 0.01  # natural log: counts this close are one cell
 LEAST = 1e-6  # natural log: the deviation of a forecast without doubt, as of data without noise
@@ -24,7 +24,7 @@ def scores(
     count: included and finished, with a loss. A run is made after the freeze where it finished
     after it.
     """
-    convention, level = _convention(forecast["fit"]["convention"]), forecast["level"]
+    convention, level = of_card(forecast["fit"]["convention"]), forecast["level"]
     fair = [
         run for run in runs
         if run["included"] and run["status"] == "finished" and run[convention.loss]
@@ -72,15 +72,6 @@ def _after(finished: str | None, frozen_at: str) -> bool | None:
     except ValueError:
         return None
     return None if made.tzinfo is None else made > datetime.fromisoformat(frozen_at)
-
-
-def _convention(card: Mapping[str, str]) -> Convention:
-    """The convention of a fit card, which names the loss by its unit."""
-    for loss in LOSS:
-        found = Convention(card["params"], card["flops"], loss)
-        if found.card["loss"] == card["loss"]:
-            return found
-    raise ValueError(f"fit.convention.loss: {card['loss']!r} is no unit of a loss known here")
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
