@@ -1,5 +1,8 @@
 # Stages 4 and 5: runs -> fitted laws -> predictions.
 
+# The tables, beside the runs, that some law of the study is fitted to.
+FURTHER = sorted({table for law in FITTED for table in fitted.tables(law)})
+
 
 rule fit_law:
     input:
@@ -18,6 +21,25 @@ rule fit_law:
         "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} "
         "{params.further} {params.options} "
         "--out results/{wildcards.study}/fits/{wildcards.law} > {log} 2>&1"
+
+
+rule fit_sensitivity:
+    input:
+        runs="results/{study}/runs.parquet",
+        further=[f"results/{STUDY.name}/{table}.parquet" for table in FURTHER],
+        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in FITTED],
+        code=modules("pipeline.sensitivity", *(LAWS[named(law)].module for law in FITTED)),
+    output:
+        "results/{study}/sensitivity.parquet",
+    log:
+        "logs/{study}/fit_sensitivity.log",
+    localrule: True
+    params:
+        fits=[f"results/{STUDY.name}/fits/{law}" for law in FITTED],
+        further=[f"--{table} results/{STUDY.name}/{table}.parquet" for table in FURTHER],
+    shell:
+        "python -m pipeline.sensitivity --fits {params.fits} --runs {input.runs} {params.further} "
+        "--out {output} > {log} 2>&1"
 
 
 rule backtest_laws:
