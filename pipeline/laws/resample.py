@@ -14,6 +14,9 @@ SCOUT_STARTS = 8
 ROUNDS = 8  # of exchange between replicates; two or three suffice
 DRAWS = 50  # times a resample without enough distinct runs is drawn again
 GAIN = 1e-9  # relative; a smaller one is rounding
+ROWS = 16  # blocks of the solver in one block of the exchange, whose products use them once
+HIGHEST = 1e30  # loss of a run that single precision can still add up
+WILD = 1e300  # loss of a run where the law overflows
 
 
 def resamples(
@@ -103,16 +106,34 @@ def _restarted(
 def _cheapest(
     law: Law, x: Floats, y: Floats, weights: Floats, pool: Floats, objective: Objective
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """For each replicate the lowest objective over the pool, and where it is: (R,), (R,)."""
-    best = np.full(len(weights), np.inf)
+    """For each replicate where in the pool its objective is lowest, and that objective: (R,), (R,).
+
+    Single precision looks for the place, half the work; places that it cannot tell apart are as
+    good as one another.
+    """
+    best = np.full(len(weights), np.inf, dtype=np.float32)
     at = np.zeros(len(weights), dtype=np.intp)
-    size = max(1, ELEMENTS // max(len(weights), len(y)))
+    each = np.arange(len(weights))
+    halved = weights.astype(np.float32)
+    size = max(1, ELEMENTS * ROWS // max(len(weights), len(y)))
     for first in range(0, len(pool), size):
-        with np.errstate(all="ignore"):  # where another replicate ended, this one may overflow
-            cost = objective.cost(y - law.log_target(pool[first : first + size], x))
-        total = weights @ np.where(np.isfinite(cost), cost, 1e300).T
+        cost = _costs(law, x, y, pool[first : first + size], objective)
+        total = halved @ np.minimum(cost, HIGHEST).astype(np.float32).T
         low = total.argmin(1)
-        value = total[np.arange(len(weights)), low]
-        at = np.where(value < best, first + low, at)
-        best = np.minimum(best, value)
-    return best, at
+        at = np.where(total[each, low] < best, first + low, at)
+        best = np.minimum(best, total[each, low])
+    exact = np.empty(len(weights))
+    size = max(1, ELEMENTS * ROWS // len(y))
+    for first in range(0, len(weights), size):
+        part = slice(first, first + size)
+        places, row = np.unique(at[part], return_inverse=True)
+        cost = _costs(law, x, y, pool[places], objective)
+        exact[part] = np.vecdot(weights[part], cost[row])
+    return exact, at
+
+
+def _costs(law: Law, x: Floats, y: Floats, pool: Floats, objective: Objective) -> Floats:
+    """The loss of every run at every place (B, n); without one where the law overflows."""
+    with np.errstate(all="ignore"):  # where another replicate ended, this one may overflow
+        cost = objective.cost(y - law.log_target(pool, x))
+    return np.where(np.isfinite(cost), cost, WILD)
