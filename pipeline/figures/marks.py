@@ -33,6 +33,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 BAND = 0.22  # opacity of a confidence band
 LABEL_SIZE = 7.2
 LABEL_DEPTH = 25  # points that ticks and axis label take below the axes
+LEADER = 11.0  # points between the axes and labels that had to be moved
 LISTED = 9  # more sizes than this get a colour bar instead of a list
 
 
@@ -145,30 +146,44 @@ def end_labels(
     """Name lines where they leave the axes on the right: label -> (y, colour), under a title.
 
     Called when all is drawn: the limits of the y axis are kept as they are. Labels too near one
-    another are pushed apart.
+    another are pushed apart within the height of the axes, and leaders join all of them to the ends
+    of their lines.
     """
     axes.set_ylim(axes.get_ylim())
     height = figure.get_size_inches()[1] * 0.6  # what the axes get, about
     gap = 1.25 * LABEL_SIZE / 72 / height
     to_axes = axes.transData + axes.transAxes.inverted()
-    placed = sorted((to_axes.transform((1.0, y))[1], text, c) for text, (y, c) in ends.items())
+    low, high = axes.get_ylim()
+    inside = {text: (y, c) for text, (y, c) in ends.items() if low <= y <= high}
+    placed = sorted((to_axes.transform((1.0, y))[1], text, c) for text, (y, c) in inside.items())
     if len(placed) > LISTED:  # name the outermost and every few between
         keep = np.unique(np.linspace(0, len(placed) - 1, LISTED).round().astype(int))
         placed = [placed[i] for i in keep]
-    if placed:
-        placed.append((placed[-1][0] + gap, title, INK))
-    heights = spaced([y for y, _, _ in placed], gap)
-    for y, (_, text, colour) in zip(heights, placed, strict=True):
+    if not placed:
+        return
+    heights = spaced([y for y, _, _ in placed], gap, (gap / 2, 1 - gap / 2))
+    moved = max(abs(y - end) for y, (end, _, _) in zip(heights, placed)) > gap / 4
+    aside = LEADER if moved else 3.0
+    beside = axes.transAxes + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans)
+    leader = {"arrowstyle": "-", "lw": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
+    for y, (end, text, colour) in zip(heights, placed, strict=True):
         axes.annotate(
-            text, (1, y), (3, 0), xycoords="axes fraction", textcoords="offset points",
-            va="center", fontsize=LABEL_SIZE, color=colour, annotation_clip=False,
+            text, (1, end), (1, y), xycoords="axes fraction", textcoords=beside, va="center",
+            fontsize=LABEL_SIZE, color=colour, annotation_clip=False,
+            arrowprops={**leader, "color": colour} if moved else None,
         )  # fmt: skip
+    axes.annotate(title, (1, heights[-1] + gap), xycoords=beside, va="center", fontsize=LABEL_SIZE,
+                  color=INK, annotation_clip=False)  # fmt: skip
 
 
-def spaced(heights: Sequence[float], gap: float) -> list[float]:
+def spaced(
+    heights: Sequence[float], gap: float, within: tuple[float, float] = (-math.inf, math.inf)
+) -> list[float]:
     """The nearest heights, in least squares, that are at least ``gap`` apart; sorted ascending.
 
-    Isotonic regression of the heights less i times the gap: neighbours that clash are pooled.
+    They stay ``within`` its ends where these leave room for all. Isotonic regression of the heights
+    less i times the gap: neighbours that clash are pooled, and clipping the levels keeps the least
+    squares.
     """
     pools: list[tuple[float, int]] = []  # mean and number of each pool
     for index, height in enumerate(heights):
@@ -178,7 +193,9 @@ def spaced(heights: Sequence[float], gap: float) -> list[float]:
             mean = (mean * number + before * members) / (number + members)
             number += members
         pools.append((mean, number))
-    levels = [mean for mean, number in pools for _ in range(number)]
+    lowest = within[0]
+    highest = max(within[1] - (len(heights) - 1) * gap, lowest)
+    levels = [min(max(mean, lowest), highest) for mean, number in pools for _ in range(number)]
     return [level + index * gap for index, level in enumerate(levels)]
 
 

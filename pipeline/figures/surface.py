@@ -28,8 +28,13 @@ def draw_surface(figure: Figure, data: Data, law: str) -> None:
     _limits(left, data, fit, "tokens")
     _limits(right, data, fit, "params")
     scales.loss_axis(left, label="validation " + data.loss_label)
-    _panel(figure, left, data, fit, "tokens", "params")
-    _panel(figure, right, data, fit, "params", "tokens")
+    ends = [
+        (left, _panel(left, data, fit, "tokens", "params"), LETTERS["params"]),
+        (right, _panel(right, data, fit, "params", "tokens"), LETTERS["tokens"]),
+    ]
+    # Both panels share the limits of the loss, which are known when both are drawn.
+    for axes, of_lines, letter in ends:
+        marks.end_labels(figure, axes, of_lines, letter)
     handles: list[Any] = [Line2D([], [], marker="o", ls="none", color=marks.GREY, label="run")]
     if fit.drawable:
         handles.append(Line2D([], [], color=marks.GREY, label="fit"))
@@ -46,17 +51,19 @@ def _limits(axes: Axes, data: Data, fit: FittedLaw, x: str) -> None:
     scales.count_axis(axes, "x", LABELS[x], values)
 
 
-def _panel(figure: Figure, axes: Axes, data: Data, fit: FittedLaw, x: str, each: str) -> None:
-    """Runs against ``x``, and the law's line at each value of ``each``, named at its end."""
+def _panel(
+    axes: Axes, data: Data, fit: FittedLaw, x: str, each: str
+) -> dict[str, tuple[float, Any]]:
+    """Runs against ``x``, and the law's line at each value of ``each``: name -> (end, colour)."""
     column, held = fit.column(x), fit.column(each)
     values = sorted({run[held] for run in data.runs})
     colours: Any = marks.SizeColours(values) if each == "params" else _token_colours(values)
     for run in data.runs:
         marks.point(axes, run[column], run["loss"], run, colours(run[held]))
     if not fit.drawable:
-        return
+        return {}
     grid = np.geomspace(*axes.get_xlim(), 120)
-    ends = {}
+    ends: dict[str, tuple[float, Any]] = {}
     # Few lines are read; of many token counts or sizes, evenly spaced ones stand for all.
     chosen = sorted({values[round(i)] for i in np.linspace(0, len(values) - 1, marks.LISTED)})
     for value in chosen:
@@ -65,7 +72,7 @@ def _panel(figure: Figure, axes: Axes, data: Data, fit: FittedLaw, x: str, each:
         marks.band(axes, grid, fit.band(**at), colours(value))
         axes.plot(grid, line, color=colours(value), lw=0.9, zorder=2.5)
         ends[scales.count(value)] = (float(line[-1]), colours(value))
-    marks.end_labels(figure, axes, ends, LETTERS[each])
+    return ends
 
 
 def _token_colours(values: list[float]) -> marks.SizeColours:
