@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -11,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.figures import axes as scales
@@ -21,6 +22,14 @@ from pipeline.figures.data import Data, FittedLaw, ends
 BEYOND = 8.0  # how far past the largest run the plane is drawn
 LEVELS = 9
 GRID = 80
+MARGIN = 0.07  # of the axes' width and height that stays free of names
+CLEAR = 0.05  # of the axes between a name and the nearest point
+SHORTEST = 8  # vertices of the shortest line that has room for a name
+MEASURED = "#f1f1ec"
+NAME: dict[str, Any] = {
+    "fontsize": 7, "ha": "center", "va": "center", "zorder": 3.9,
+    "bbox": {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.85},
+}  # fmt: skip
 
 
 def draw(figure: Figure, data: Data) -> None:
@@ -55,19 +64,22 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
     axes.grid(False)
     axes.add_patch(
         Rectangle((min(sizes), min(counts)), max(sizes) - min(sizes), max(counts) - min(counts),
-                  fc="#f1f1ec", ec="none", zorder=0)
+                  fc=MEASURED, ec="none", zorder=0)
     )  # fmt: skip
     for run in data.runs:
         marks.point(axes, run[column], run["tokens"], run, marks.INK, ms=3.4)
     _iso_flops(axes, x, y)
     if not fit.drawable:
         return
-    contours(axes, fit, x, y)
+    contours(axes, fit, x, y, [(run[column], run["tokens"]) for run in data.runs])
     _path(axes, fit, 6 * x[0] * y[0], 6 * x[1] * y[1])
 
 
-def contours(axes: Axes, fit: FittedLaw, x: tuple[float, float], y: tuple[float, float]) -> None:
-    """Named lines of equal loss over N in ``x`` and D in ``y``."""
+def contours(
+    axes: Axes, fit: FittedLaw, x: tuple[float, float], y: tuple[float, float],
+    marked: Sequence[tuple[float, float]],
+) -> None:  # fmt: skip
+    """Lines of equal loss over N in ``x`` and D in ``y``, named away from the points ``marked``."""
     across, up = np.meshgrid(np.geomspace(*x, GRID), np.geomspace(*y, GRID))
     loss = fit.predict(params=across.ravel(), tokens=up.ravel()).reshape(across.shape)
     levels = MaxNLocator(LEVELS, steps=[1, 2, 2.5, 5, 10]).tick_values(loss.min(), loss.max())
@@ -75,8 +87,34 @@ def contours(axes: Axes, fit: FittedLaw, x: tuple[float, float], y: tuple[float,
     if len(levels):
         dark = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.82, 0.0, 256)))
         lines = axes.contour(across, up, loss, levels=levels, cmap=dark, linewidths=1.0)
-        names = scales.PlainDecimals().format_ticks(levels)
-        axes.clabel(lines, fmt=dict(zip(levels, names)), fontsize=7, inline_spacing=2)
+        names = dict(zip(levels, scales.PlainDecimals().format_ticks(levels)))
+        limits = np.log([x, y])
+
+        def shares(points: Any) -> np.ndarray:
+            return (np.log(points) - limits[:, 0]) / np.ptp(limits, axis=1)
+
+        for level, parts in zip(levels, lines.allsegs):
+            place = _place([shares(part) for part in parts], shares(marked))
+            if place is not None:
+                axes.text(place[0], place[1], names[level], color=lines.to_rgba(level),
+                          transform=axes.transAxes, **NAME)  # fmt: skip
+
+
+def _place(parts: Sequence[np.ndarray], marked: np.ndarray) -> np.ndarray | None:
+    """Where a contour's name stands, in shares of the axes; None on a line too short for one.
+
+    Well inside the axes, about a quarter along the line, which is beside the compute-optimal path,
+    and as near there as the points ``marked`` (n, 2) leave room.
+    """
+    inner = [part[((part > MARGIN) & (part < 1 - MARGIN)).all(axis=1)] for part in parts]
+    longest = max(inner, key=len, default=np.empty((0, 2)))
+    if len(longest) < SHORTEST:
+        return None
+    quarter = len(longest) // 4
+    order = np.argsort(np.abs(np.arange(2 * quarter + 1) - quarter), kind="stable")
+    tried = longest[order]
+    gaps = np.hypot(*(tried[:, None] - marked).transpose(2, 0, 1)).min(axis=1, initial=CLEAR)
+    return tried[int(gaps.argmax())]
 
 
 def _iso_flops(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
@@ -118,6 +156,7 @@ def _handles(data: Data) -> list[Any]:
     handles += [
         Line2D([], [], color=marks.GREY, lw=0.6, ls=":", label="equal compute $6ND$ (FLOP)"),
         Line2D([], [], marker="o", ls="none", ms=3.4, color=marks.INK, label="run"),
+        Patch(fc=MEASURED, lw=0, label="measured range"),
     ]
     return handles + marks.state_handles(data.runs)
 

@@ -13,9 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw, Row
-from pipeline.figures.iso_loss import contours
+from pipeline.figures.iso_loss import MEASURED, contours
 
-MEASURED = "#f1f1ec"
 ROOM = 3.0  # times beyond the outermost run or plan that the plane is drawn
 # Of plans; green is that of equal loss.
 COLOURS = (marks.VERMILLION, marks.PURPLE, marks.BLUE, marks.ORANGE, marks.SKY)
@@ -65,7 +64,8 @@ def _plane(axes: Axes, data: Data, fit: FittedLaw, plans: dict[str, dict[str, Ro
     for factor in EXTRAPOLATED:
         _budget(axes, factor * largest, marks.GREY, (0, (1, 2)), f"×{factor:g}")
     if fit.drawable:
-        contours(axes, fit, x, y)
+        placed = [*zip(sizes, counts), *zip(wanted["params"], wanted["tokens"])]
+        contours(axes, fit, x, y, placed)
     for index, plan in enumerate(plans.values()):
         _plan(axes, plan, COLOURS[index % len(COLOURS)])
 
@@ -116,7 +116,14 @@ def _handles(data: Data, plans: dict[str, dict[str, Row]]) -> list[Any]:
     if plans:
         handles += [
             Line2D([], [], color=marks.GREEN, lw=1, label=f"equal loss ({data.unit})"),
-            Line2D([], [], color=marks.GREY, lw=0.8, ls=(0, (1, 2)), label="times the largest run"),
+            Line2D(
+                [],
+                [],
+                color=marks.GREY,
+                lw=0.8,
+                ls=(0, (1, 2)),
+                label="times the largest run's $6ND$",
+            ),
         ]
     handles += [
         Line2D([], [], marker="o", ls="none", ms=2.6, color=marks.INK, label="run"),
