@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from pipeline.figures import axes as scales
@@ -19,9 +20,9 @@ from pipeline.laws import CURVES, SURFACES
 LETTERS = {"flops": "C", "params": "N", "tokens": "D"}
 LEAST = 0.02  # %: the lower edge, where smaller errors stand
 PANELS = 2  # axes of extrapolation that a page has room for
-ROWS = 8  # of the table of ranks, at least
 SPREAD = 0.05  # natural log: laws stand beside one another in a bin
-EDGE = 2.0  # how far beyond the last closed bin an open one is drawn
+ERRORS, RANKS = 6.0, 2.3  # widths of all errors and of the ranks, as shares
+FEW = 5  # laws whose ranks stand beside the errors alone, above the legend
 
 
 class Group(NamedTuple):
@@ -38,9 +39,24 @@ class Group(NamedTuple):
         return level
 
     @property
+    def bins(self) -> list[Row]:
+        """A row of the ranking for each bin: the laws compared predict the same runs in each."""
+        return next(iter(self.ranked.values()))
+
+    @property
+    def predictions(self) -> int:
+        """Predictions of each law."""
+        return sum(row["predictions"] for row in self.bins)
+
+    @property
     def runs(self) -> int:
         """Runs that are predicted."""
         return len({row["cell"] for row in self.tested})
+
+    def factor(self, of: Row) -> float:
+        """The mean factor of extrapolation in a bin, of logarithms; its lower end where empty."""
+        inside = [row["extrapolation"] for row in self.tested if _inside(row, of)]
+        return float(np.exp(np.log(inside).mean())) if inside else of["above"]
 
 
 def groups(data: Data) -> list[Group]:
@@ -53,7 +69,10 @@ def groups(data: Data) -> list[Group]:
         for row in chosen:
             if row["axis"] == axis:
                 ranked.setdefault(row["law"], []).append(row)
-        rows = [r for r in data.backtest if r["axis"] == axis and r["compared"]]
+        rows = [
+            r for r in data.backtest
+            if r["axis"] == axis and r["compared"] and r["law"] in ranked
+        ]  # fmt: skip
         found.append(Group(axis, ranked, rows))
     return found[:PANELS]
 
@@ -65,7 +84,7 @@ def draw(figure: Figure, data: Data) -> None:
         _empty(figure, data)
         return
     figure.set_size_inches(frame.WIDE, 4.4)
-    widths = (*[3.0] * len(compared), 2.2)
+    widths = (*[ERRORS / len(compared)] * len(compared), RANKS)
     panels = figure.subplots(
         2, len(widths), width_ratios=widths, height_ratios=(2.2, 1), sharex="col", sharey="row",
         squeeze=False,
@@ -77,13 +96,20 @@ def draw(figure: Figure, data: Data) -> None:
         _coverage(bottom, group)
         letter = LETTERS.get(group.axis, rf"\mathrm{{{group.axis}}}")
         bottom.set_xlabel(f"${letter}$ / largest fitted ${letter}$ (dimensionless)")
-        top.set_title(f"{len(group.tested) // len(group.ranked)} predictions, {group.runs} runs")
+        top.set_title(f"each law: {group.predictions} predictions of {group.runs} runs")
     panels[0, 0].set_ylabel("absolute error (%)")
     panels[1, 0].set_ylabel(f"in {100 * compared[0].level:.3g} % interval (%)")
     grid = panels[0, -1].get_gridspec()
     for unused in panels[:, -1]:
         unused.remove()
-    _ranks(figure.add_subplot(grid[:, -1]), compared[0])
+    few = len(compared[0].ranked) <= FEW
+    _ranks(figure.add_subplot(grid[0, -1] if few else grid[:, -1]), compared[0])
+    if few:
+        beside = figure.add_subplot(grid[1, -1])
+        beside.axis("off")
+        beside.legend(handles=_handles(compared[0]), loc="center left")
+    else:
+        figure.legend(handles=_handles(compared[0]), loc="outside lower left", ncols=4)
     marks.head(figure, headline(compared[0]))
 
 
@@ -128,7 +154,7 @@ def _errors(axes: Axes, group: Group) -> None:
                 [row["extrapolation"] for row in rows], error, ls="none", ms=1.6, mew=0,
                 alpha=0.45, zorder=2, gid=marks.gid(axes, cell, law), **look,
             )  # fmt: skip
-        x = _places(bins, index, len(group.ranked))
+        x = _places(group, bins, index)
         axes.plot(x, [row["mape"] for row in bins], ms=5, mec="white", mew=0.6, zorder=4, **look)
         for at, row in zip(x, bins):
             sizes = [abs(r["error"]) for r in own if _inside(r, row)]
@@ -143,19 +169,23 @@ def _coverage(axes: Axes, group: Group) -> None:
     axes.axhline(100 * group.level, color=marks.INK, lw=0.8, ls="--")
     for index, (law, bins) in enumerate(group.ranked.items()):
         look = _look(law)
-        x = _places(bins, index, len(group.ranked))
+        x = _places(group, bins, index)
         share = [100 * row["coverage"] for row in bins]
         axes.plot(x, share, ms=4, mec="white", mew=0.5, gid=f"{axes.get_label()}.{law}", **look)
-    axes.set_ylim(-5, 105)
+    for row in group.bins:
+        axes.annotate(
+            f"{row['predictions']}", (group.factor(row), 0.04), xycoords=axes.get_xaxis_transform(),
+            ha="center", va="bottom", fontsize=marks.LABEL_SIZE, color=marks.GREY,
+        )  # fmt: skip
+    axes.set_ylim(-25, 105)
     axes.set_yticks([0, 50, 100])
     _factors(axes)
 
 
-def _places(bins: Sequence[Row], index: int, laws: int) -> np.ndarray:
-    """Where a law's bins stand: at their geometric middle, laws beside one another."""
-    ends = [(row["above"], row["up_to"] or EDGE * row["above"]) for row in bins]
-    middle = np.sqrt([low * high for low, high in ends])
-    return middle * np.exp(SPREAD * (index - (laws - 1) / 2))
+def _places(group: Group, bins: Sequence[Row], index: int) -> np.ndarray:
+    """Where a law's bins stand: at the mean factor of its predictions, laws side by side."""
+    middle = np.array([group.factor(row) for row in bins])
+    return middle * np.exp(SPREAD * (index - (len(group.ranked) - 1) / 2))
 
 
 def _inside(row: Row, of: Row) -> bool:
@@ -171,7 +201,7 @@ def _factors(axes: Axes) -> None:
 def _ranks(axes: Axes, group: Group) -> None:
     """Each law's rank on its own runs joined to its rank on larger ones, with both errors."""
     axes.axis("off")
-    axes.set(xlim=(0, 1), ylim=(max(len(group.ranked), ROWS) + 0.5, 0))
+    axes.set(xlim=(0, 1), ylim=(max(len(group.ranked), FEW) + 0.5, 0))
     for x, side, text in (
         (0.58, "right", "own runs\nRMSE (%)"),
         (0.84, "left", "larger\nmean (%)"),
@@ -186,6 +216,20 @@ def _ranks(axes: Axes, group: Group) -> None:
             0.58, left, f"{law}  {_short(row['rmse'])}", ha="right", va="center", weight=weight
         )
         axes.text(0.84, right, _short(row["score"]), va="center", weight=weight)
+
+
+def _handles(group: Group) -> list[Any]:
+    """What dots, markers, bars, the dashed line and the numbers on the lower edge are."""
+    grey: dict[str, Any] = {"color": marks.GREY}
+    return [
+        Line2D([], [], marker="o", ls="none", ms=1.8, label="one prediction", **grey),
+        Line2D([], [], marker="o", ms=5, mec="white", label="mean of a bin", **grey),
+        Line2D([], [], marker="|", ms=8, mew=1.4, ls="none", label="middle half", **grey),
+        Line2D([], [], color=marks.INK, lw=0.8, ls="--", label=f"{100 * group.level:.3g} %"),
+        Line2D(
+            [], [], marker="$12$", ms=7, mew=0, ls="none", label="predictions in the bin", **grey
+        ),
+    ]
 
 
 def _lines(group: Group, rank: str) -> dict[str, int]:
