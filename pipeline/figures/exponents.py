@@ -13,25 +13,33 @@ from matplotlib.lines import Line2D
 from pipeline.figures import frame, marks
 from pipeline.figures.data import UNUSABLE, Data, estimate
 
-COLUMNS = {"value": 0.0, "runs": 0.42, "published": 0.53}  # where the table's columns start
+COLUMNS = {"value": 0.0, "runs": 0.44, "published": 0.54}  # where the table's columns start
+
+# The ends of an interval stand out of the value's point, however near they are.
+VALUE: dict[str, Any] = {"marker": "o", "ms": 3, "ls": "none", "zorder": 3}
+INTERVAL: dict[str, Any] = {"marker": "|", "ms": 8, "mew": 1.1, "lw": 1.4}
+PUBLISHED: dict[str, Any] = {
+    "marker": "D", "ls": "none", "mfc": "none", "mec": marks.INK, "mew": 0.8, "ms": 3.4
+}  # fmt: skip
+BELOW = 0.27  # rows that the published value stands below this study's
 
 
 def draw(figure: Figure, data: Data) -> None:
     """A row for each exponent: a filled marker is this study's, a hollow one the paper's."""
     rows = [(law, p, row) for law, fit in data.fits.items() for p, row in fit.exponents]
     figure.set_size_inches(frame.WIDE, 1.0 + 0.26 * max(len(rows), 1))
-    axes, table = figure.subplots(1, 2, width_ratios=(3, 5), sharey=True)
+    axes, table = figure.subplots(1, 2, width_ratios=(1, 1.2), sharey=True)
     table.axis("off")
     for index, (law, parameter, row) in enumerate(rows):
         known = math.isfinite(row["value"]) and row["status"] not in UNUSABLE
         if known:
             colour = marks.law_colour(law)
-            axes.plot(row["value"], index, "o", color=colour, ms=5, gid=f"{law}.{parameter.name}")
+            axes.plot(row["value"], index, color=colour, gid=f"{law}.{parameter.name}", **VALUE)
             if row["low"] is not None and row["high"] is not None:
-                axes.plot([row["low"], row["high"]], [index, index], color=colour, lw=2)
+                axes.plot([row["low"], row["high"]], [index, index], color=colour, **INTERVAL)
         published = parameter.published
         if published:
-            axes.plot(published[0], index, "D", mfc="none", mec=marks.INK, mew=0.9, ms=4.4)
+            axes.plot(published[0], index + BELOW, **PUBLISHED)
         texts = {
             "value": estimate(row["value"], row["low"], row["high"]) if known else "no fit",
             "runs": f"{row['points']}",
@@ -61,10 +69,11 @@ def _write(table: Axes, y: float, texts: Mapping[str, str], **style: Any) -> Non
 
 def _handles() -> list[Any]:
     return [
-        Line2D([], [], marker="o", ms=5, color=marks.GREY, lw=2, label="this study"),
-        Line2D([], [], marker="D", ls="none", mfc="none", mec=marks.INK, mew=0.9, ms=4.4,
-               label="published, other data and sizes"),
-    ]  # fmt: skip
+        Line2D(
+            [], [], color=marks.GREY, label="this study", **{**INTERVAL, "marker": "o", "ms": 3}
+        ),
+        Line2D([], [], label="published, other data and sizes", **PUBLISHED),
+    ]
 
 
 if __name__ == "__main__":
