@@ -99,6 +99,16 @@ def test_page_lists_every_run_fit_plan_and_failure(study):
     assert "this study" not in page.text
 
 
+def test_bytes_have_one_unit_and_the_two_tables_of_plans_say_why_they_differ(study):
+    row = {"asked": "q", "quantity": "memory_states", "value": 1.43e10, "low": None, "high": None,
+           "unit": "bytes/GPU", "note": ""}  # fmt: skip
+    (told,) = index.answer_rows([row])
+    assert (told["value"], told["unit"]) == ("14.3 GB", "per GPU")
+    (other,) = index.answer_rows([row | {"quantity": "loss", "value": 2.0, "unit": "bits/byte"}])
+    assert other["unit"] == "bits/byte"
+    assert "of the law's parameters alone" in write(study).text
+
+
 def test_titles_are_escaped(study):
     text = write(study, title="A <script> & more")
     assert "A <script> & more" in text.text

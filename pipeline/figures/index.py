@@ -24,7 +24,7 @@ from pipeline.figures.axes import count
 from pipeline.figures.data import Data, FittedLaw, Row, estimate, load, number, state
 from pipeline.figures.facts import facts
 from pipeline.files import atomic
-from pipeline.planning.words import TITLES
+from pipeline.planning.words import BYTES, TITLES
 from pipeline.planning.words import number as quantity
 
 TEMPLATE = Path(__file__).with_name("index.html.j2")
@@ -135,10 +135,16 @@ def answer_rows(plan: Sequence[Row]) -> list[dict[str, Any]]:
         rows.append({
             "asked": row["asked"] if row["asked"] != before else "",
             "what": TITLES.get(row["quantity"], row["quantity"]),
-            "value": answer(row), "unit": row["unit"], "note": row["note"],
+            "value": answer(row), "unit": _unit(row), "note": row["note"],
         })  # fmt: skip
         before = row["asked"]
     return rows
+
+
+def _unit(row: Row) -> str:
+    """The unit beside a quantity; bytes are written with theirs, in MB or GB."""
+    unit: str = row["unit"]
+    return unit.replace("bytes/", "per ") if row["quantity"] in BYTES else unit
 
 
 def answer(row: Row) -> str:
