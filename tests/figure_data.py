@@ -17,7 +17,7 @@ from pipeline.approaches import APPROACHES
 from pipeline.approaches.allocation import Options as Resampling
 from pipeline.approaches.budgets import budgets
 from pipeline.files import write_json
-from pipeline.laws import law
+from pipeline.laws import law, named
 from pipeline.laws.band import read
 from pipeline.laws.base import Runs, SurfaceLaw
 from pipeline.laws.estimate import Options
@@ -29,6 +29,13 @@ VOCAB, CONTEXT, BATCH = 512, 128, 1024
 LEVEL = 0.9
 REPLICATES = 60
 LAWS = ("power_params", "power_tokens", "power_compute", "kaplan", "chinchilla")
+# Texts: what they cost at loss 0, and how much of a loss they take over. A task's error on the loss.
+TEXTS = {"code": (1.9, 0.8), "encyclopedia": (0.75, 0.95)}
+TASK = {
+    "task_sigmoid": {"a": -0.7, "b": 0.9, "k": 2.0, "L0": 3.5},
+    "gadre_error": {"eps": 0.95, "k": 3.0, "gamma": 0.6},
+}
+MEASURED = ("transfer@code", "transfer@encyclopedia", "task_sigmoid@quiz", "gadre_error@quiz")
 
 
 @dataclass(frozen=True)
@@ -174,6 +181,11 @@ def theta(name: str, rows: list[dict[str, Any]]) -> np.ndarray:
                 tried.append((float(misfit.sum()), [*values[:2], alpha, values[2], beta]))
         best = dict(zip(("E", "A", "alpha", "B", "beta"), min(tried)[1], strict=True))
         return law(name).theta({k: np.asarray(v) for k, v in best.items()})
+    if named(name) in TASK:
+        return law(name).theta({k: np.asarray(v) for k, v in TASK[named(name)].items()})
+    if named(name) == "transfer":
+        k, s = TEXTS[name.partition("@")[2]]
+        return law(name).theta({"k": np.asarray(k), "s": np.asarray(s)})
     column = {"params": "params", "tokens": "tokens", "flops": "flops_6nd"}[law(name).inputs[0]]
     slope, offset = np.polyfit(np.log([row[column] for row in rows]), np.log(y), 1)
     return np.array([offset, -slope])
@@ -183,7 +195,7 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
     """fits/<law>/ for ``rows``; with ``few``, a fit refused for want of points."""
     form = law(name)
     rows = selected(name, rows)
-    column = {"params": "params", "tokens": "tokens", "flops": "flops_6nd"}
+    column = {"params": "params", "tokens": "tokens", "flops": "flops_6nd", "loss": "loss"}
     best = theta(name, rows) if not few else np.full(len(form.parameters), np.nan)
     x = np.log([[row[column[i]] for row in rows] for i in form.inputs])
     centre = x.mean(axis=1)
@@ -206,6 +218,8 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
             if doubtful and not few else reason,
             "objective": 1e-3, "starts": 0 if few else 64, "points": len(rows),
         })  # fmt: skip
+    if form.inputs == ("loss",):  # these are fitted to another column, here without scatter
+        rows = [row | {"loss": float(y)} for row, y in zip(rows, predicted, strict=True)]
     write_json(folder / "card.json", card(name, rows, predicted, few))
     contracts.write(folder / "parameters.parquet", parameters, contracts.PARAMETERS)
     contracts.write(
@@ -222,7 +236,7 @@ def write_fit(folder: Path, name: str, rows: list[dict[str, Any]], few: bool = F
             {
                 "cell": row["cell"], "params": row["params"], "tokens": row["tokens"],
                 "flops": row["flops_6nd"], "observed": row["loss"], "predicted": float(p),
-                "residual": math.log(row["loss"] / p),
+                "residual": math.log(row["loss"] / p), "weight": 1.0,
             }
             for row, p in zip(rows, predicted, strict=True)
         ],
@@ -234,8 +248,9 @@ def card(name: str, rows: list[dict[str, Any]], predicted: np.ndarray, few: bool
     """What figures read of a card."""
     y, fitted = np.log([row["loss"] for row in rows]), np.log(predicted)
     return {
-        "law": name,
+        "law": named(name),
         "convention": {"params": "params", "tokens": "tokens", "flops": "flops_6nd"},
+        "bootstrap": {"percentiles": LEVEL},
         "quality": {"r2": None if few else 1 - ((y - fitted) ** 2).sum() / (len(y) * y.var())},
     }
 
@@ -251,10 +266,10 @@ def write_study(
         {"cell": row["cell"], "corpus": text, "loss": row["loss"] * slope + gap, "loss_se": 0.01,
          "bits_per_byte": 2.0, "tokens": 60_000}
         for row in rows if row["loss"] is not None
-        for text, slope, gap in (("code", 0.8, 1.9), ("encyclopedia", 0.95, 0.75))
+        for text, (gap, slope) in TEXTS.items()
     ]  # fmt: skip
     contracts.write(folder / "evaluations.parquet", evaluations, contracts.EVALUATIONS)
-    for name in laws:
+    for name in (*laws, *MEASURED):
         write_fit(folder / "fits" / name, name, rows, name in few)
     write_backtest(folder, rows, laws)
     write_split(folder, rows, [name for name in laws if name not in few])

@@ -73,7 +73,7 @@ def paths(tmp_path_factory) -> dict[str, figure_data.Paths]:
 
 def command(name: str, paths: figure_data.Paths, out: Path) -> list[str]:
     entry = FIGURES[name]
-    given = paths.arguments(entry.tables, bool(entry.laws or entry.any_laws))
+    given = paths.arguments(entry.tables, entry.takes_fits)
     return [*given, "--out", str(out)]
 
 
@@ -98,7 +98,9 @@ def test_registry_captions_and_modules_are_in_step():
     captions = {path.stem for path in index.CAPTIONS.glob("*.rst")}
     assert modules - SHARED == set(FIGURES) == captions - {"workflow"}
     assert {table for figure in FIGURES.values() for table in figure.tables} <= set(TABLES)
-    named = {law for figure in FIGURES.values() for law in (*figure.laws, *figure.any_laws)}
+    named = {
+        law for figure in FIGURES.values() for law in (*figure.laws, *figure.any_laws, *figure.also)
+    }
     assert named - {"*"} <= set(LAWS)
 
 
@@ -113,7 +115,7 @@ def test_documentation_lists_every_figure():
             assert cells[4] == "any of N and D"
             continue
         named = set(re.findall(r"`(\w+)`", cells[4]))
-        assert named == {*figure.laws, *figure.any_laws} - {"*"}
+        assert named == {*figure.laws, *figure.any_laws, *figure.also} - {"*"}
 
 
 def test_registry_needs_the_standard_library_only():
@@ -148,6 +150,9 @@ def test_drawable_follows_the_laws_and_evaluations_of_the_study():
     assert drawable((), evaluated=False) == ["learning_curves", "loss_by_position"]
     assert FIGURES["residuals"].laws_among(("power_params", "chinchilla")) == ("chinchilla",)
     assert FIGURES["residuals"].laws_among(("power_params",)) is None
+    assert FIGURES["tasks"].laws_among(("kaplan", "task_sigmoid@quiz")) == ("task_sigmoid@quiz",)
+    assert FIGURES["transfer"].laws_among(("kaplan", "transfer@code")) == ("transfer@code",)
+    assert FIGURES["transfer"].laws_among(("kaplan",)) == ()
     assert FIGURES["learning_curves"].laws_among(("kaplan",)) == ()
 
 
@@ -166,8 +171,8 @@ def test_svg_and_png_are_written_and_points_are_traceable(name, saved, paths):
     cells = {run["cell"] for run in loaded(name, paths["toy"]).runs}
     if name == "loss_by_position":  # one run for each size
         assert len(shown & cells) == len(figure_data.WIDTHS)
-    elif name in ("transfer", "residuals"):  # without the runs that have no loss or no fit
-        assert len(cells - shown) == {"transfer": 1, "residuals": 2}[name]
+    elif name in ("transfer", "residuals", "tasks"):  # without the runs that have no loss or fit
+        assert len(cells - shown) == {"transfer": 1, "residuals": 2, "tasks": 2}[name]
     else:
         assert cells <= shown
 
@@ -334,10 +339,105 @@ def test_labels_at_line_ends_do_not_touch(paths):
     figure = frame.render(draw_of("loss_vs_params"), loaded("loss_vs_params", paths["wide"]))
     figure.draw_without_rendering()
     labels = [text for text in figure.axes[0].texts if r"\dfrac" not in text.get_text()]
-    boxes = [text.get_window_extent() for text in labels]
+    boxes = [Text.get_window_extent(text) for text in labels]  # without their leaders
     assert len(boxes) == 8  # seven token counts and their title
     for one, other in itertools.combinations(boxes, 2):
         assert not one.overlaps(other)
+
+
+@pytest.mark.parametrize("name", ["kaplan_surface", "chinchilla_surface"])
+def test_labels_stand_within_the_axes_and_lead_to_the_ends_of_their_lines(name, paths):
+    figure = frame.render(draw_of(name), loaded(name, paths["wide"]))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 120]
+        last = {line.get_color(): line.get_ydata()[-1] for line in lines}
+        labels = [text for text in axes.texts if text.get_color() in last]
+        assert len(labels) == len(last) >= 7
+        for text in labels:
+            box = Text.get_window_extent(text)
+            assert axes.bbox.y0 <= box.y0, text.get_text()
+            assert box.y1 <= axes.bbox.y1, text.get_text()
+            end = axes.transData.transform((axes.get_xlim()[1], last[text.get_color()]))[1]
+            middle = (box.y0 + box.y1) / 2
+            if text.arrow_patch is None:
+                assert abs(end - middle) < box.height
+            else:
+                starts = axes.transAxes.transform(text.xy)[1]
+                assert starts == pytest.approx(end, abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["iso_loss", "plan"])
+def test_names_of_contours_stand_within_the_axes_and_over_no_run(name, paths):
+    data = loaded(name, paths["wide"])
+    figure = frame.render(draw_of(name), data)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        names = [text for text in axes.texts if re.fullmatch(r"\d\.\d+", text.get_text())]
+        assert len(names) >= 3
+        points = axes.transData.transform([(r["params"], r["tokens"]) for r in data.runs])
+        for text in names:
+            box = text.get_window_extent()
+            assert axes.bbox.x0 < box.x0 < box.x1 < axes.bbox.x1
+            assert axes.bbox.y0 < box.y0 < box.y1 < axes.bbox.y1
+            assert not any(box.contains(*point) for point in points)
+
+
+def test_the_backtest_counts_what_it_draws_and_stands_where_the_predictions_do(paths):
+    data = loaded("backtest", paths["toy"])
+    figure = frame.render(draw_of("backtest"), data)
+    compared = [r for r in data.ranking if r["joint"] and r["predictions"]]
+    law, axis = compared[0]["law"], compared[0]["axis"]
+    rows = [r for r in data.backtest if (r["law"], r["axis"]) == (law, axis) and r["compared"]]
+    error, coverage = figure.axes[:2] if len(figure.axes) < 6 else figure.axes[:3:2]
+    runs = len({row["cell"] for row in rows})
+    told = error.get_title(loc="left")
+    assert told == f"each law: {len(rows)} predictions of {runs} runs"
+    bins = [r for r in compared if (r["law"], r["axis"]) == (law, axis)]
+    counts = {text.get_text(): text.xy[0] for text in coverage.texts}
+    for one in bins:
+        inside = [r["extrapolation"] for r in rows
+                  if one["above"] < r["extrapolation"] <= (one["up_to"] or np.inf)]  # fmt: skip
+        assert len(inside) == one["predictions"]
+        assert counts[str(len(inside))] == pytest.approx(np.exp(np.mean(np.log(inside))))
+
+
+def test_transfer_draws_the_fitted_lines_and_joins_no_runs_of_other_counts(paths, tmp_path):
+    data = loaded("transfer", paths["toy"])
+    right = frame.render(draw_of("transfer"), data).axes[1]
+    lines = [line for line in right.lines if len(line.get_xdata()) > 2]
+    assert [len(line.get_xdata()) for line in lines] == [100, 100]
+    for line, (gap, slope) in zip(lines, figure_data.TEXTS.values(), strict=True):
+        assert line.get_ydata() == pytest.approx(gap + slope * np.asarray(line.get_xdata()))
+    shutil.copytree(paths["toy"].folder, tmp_path / "study")
+    for fit in (tmp_path / "study" / "fits").glob("transfer@*"):
+        shutil.rmtree(fit)
+    bare = frame.render(
+        draw_of("transfer"), loaded("transfer", figure_data.Paths(tmp_path / "study"))
+    )
+    assert [line for line in bare.axes[1].lines if len(line.get_xdata()) > 2] == []
+
+
+def test_numbers_below_zero_have_a_minus_sign_not_a_hyphen(paths):
+    data = loaded("tasks", paths["toy"])
+    for name in ("tasks", "transfer"):
+        figure = frame.render(draw_of(name), loaded(name, paths["toy"]))
+        plain = [re.sub(r"\$[^$]*\$", "", text.get_text()) for text in figure.findobj(Text)]
+        assert [text for text in plain if re.search(r"-\d", text)] == []
+    assert data.fits["task_sigmoid@quiz"].parameters["a"]["value"] == pytest.approx(-0.7)
+
+
+def test_the_curve_of_a_task_is_the_stored_law(paths):
+    figure = frame.render(draw_of("tasks"), loaded("tasks", paths["toy"]))
+    truth = figure_data.TASK
+    s, g = truth["task_sigmoid"], truth["gadre_error"]
+    curves = (
+        lambda x: g["eps"] - g["k"] * np.exp(-g["gamma"] * x),
+        lambda x: 1 - s["b"] - s["a"] / (1 + np.exp(-s["k"] * (x - s["L0"]))),
+    )
+    shown = [[line for line in axes.lines if len(line.get_xdata()) == 200] for axes in figure.axes]
+    for (line,), curve in zip(shown, curves, strict=True):
+        assert line.get_ydata() == pytest.approx(curve(np.asarray(line.get_xdata())))
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,8 @@ def test_labels_are_moved_apart_as_little_as_possible():
     assert spaced([0.0, 0.5, 0.9], 0.2) == pytest.approx([0.0, 0.5, 0.9])
     # Three at one height: the middle one stays. A clash drags in the neighbour it runs into.
     assert spaced([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+    assert spaced([0.0, 0.05, 0.9], 0.1, (0.05, 0.95)) == pytest.approx([0.05, 0.15, 0.9])
+    assert spaced([0.9, 0.95, 0.99], 0.1, (0.05, 0.95)) == pytest.approx([0.75, 0.85, 0.95])
     assert spaced([0.0, 0.0, 0.1, 0.8], 0.1) == pytest.approx([-1 / 15, 1 / 30, 2 / 15, 0.8])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeline.approaches import APPROACHES
-from pipeline.laws import SURFACES
+from pipeline.laws import SURFACES, named
 
 TABLES = (
     "runs", "curves", "evaluations", "predictions", "backtest", "ranking", "optima", "allocations",
@@ -24,7 +24,9 @@ class Figure:
 
     ``laws`` must all be fitted; of ``any_laws`` at least one must, and all that are get drawn. An
     ``any_laws`` of ``("*",)`` stands for every law of the study. Of ``approaches``, where there are
-    any, the study must take at least one.
+    any, the study must take at least one. Fits of ``also`` are drawn where there are any.
+
+    A fit of one text or task, transfer@code, is known by the law before the @.
     """
 
     title: str
@@ -33,6 +35,12 @@ class Figure:
     laws: tuple[str, ...] = ()
     any_laws: tuple[str, ...] = ()
     approaches: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def takes_fits(self) -> bool:
+        """Whether any law is drawn, needed or not."""
+        return bool(self.laws or self.any_laws or self.also)
 
     def laws_among(self, fitted: Collection[str]) -> tuple[str, ...] | None:
         """The fits this figure is drawn from, in the order of ``fitted``; None if some is missing.
@@ -41,18 +49,17 @@ class Figure:
         """
         if any(law not in fitted for law in self.laws):
             return None
-        chosen = tuple(
-            law
-            for law in fitted
-            if law in self.laws or law in self.any_laws or "*" in self.any_laws
-        )
+        wanted = {*self.laws, *self.any_laws, *self.also}
+        chosen = tuple(law for law in fitted if named(law) in wanted or "*" in wanted)
         return None if self.any_laws and not chosen else chosen
 
 
 FIGURES: dict[str, Figure] = {
     "learning_curves": Figure("Learning curves", "Learning", ("runs", "curves")),
     "loss_by_position": Figure("Loss by position in the context", "Learning", ("runs", "curves")),
-    "transfer": Figure("Transfer to other texts", "Learning", ("runs", "evaluations")),
+    "transfer": Figure(
+        "Transfer to other texts", "Learning", ("runs", "evaluations"), also=("transfer",)
+    ),
     "loss_vs_params": Figure("Loss against model size", "Laws", ("runs",), ("power_params",)),
     "loss_vs_tokens": Figure("Loss against data", "Laws", ("runs",), ("power_tokens",)),
     "loss_vs_compute": Figure("Loss against compute", "Laws", ("runs",), ("power_compute",)),
@@ -61,6 +68,9 @@ FIGURES: dict[str, Figure] = {
         "L(N, D), form of Hoffmann et al.", "Laws", ("runs",), ("chinchilla",)
     ),
     "exponents": Figure("Fitted exponents", "Laws", ("runs",), any_laws=("*",)),
+    "tasks": Figure(
+        "Error on tasks against loss", "Laws", ("runs",), any_laws=("task_sigmoid", "gadre_error")
+    ),
     "backtest": Figure(
         "Error on runs larger than fitted", "Checks", ("backtest", "ranking"), any_laws=("*",)
     ),
@@ -73,12 +83,18 @@ FIGURES: dict[str, Figure] = {
         "Compute-optimal allocation", "Plan", ("runs", "predictions"), any_laws=SURFACES
     ),
     "isoflop": Figure(
-        "IsoFLOP curves", "Plan", ("runs", "optima", "allocations", "ranking"), any_laws=SURFACES,
+        "IsoFLOP curves",
+        "Plan",
+        ("runs", "optima", "allocations", "ranking"),
+        any_laws=SURFACES,
         approaches=tuple(name for name, entry in APPROACHES.items() if entry.isoflop),
     ),
     "frontier": Figure(
-        "Optimal size and tokens by three approaches", "Plan", ("optima", "allocations", "ranking"),
-        any_laws=SURFACES, approaches=tuple(APPROACHES),
+        "Optimal size and tokens by three approaches",
+        "Plan",
+        ("optima", "allocations", "ranking"),
+        any_laws=SURFACES,
+        approaches=tuple(APPROACHES),
     ),
 }
 

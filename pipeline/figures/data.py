@@ -21,6 +21,7 @@ Ends = tuple[Floats, Floats]
 ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan")
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS = "nats/token"
+MINUS = "\u2212"  # of numbers outside mathtext
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
 
@@ -48,7 +49,8 @@ def estimate(value: float, low: float | None, high: float | None) -> str:
     width = high - low
     if all(v == 0 or 1e-3 <= abs(v) < 1e4 for v in (value, low, high)) and 0 < width < math.inf:
         places = min(max(1 - math.floor(math.log10(width)), 0), 5)
-        return f"${value:.{places}f}$ [{low:.{places}f}, {high:.{places}f}]"
+        ends = f"[{low:.{places}f}, {high:.{places}f}]".replace("-", MINUS)
+        return f"${value:.{places}f}$ {ends}"
     return f"${number(value)}$ [${number(low)}$, ${number(high)}$]"
 
 

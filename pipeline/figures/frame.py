@@ -15,7 +15,7 @@ from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES, TABLES
 from pipeline.figures.data import Data, load
 from pipeline.files import atomic
-from pipeline.laws import LAWS
+from pipeline.laws import LAWS, named
 
 COLUMN, WIDE = 3.5, 7.0  # inches: one and two columns of a printed page
 STYLE = Path(__file__).with_name("isoloss.mplstyle")
@@ -33,8 +33,9 @@ def arguments(name: str, given: Sequence[str] | None = None) -> argparse.Namespa
     for table in TABLES:
         if table in entry.tables:
             parser.add_argument(f"--{table}", type=Path, required=True, metavar="PARQUET")
-    if entry.laws or entry.any_laws:
-        parser.add_argument("--fits", type=Path, required=True, help="folder of fits, one per law")
+    if entry.takes_fits:
+        needed = bool(entry.laws or entry.any_laws)
+        parser.add_argument("--fits", type=Path, required=needed, help="folder of one fit per law")
         parser.add_argument(
             "--laws", nargs="+", help="laws of the study; all that --fits holds where not given"
         )
@@ -43,15 +44,18 @@ def arguments(name: str, given: Sequence[str] | None = None) -> argparse.Namespa
 
 
 def stored_laws(fits: Path) -> list[str]:
-    """The laws that a folder of fits holds, in the registry's order."""
-    return [law for law in LAWS if (fits / law / "parameters.parquet").exists()]
+    """The fits that a folder holds, in the registry's order, those of one law by text or task."""
+    order = list(LAWS)
+    keys = [path.parent.name for path in fits.glob("*/parameters.parquet")]
+    known = [key for key in keys if named(key) in LAWS]
+    return sorted(known, key=lambda key: (order.index(named(key)), key))
 
 
 def data(name: str, options: argparse.Namespace) -> Data:
     """What figure ``name`` is drawn from; raises ContractError naming a missing fit or table."""
     entry = FIGURES[name]
     tables = {table: getattr(options, table) for table in entry.tables}
-    if not (entry.laws or entry.any_laws):
+    if not entry.takes_fits or options.fits is None:
         return load(tables, None, ())
     fitted = options.laws or stored_laws(options.fits)
     laws = entry.laws_among(fitted)
