@@ -9,6 +9,8 @@ from pipeline.laws.objective import LEAST_ABSOLUTE, LEAST_SQUARES
 
 NAMES = {LEAST_ABSOLUTE: "least absolute", LEAST_SQUARES: "least squares"}
 
+ALLOCATION = "allocation"  # the exponent a of N* ~ C^a, beside the parameters of a law
+
 Row = dict[str, Any]  # of the contract sensitivity
 
 
@@ -28,6 +30,11 @@ class Choice(NamedTuple):
 
 
 FACTORS = Choice._fields
+
+
+def baselines(found: Iterable[Row]) -> dict[tuple[str, str], Row]:
+    """The row of the study's own fit, by law and exponent."""
+    return {(row["law"], row["parameter"]): row for row in found if row["baseline"]}
 
 
 def alone(found: Iterable[Row], factor: str) -> dict[tuple[str, str], list[Row]]:
@@ -76,7 +83,7 @@ def under(factor: str, value: Any) -> str:
 def convention_lines(found: Iterable[Row]) -> list[str]:
     """A table of every exponent under each convention, with the delta and the runs of its fit."""
     found = list(found)
-    own = {(r["law"], r["parameter"]): r for r in found if r["baseline"]}
+    own = baselines(found)
     lines = [f"{'law':20} {'exponent':12} {'N':12} {'C':12} {'loss':14} value"]
     for row in found:
         base = own[row["law"], row["parameter"]]

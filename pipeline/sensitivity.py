@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import contracts, conventions
-from pipeline.choices import Choice, Row, convention_lines, warnings
+from pipeline.choices import ALLOCATION, Choice, Row, convention_lines, warnings
 from pipeline.contracts import ContractError
 from pipeline.conventions import FLOPS, LOSS, PARAMS, Convention
 from pipeline.laws.band import UNUSABLE, SavedFit, read
@@ -33,7 +33,6 @@ from pipeline.laws.weights import Weighting
 DELTAS = (LEAST_ABSOLUTE, 1e-3, 1e-2, 1e-1, LEAST_SQUARES)
 DROPPED = (0, 2, 5, 10, 20)
 RUNS_PER_PARAMETER = 2  # left after dropping; with fewer, the fit follows single runs
-ALLOCATION = "allocation"  # the exponent a of N* ~ C^a, beside the parameters
 
 
 @dataclass(frozen=True)
