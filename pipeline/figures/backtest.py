@@ -22,6 +22,7 @@ LEAST = 0.02  # %: the lower edge, where smaller errors stand
 PANELS = 2  # axes of extrapolation that a page has room for
 SPREAD = 0.05  # natural log: laws stand beside one another in a bin
 ERRORS, RANKS = 6.0, 2.3  # widths of all errors and of the ranks, as shares
+LINE = 120  # characters of the headline
 FEW = 5  # laws whose ranks stand beside the errors alone, above the legend
 
 
@@ -110,7 +111,7 @@ def draw(figure: Figure, data: Data) -> None:
         beside.legend(handles=_handles(compared[0]), loc="center left")
     else:
         figure.legend(handles=_handles(compared[0]), loc="outside lower left", ncols=4)
-    marks.head(figure, headline(compared[0]))
+    marks.head(figure, textwrap.fill(headline(compared[0]), LINE))
 
 
 def headline(group: Group) -> str:
