@@ -32,7 +32,6 @@ rule all:
             f"figures/{STUDY.name}/{{figure}}.{{ending}}", figure=DRAWN, ending=("svg", "png")
         ),
         tables=expand(f"results/{STUDY.name}/{{table}}.parquet", table=TABLES),
-        sensitivity=f"results/{STUDY.name}/sensitivity.parquet",
         fits=fits(FITTED),
         cells=CELL_TABLES,
     localrule: True

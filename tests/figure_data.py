@@ -17,9 +17,9 @@ from pipeline.approaches import APPROACHES
 from pipeline.approaches.allocation import Options as Resampling
 from pipeline.approaches.budgets import budgets
 from pipeline.files import write_json
-from pipeline.laws import law, named
+from pipeline.laws import SURFACES, law, named
 from pipeline.laws.band import read
-from pipeline.laws.base import Runs, SurfaceLaw
+from pipeline.laws.base import Kind, Runs, SurfaceLaw
 from pipeline.laws.estimate import Options
 
 TRUTH = {"Nc": 4.6e9, "alpha_N": 0.089, "Dc": 5.3e8, "alpha_D": 0.179}
@@ -276,8 +276,32 @@ def write_study(
     contracts.write(
         folder / "predictions.parquet", list(plans(rows, laws, few)), contracts.PREDICTIONS
     )
+    contracts.write(
+        folder / "sensitivity.parquet", list(sensitivities(laws, few)), contracts.SENSITIVITY
+    )
     contracts.write(folder / "plan.parquet", list(planned(rows, laws, few)), contracts.PLAN)
     return Paths(folder)
+
+
+def sensitivities(laws: Sequence[str], few: Sequence[str]) -> Iterable[dict[str, Any]]:
+    """What other choices might make of each exponent: half of them leave its interval."""
+    counts = ("params", "flops_6nd", "loss")
+    for name in laws:
+        own = [p.name for p in law(name).parameters if p.kind is Kind.EXPONENT]
+        for parameter in [*own, *(["allocation"] if name in SURFACES else [])]:
+            value = None if name in few else 0.2
+            low, high = (None, None) if name in few else (0.17, 0.24)
+            others = itertools.product((1e-7, 0.01, 1e3), (0, 2, 10), (counts[0], "params_total"))
+            for delta, dropped, params in others:
+                change = 1 - 0.02 * dropped + 0.3 * (params != counts[0])
+                moved = value and not 0.17 <= value * change <= 0.24
+                yield {
+                    "law": name, "parameter": parameter, "delta": delta, "dropped": dropped,
+                    "params": params, "flops": counts[1], "loss": counts[2],
+                    "value": value and value * change, "points": 28 - dropped,
+                    "status": "converged", "low": low, "high": high, "moved": moved,
+                    "baseline": (delta, dropped, params) == (0.01, 0, counts[0]),
+                }  # fmt: skip
 
 
 def planned(

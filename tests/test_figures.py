@@ -32,7 +32,7 @@ UNITS = re.compile(
     r"|(parameters|training tokens) \$[ND](\^\*)?\$$"
 )
 # Figures of laws, not of single runs.
-WITHOUT_RUNS = {"exponents", "allocation", "frontier"}
+WITHOUT_RUNS = {"exponents", "sensitivity", "allocation", "frontier"}
 DIVERGED, EXCLUDED = 9, 0
 
 
@@ -224,7 +224,7 @@ def test_every_axis_has_its_unit_and_no_text_is_cut_or_covered(name, study, path
         labels = [label for label in (axes.get_xlabel(), axes.get_ylabel()) if label]
         assert labels
         assert all(UNITS.search(label) for label in labels if not label.startswith("position"))
-        if axes.get_subplotspec() is not None and name != "exponents":
+        if axes.get_subplotspec() is not None and name not in ("exponents", "sensitivity"):
             assert axes.get_xlabel() or not axes.xaxis.get_tick_params()["labelbottom"]
             assert axes.get_ylabel() or axes.get_subplotspec().colspan.start > min(first)
         for axis in (axes.xaxis, axes.yaxis):

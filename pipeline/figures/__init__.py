@@ -14,7 +14,7 @@ from pipeline.laws import SURFACES, named
 
 TABLES = (
     "runs", "curves", "evaluations", "predictions", "backtest", "ranking", "optima", "allocations",
-    "plan",
+    "plan", "sensitivity",
 )  # fmt: skip
 
 
@@ -76,6 +76,9 @@ FIGURES: dict[str, Figure] = {
     ),
     "residuals": Figure(
         "Observed against predicted", "Checks", ("runs", "backtest", "ranking"), any_laws=SURFACES
+    ),
+    "sensitivity": Figure(
+        "Exponents under other choices", "Checks", ("sensitivity",), any_laws=("*",)
     ),
     "plan": Figure("Planned runs", "Plan", ("runs", "plan"), any_laws=SURFACES),
     "iso_loss": Figure("Iso-loss contours", "Plan", ("runs",), any_laws=SURFACES),

@@ -18,7 +18,8 @@ from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
 Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
 # Tables taken as they are.
-ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan")
+ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan",
+        "sensitivity")  # fmt: skip
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS = "nats/token"
 MINUS = "\u2212"  # of numbers outside mathtext
@@ -160,6 +161,7 @@ class Data:
     optima: list[Row] = field(default_factory=list)
     allocations: list[Row] = field(default_factory=list)
     plan: list[Row] = field(default_factory=list)
+    sensitivity: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)
 
     @property
