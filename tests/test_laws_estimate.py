@@ -11,7 +11,7 @@ from pipeline.laws.base import Runs, Status
 from pipeline.laws.estimate import Options, fit
 from pipeline.laws.objective import Objective
 
-QUICK = Options(bootstraps=60, starts=64)
+QUICK = Options(bootstraps=60, starts=64, profile=False)
 every_law = pytest.mark.parametrize("name", LAWS)
 
 

@@ -14,7 +14,7 @@ from pipeline.laws.ranking import Ranking, beats, common, ranked
 from pipeline.laws.rolling import Cut, Rolled, cut, ladder, rolled
 from pipeline.laws.verdict import disagreement, reasons, size
 
-QUICK = Options(bootstraps=60, starts=24)
+QUICK = Options(bootstraps=60, starts=24, profile=False)
 APART = "more than one standard error of the difference"
 FAR = (1e19, 1e20)  # FLOP, within those of drawn runs
 FLOORS = ("kaplan", "chinchilla")  # a law without one, and one with
@@ -201,7 +201,7 @@ def test_a_law_without_a_floor_fails_far_out_though_it_fits_well():
 @pytest.mark.parametrize("name", ["kaplan", "chinchilla"])
 def test_intervals_hold_about_their_share_where_the_law_is_right(name):
     """The predictions of one table err together, so each of 24 tables is one observation."""
-    quick = Options(bootstraps=60, starts=8)
+    quick = Options(bootstraps=60, starts=8, profile=False)
     shares = [
         np.concatenate(
             [cut(law(name), drawn(name, 0.01, seed), "flops", at, quick).covered for at in FAR]

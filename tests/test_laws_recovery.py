@@ -16,7 +16,7 @@ from scipy.stats import t as student
 from pipeline.laws import LAWS, law
 from pipeline.laws.estimate import Options, fit
 
-OPTIONS = Options(bootstraps=60, starts=4)
+OPTIONS = Options(bootstraps=60, starts=4, profile=False)
 INTERVALS = 48  # of each law, about: tables times parameters
 FEWEST = 8  # tables; of five, even none that hold the truth would pass
 RARE = 1e-4

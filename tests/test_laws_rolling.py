@@ -13,7 +13,7 @@ from pipeline.laws.estimate import Options, fit
 from pipeline.laws.objective import Objective
 from pipeline.laws.rolling import Cut, cut, ladder, rolled
 
-QUICK = Options(bootstraps=20, starts=32)
+QUICK = Options(bootstraps=20, starts=32, profile=False)
 
 
 def mape(found: Cut) -> float:
@@ -151,7 +151,7 @@ def besiroglu(name: str) -> Cut:
     table = published("besiroglu_chinchilla.csv", {"used_in_fit": "True"})
     data = runs(table.params, table.tokens, table.loss)
     at = data.flops[data.flops < 1e20].max()
-    return cut(law(name), data, "flops", at, Options(Objective(1e-3), bootstraps=20))
+    return cut(law(name), data, "flops", at, Options(Objective(1e-3), bootstraps=20, profile=False))
 
 
 @pytest.mark.parametrize(("name", "error"), [("chinchilla", 0.89), ("kaplan", 2.00)])
@@ -168,7 +168,7 @@ def test_published_runs_below_1e20_flop_predict_the_rest(name, error):
 def test_published_sizes_up_to_411m_predict_1b4_and_6b9(corpus, chinchilla, kaplan):
     table = published("gadre_overtraining.csv", {"train_dataset": corpus}, "loss_c4_val")
     data = runs(table.params, table.tokens, table.loss)
-    options = Options(Objective(1e-3), bootstraps=20)
+    options = Options(Objective(1e-3), bootstraps=20, profile=False)
     for name, error in (("chinchilla", chinchilla), ("kaplan", kaplan)):
         found = cut(law(name), data, "params", 4.2e8, options)
         assert len(found.above) == 3
@@ -202,5 +202,7 @@ def independent(found: Cut) -> float:
 
 
 def test_a_fit_without_resamples_is_a_refusal_and_not_the_end():
-    found = cut(law("kaplan"), toy(), "flops", 1e12, Options(bootstraps=0, starts=32))
+    found = cut(
+        law("kaplan"), toy(), "flops", 1e12, Options(bootstraps=0, starts=32, profile=False)
+    )
     assert found == "Its fit up to flops 1e+12 has no resamples, so its predictions no interval."

@@ -1,11 +1,9 @@
 """Laws of N and D against their printed formulas, and the laws that they hold within them."""
 
 import numpy as np
-import pytest
 from law_data import TRUTH, arrays
 
 from pipeline.laws import law
-from pipeline.laws.farseer import _power
 
 N, D = (g.ravel() for g in np.meshgrid(np.geomspace(1e6, 1e11, 5), np.geomspace(1e8, 1e12, 4)))
 INPUTS = {"params": N, "tokens": D}
@@ -54,15 +52,6 @@ def test_farseer_with_straight_coefficients_is_a_sum_of_powers():
     b = np.exp(0.5) * 1e10**0.25
     want = np.exp(1.0) * (N / 1e8) ** -0.3 + b * D**-0.25
     np.testing.assert_allclose(np.exp(law("farseer").log_target(theta, x)), want, rtol=1e-12)
-
-
-@pytest.mark.parametrize("order", [0, 1, 2])
-def test_bent_line_is_smooth_where_its_series_ends(order):
-    """The closed form and the series of (exp(p u) - 1)/p meet; near 0 the limit is u^(k+1)/(k+1)."""
-    u = np.array([2.0])
-    below, above = (_power(np.array([p]), u, order) for p in (0.15 - 1e-9, 0.15 + 1e-9))
-    np.testing.assert_allclose(below, above, rtol=1e-8)
-    np.testing.assert_allclose(_power(np.array([0.0]), u, order), u ** (order + 1) / (order + 1))
 
 
 def test_steps_law_as_it_is_printed():

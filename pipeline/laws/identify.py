@@ -7,8 +7,9 @@ Four rules, from the surest to the weakest:
    it is unidentifiable and has no interval.
 2. The floor. E is at its bound where the best fit has none; it is unidentifiable where its interval
    comes near zero or where even the best run has more loss above the floor than in it.
-3. The interval. An exponent or slope is unidentifiable where its interval reaches zero or spans a
-   factor ``WIDE_EXPONENT``, a scale where it spans a factor ``WIDE_SCALE``. An offset may be zero.
+3. The interval. An exponent, rate or slope is unidentifiable where its interval reaches zero or
+   spans a factor ``WIDE_EXPONENT``, a scale where it spans a factor ``WIDE_SCALE``. An offset may be
+   zero.
 4. The profile. A parameter is unidentifiable where its profile likelihood has no end on a side: all
    others, fitted again, make up for any value of it (``profile.py``).
 
@@ -153,7 +154,7 @@ def _wide(parameter: Parameter, low: float, high: float) -> Judgement | None:
         return Judgement(Status.UNIDENTIFIABLE, f"These runs do not show its effect: {span}.")
     if parameter.kind is Kind.SLOPE:
         low, high = sorted((abs(low), abs(high)))
-    if parameter.kind is Kind.EXPONENT and low <= NO_EXPONENT:
+    if parameter.kind in (Kind.EXPONENT, Kind.RATE) and low <= NO_EXPONENT:
         return Judgement(
             Status.UNIDENTIFIABLE, f"These runs do not show that the loss depends on it: {span}."
         )
