@@ -50,7 +50,8 @@ def test_intervals_cover_the_truth_at_about_their_level(name, tables, least):
 def test_order_of_the_runs_does_not_matter(name):
     data = drawn(name, 0.01, 1)
     order = np.random.default_rng(0).permutation(len(data))
-    one, other = fit(law(name), data, QUICK), fit(law(name), data.take(order), QUICK)
+    plain = replace(QUICK, bootstraps=0)
+    one, other = fit(law(name), data, plain), fit(law(name), data.take(order), plain)
     assert one.objective == pytest.approx(other.objective, rel=1e-12)
     for parameter in TRUTH[name]:
         assert one.values[parameter] == pytest.approx(other.values[parameter], rel=1e-5)
