@@ -35,8 +35,8 @@ class Resampled(NamedTuple):
 class Exponent:
     """y ~ C^value for y = N* or D*, with the lines of each kind of resampling.
 
-    ``level`` is log y at ``reference`` FLOP. ``resampled`` holds, by kind (noise, cases, form, sizes),
-    lines and an interval; it is empty where there are no resamples.
+    ``level`` is log y at ``reference`` FLOP. ``resampled`` holds lines and an interval by kind
+    (noise, cases, form, sizes); it is empty where there are no resamples.
     """
 
     quantity: str  # params | tokens

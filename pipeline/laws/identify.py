@@ -8,8 +8,8 @@ Four rules, from the surest to the weakest:
 2. The floor. E is at its bound where the best fit has none; it is unidentifiable where its interval
    comes near zero or where even the best run has more loss above the floor than in it.
 3. The interval. An exponent, rate or slope is unidentifiable where its interval reaches zero or
-   spans a factor ``WIDE_EXPONENT``, a scale where it spans a factor ``WIDE_SCALE``. An offset may be
-   zero.
+   spans a factor ``WIDE_EXPONENT``, a scale where it spans a factor ``WIDE_SCALE``. An
+   offset may be zero.
 4. The profile. A parameter is unidentifiable where its profile likelihood has no end on a side: all
    others, fitted again, make up for any value of it (``profile.py``).
 
