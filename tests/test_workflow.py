@@ -99,7 +99,7 @@ def test_an_edited_law_is_fitted_anew_with_what_uses_it(unchanged):
     assert "publish_cell" not in planned
     assert {rule for rule in planned if rule.startswith("draw_")} == {
         "draw_loss_vs_tokens", "draw_exponents", "draw_backtest", "draw_residuals",
-        "draw_isoflop", "draw_frontier",
+        "draw_isoflop", "draw_frontier", "draw_sensitivity", "draw_plan",
     }  # fmt: skip
 
 
