@@ -82,7 +82,7 @@ def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
         "bootstrap": {
             "kind": found.clusters.kind.value, "reason": found.clusters.reason,
             "clusters": found.clusters.number, "asked": chosen.bootstraps, "level": chosen.level,
-            "percentiles": found.percentiles,
+            "widening": found.widening, "percentiles": found.percentiles,
             "replicates": len(next(iter(found.replicates.values()))),
             "converged": found.replicates_converged,
         },

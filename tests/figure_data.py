@@ -250,7 +250,7 @@ def card(name: str, rows: list[dict[str, Any]], predicted: np.ndarray, few: bool
     return {
         "law": named(name),
         "convention": {"params": "params", "tokens": "tokens", "flops": "flops_6nd"},
-        "bootstrap": {"percentiles": LEVEL},
+        "bootstrap": {"percentiles": LEVEL, "widening": 1.0},
         "quality": {"r2": None if few else 1 - ((y - fitted) ** 2).sum() / (len(y) * y.var())},
     }
 

@@ -1,7 +1,7 @@
 """Predictions of a fit that stands on disk, with intervals, and without fitting again.
 
-An interval here is that of the parameters: the central share ``level`` of the bootstrap
-replicates' predictions. It holds neither the noise of one more run nor the error of the form.
+A band is the interval of the law itself, from the bootstrap replicates' predictions: it holds
+neither the noise of one more run, which ``SavedFit.prediction`` adds, nor the error of the form.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pipeline import contracts
 from pipeline.laws import law as law_named
 from pipeline.laws.base import Floats, Law, Status, SurfaceLaw
 from pipeline.laws.interval import interval
+from pipeline.laws.prediction import Prediction, predicted
 
 CHUNK = 2_000_000  # numbers evaluated at once
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
@@ -84,11 +85,17 @@ class SavedFit:
     level: float
     points: int
     card: Mapping[str, Any]
+    folder: Path
 
     @property
     def percentiles(self) -> float:
         """The share between the percentiles of replicates that cover ``level``."""
         return float(self.card["bootstrap"]["percentiles"])
+
+    @property
+    def widening(self) -> float | None:
+        """How much further out than their own percentiles replicates reach; None if unsaid."""
+        return self.card.get("bootstrap", {}).get("widening")
 
     @property
     def usable(self) -> bool:
@@ -104,6 +111,20 @@ class SavedFit:
     def band(self, **inputs: Floats) -> Band:
         """The predicted target with its interval."""
         return band(self.law, self.values, self.replicates, inputs, self.percentiles)
+
+    @property
+    def residuals(self) -> Floats:
+        """Of the log target (points,); raises ContractError where the table is broken."""
+        points = contracts.read(self.folder / "points.parquet", contracts.POINTS)
+        return np.asarray(points["residual"].to_numpy(), dtype=float)
+
+    def prediction(self, **inputs: Floats) -> Prediction:
+        """One more run at inputs (each (m,)), with the parts of its doubt; needs replicates."""
+        noise = self.card.get("weights", {}).get("seed_noise")
+        return predicted(
+            self.law, self.values, self.replicates, self.residuals, inputs, self.level,
+            np.nan if noise is None else noise, self.widening,
+        )  # fmt: skip
 
     def optimum(self, flops: Floats) -> dict[str, Band]:
         """Bands of params, tokens and loss; raises TypeError for a law of one variable."""
@@ -139,4 +160,5 @@ def read(folder: str | Path) -> SavedFit:
         law, {p.name: estimates[p.name] for p in law.parameters},
         {p.name: values[names == p.name] for p in law.parameters},
         parameters[0]["level"], parameters[0]["points"], card,
+        folder,
     )  # fmt: skip

@@ -73,7 +73,7 @@ class Fit:
     replicates: Mapping[str, Floats]
     replicates_converged: int
     clusters: Clusters  # what the bootstrap drew
-    percentiles: float  # the level whose percentiles of replicates cover options.level
+    widening: float  # of the replicates' percentiles, so that they cover options.level
     weights: Weights
     objective: float
     starts_at_best: int
@@ -81,6 +81,11 @@ class Fit:
     predicted: Floats  # (n,)
     quality: Quality
     allocation: tuple[float, Interval] | None  # exponent a of N* ~ C^a
+
+    @property
+    def percentiles(self) -> float:
+        """The level whose percentiles of replicates cover ``options.level``."""
+        return expanded(self.options.level, self.widening)
 
 
 def fit(law: Law, runs: Runs, options: Options) -> Fit:
@@ -103,7 +108,8 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     repeated = _repeated(problem, together, options, rng)
     sample = law.values(law.shifted(repeated.theta, centre))
     known = design(law, problem.theta, x, centre)
-    level = expanded(options.level, together.widening(options.level, len(law.parameters)))
+    widening = together.widening(options.level, len(law.parameters))
+    level = expanded(options.level, widening)
     values = _named(law, problem.theta, centre)
     intervals = {
         name: None if name in known.open else _ends(drawn, level) for name, drawn in sample.items()
@@ -120,7 +126,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
         law=law, options=options, runs=chosen, reason=selection.reason,
         status=status, sentence=sentence, values=values, intervals=intervals, profiles=profiled,
         judgements=judgements, replicates=sample,
-        replicates_converged=int(repeated.converged.sum()), clusters=together, percentiles=level,
+        replicates_converged=int(repeated.converged.sum()), clusters=together, widening=widening,
         weights=weighed, objective=float(lowest),
         starts_at_best=int((found.objective <= lowest * (1 + SAME_BEST)).sum()),
         condition=known.condition, predicted=np.exp(log_predicted),
@@ -214,7 +220,7 @@ def _empty(law: Law, runs: Runs, reason: str, options: Options) -> Fit:
         judgements=dict.fromkeys(names, Judgement(Status.TOO_FEW_POINTS, sentence)),
         replicates={name: np.empty(0) for name in names}, replicates_converged=0,
         clusters=Clusters(np.arange(len(runs)), Bootstrap.CASES, "Nothing was drawn."),
-        percentiles=options.level, weights=weights(Weighting.EQUAL, runs, law.target),
+        widening=1.0, weights=weights(Weighting.EQUAL, runs, law.target),
         objective=np.nan, starts_at_best=0, condition=np.inf,
         predicted=np.full(len(runs), np.nan), quality=Quality(np.nan, np.nan, np.nan),
         allocation=None,

@@ -135,6 +135,7 @@ def cut(law: Law, runs: Runs, axis: str, at: float, options: Options) -> Cut | s
         prediction = predicted(
             law, found.values, found.replicates, residuals,
             {name: above.column(name) for name in law.inputs}, options.level,
+            factor=found.widening,
         )  # fmt: skip
     return Cut(axis, largest, found, above, above.column(axis) / largest, prediction)
 

@@ -176,7 +176,10 @@ def loss_of(
     inputs = {"params": np.array([params]), "tokens": np.array([tokens])}
     inputs |= {name: np.array([value]) for name, value in fixed.items()}
     fit, far = evidence.fit, max(evidence.support.factors(params, tokens).values())
-    one = predicted(evidence.law, fit.values, fit.replicates, evidence.residuals, inputs, fit.level)
+    one = predicted(
+        evidence.law, fit.values, fit.replicates, evidence.residuals, inputs, fit.level,
+        factor=fit.widening,
+    )  # fmt: skip
     found = Estimate(float(one.value[0]), float(one.low[0]), float(one.high[0]))
     widened = with_form_error(found, far, evidence.rate, fit.level)
     others = [float(other.predict(**inputs)[0]) for other in evidence.rivals.values()]
