@@ -23,6 +23,7 @@ SAME = 0.01  # natural log: counts this close are one, because they are rounded 
 ENOUGH_CLUSTERS = 6  # for auto; fewer are too few to draw from
 FEWEST = 3  # clusters that can be drawn at all
 TOGETHER = 0.1  # chance below which auto takes the runs of one size to err together
+SAME_BUDGET = 0.03  # and these C are one budget, which whole steps and layers only come near
 EXACT = 1e-6  # and these are equal: another shape, or learning rate, is another design
 DESIGN = {  # all that makes a run but its seed
     "params": EXACT,
@@ -102,7 +103,7 @@ def clusters(kind: Bootstrap, runs: Runs, residuals: Floats) -> Clusters:
     if kind is Bootstrap.SEED:
         return _seeds(designs(runs))
     if kind is Bootstrap.BUDGET:
-        return _whole(alike(runs.flops), kind, "budget")
+        return _whole(alike(runs.flops, SAME_BUDGET), kind, "budget")
     of = alike(runs.params)
     if kind is Bootstrap.SIZE:
         return _whole(of, kind, "size")
