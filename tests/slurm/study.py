@@ -88,7 +88,8 @@ class Study:
     def wait_for_training(self, trunks: int = 3) -> list[dict[str, str]]:
         """Wait until so many trunks have left a checkpoint; their living jobs."""
         self.cluster.wait_until(
-            lambda: len(list(self.folder.glob("results/state/trunks/*/rolling.ckpt"))) >= trunks, 180
+            lambda: len(list(self.folder.glob("results/state/trunks/*/rolling.ckpt"))) >= trunks,
+            180,
         )
         return sorted(self.jobs("train_trunk", "RUNNING"), key=lambda job: job["id"])
 
