@@ -1,0 +1,144 @@
+"""The sentence behind each status, and the runs that it asks for."""
+
+import numpy as np
+import pytest
+from law_data import TRUTH, arrays, drawn, toy
+
+from pipeline.laws import law
+from pipeline.laws.base import Kind, Parameter, Status
+from pipeline.laws.estimate import Options, fit
+from pipeline.laws.identify import Design, advice, judged
+from pipeline.laws.profile import Profile
+
+KNOWN = Design(10.0, frozenset(), {"p": "Add runs with 4 times the largest params."})
+BOUNDED = Profile(0.1, 0.2)
+
+
+def parameter(kind):
+    return Parameter("p", "p", "a parameter", "1", kind)
+
+
+def judge(kind, value, interval, profile=BOUNDED, known=KNOWN, lowest=3.0, points=30, **more):
+    return judged(parameter(kind), value, interval, profile, known, lowest, points, **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "interval", "status", "words"),
+    [
+        (Kind.EXPONENT, 0.1, (0.08, 0.12), Status.CONVERGED, "determine"),
+        (Kind.EXPONENT, 0.1, (0.0005, 0.12), Status.UNIDENTIFIABLE, "do not show"),
+        (Kind.EXPONENT, 0.1, (0.02, 0.12), Status.UNIDENTIFIABLE, "leave it open"),
+        (Kind.SCALE, 1e9, (1e7, 1e11), Status.CONVERGED, "determine"),
+        (Kind.SCALE, 1e9, (1e4, 1e11), Status.UNIDENTIFIABLE, "leave it open"),
+        (Kind.SLOPE, -0.2, (-0.3, -0.1), Status.CONVERGED, "determine"),
+        (Kind.SLOPE, -0.2, (-0.5, 0.1), Status.UNIDENTIFIABLE, "do not show its effect"),
+        (Kind.SLOPE, -0.2, (-0.5, -0.1), Status.UNIDENTIFIABLE, "leave it open"),
+        (Kind.OFFSET, 0.0, (-5.0, 5.0), Status.CONVERGED, "determine"),
+        (Kind.FLOOR, 1.8, (1.7, 1.9), Status.CONVERGED, "determine"),
+        (Kind.FLOOR, 0.0, (0.0, 1.0), Status.BOUND_HIT, "means nothing"),
+        (Kind.FLOOR, 1.8, (0.02, 1.9), Status.UNIDENTIFIABLE, "No run is near the floor"),
+        (Kind.FLOOR, 1.4, (1.3, 1.5), Status.UNIDENTIFIABLE, "more than twice"),
+    ],
+)
+def test_intervals_are_judged_by_kind(kind, value, interval, status, words):
+    found = judge(kind, value, interval)
+    assert found.status is status
+    assert words in found.reason
+    assert found.reason.endswith("Add runs with 4 times the largest params.") == (
+        status is not Status.CONVERGED
+    )
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        (Profile(None, 0.2), "No smaller value of p is ruled out"),
+        (Profile(0.1, None), "No larger value of p is ruled out"),
+        (Profile(None, None), "No smaller or larger value of p is ruled out"),
+    ],
+)
+def test_a_profile_without_end_leaves_a_parameter_open(profile, words):
+    found = judge(Kind.EXPONENT, 0.1, (0.08, 0.12), profile)
+    assert found.status is Status.UNIDENTIFIABLE
+    assert words in found.reason
+    assert judge(Kind.EXPONENT, 0.1, None, profile).status is Status.UNIDENTIFIABLE
+
+
+def test_few_runs_and_no_resamples_are_said():
+    assert "9 runs only" in judge(Kind.EXPONENT, 0.1, (0.08, 0.12), points=9).reason
+    assert "no resamples" in judge(Kind.EXPONENT, 0.1, None).reason
+    assert judge(Kind.EXPONENT, 0.1, (0.08, 0.12), None).status is Status.CONVERGED
+
+
+def test_the_floor_of_another_target_is_called_by_its_name():
+    found = judge(Kind.FLOOR, 0.2, (0.15, 0.25), lowest=0.5, target="task_error")
+    assert "the lowest task_error, 0.5" in found.reason
+
+
+def test_open_directions_come_first():
+    known = Design(1e9, frozenset({"p"}), KNOWN.advice)
+    found = judge(Kind.EXPONENT, 0.1, (0.08, 0.12), known=known)
+    assert found.status is Status.UNIDENTIFIABLE
+    assert "condition number 1e+09" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("power_params", {"Nc": "params", "alpha_N": "params"}),
+        ("chinchilla", {"alpha": "params", "beta": "tokens"}),
+    ],
+)
+def test_advice_names_the_input_that_the_parameter_is_of(name, expected):
+    found, data = law(name), drawn(name, 0.0, 0)
+    x = found.log_inputs(data)
+    centre = x.mean(1)
+    theta = found.shifted(found.theta(arrays(TRUTH[name])), -centre)
+    told = advice(found, theta, x - centre[:, None], centre)
+    for parameter, column in expected.items():
+        assert told[parameter].endswith(f" {column}."), told
+
+
+def test_advised_runs_tell_more_than_as_many_others():
+    """The profile of each exponent narrows most where its advice points, of five designs."""
+    found, clean = law("chinchilla"), arrays(TRUTH["chinchilla"])
+    data = drawn("chinchilla", 0.01, 0)
+    x = found.log_inputs(data)
+    centre = x.mean(1)
+    fitted = fit(found, data, Options(bootstraps=0, starts=8, profile=False))
+    theta = found.shifted(found.theta(arrays(fitted.values)), -centre)
+    told = advice(found, theta, x - centre[:, None], centre)
+    top, low = np.exp(x.max(1)) * 4, np.exp(x.min(1)) / 4
+    middle = np.exp(centre)
+    places = {
+        "4 times the largest params and tokens": (top[0], top[1]),
+        "4 times the largest params": (top[0], middle[1]),
+        "1/4 of the smallest params": (low[0], middle[1]),
+        "4 times the largest tokens": (middle[0], top[1]),
+        "1/4 of the smallest tokens": (middle[0], low[1]),
+    }
+
+    def variance(place, name):
+        """Of least squares with four runs added, from differences in the named parameters."""
+        n, d = np.r_[data.params, [place[0]] * 4], np.r_[data.tokens, [place[1]] * 4]
+        names = list(fitted.values)
+
+        def log_loss(at):
+            values = dict(zip(names, np.exp(at)))
+            return np.log(found.predict(arrays(values), {"params": n, "tokens": d}))
+
+        best = np.log([fitted.values[p] for p in names])
+        steps = 1e-5 * np.eye(5)
+        jacobian = np.stack([(log_loss(best + s) - log_loss(best - s)) / 2e-5 for s in steps])
+        return np.linalg.inv(jacobian @ jacobian.T)[names.index(name), names.index(name)]
+
+    assert clean.keys() == set(fitted.values)
+    for name in clean:
+        best = min(places, key=lambda words: variance(places[words], name))
+        assert told[name] == f"Add runs with {best}."
+
+
+def test_measured_runs_far_from_the_floor_ask_for_better_runs():
+    found = fit(law("chinchilla"), toy(), Options(bootstraps=100))
+    assert found.judgements["E"].status is Status.BOUND_HIT
+    assert "Add runs with 4 times the largest params and tokens." in found.judgements["E"].reason
