@@ -157,6 +157,10 @@ def included_runs(path: Path, convention: Convention, measured: Measured | None 
         values = _numbers(table, column)
         if len(values) and _positive(values).all():
             columns[name] = values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = _numbers(table, "loss_se") / _numbers(table, "loss")
+    if len(relative) and _positive(relative).all():
+        columns["loss_se"] = relative * columns["loss"]  # in the unit of the loss that is fitted
     return Runs(tuple(table["cell"].to_pylist()), columns | further)
 
 

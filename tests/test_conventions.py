@@ -48,6 +48,15 @@ def test_further_columns_are_there_where_every_run_has_them(study):
         runs.column("flops_min")
 
 
+def test_standard_errors_are_in_the_unit_of_the_loss(study):
+    nats = included_runs(study(), Convention())
+    assert nats.column("loss_se").tolist() == pytest.approx([RUN["loss_se"]] * 3)
+    bits = included_runs(study(), Convention(loss="bits_per_byte"))
+    relative = RUN["loss_se"] / RUN["loss"]
+    assert bits.column("loss_se").tolist() == pytest.approx([RUN["bits_per_byte"] * relative] * 3)
+    assert "loss_se" not in included_runs(study(loss_se=[0.1, None, 0.1]), Convention()).columns
+
+
 def test_every_column_that_laws_can_take_comes_from_a_table():
     known = {*Convention().columns, *conventions.OPTIONAL, *conventions.MEASURED}
     assert set(COLUMNS) <= known
