@@ -34,7 +34,7 @@ def requeue(number, frame):
     raise SystemExit(144)
 
 signal.signal(signal.SIGUSR2, requeue)
-runner.PATIENCE = 1.0
+runner.PATIENCE, runner.AGAIN = 1.0, 0.5
 commands = tuple(runner.Command(*pair) for pair in work.pop("commands"))
 runner.Runner(commands=commands, **work)()
 """
@@ -177,6 +177,12 @@ def test_a_command_that_ignores_it_at_the_time_limit_has_timed_out(job):
     assert job.record[2]["heeded"] is False
 
 
+def test_a_command_that_begins_to_listen_late_is_told_again(job):
+    status, _ = job.run(f"touch ready; sleep 1; {HEEDS}", number=signal.SIGUSR2, minutes=1, lead=20)
+    assert (status, job.ended(), job.requeues) == (144, None, 1)
+    assert job.record[2]["heeded"] is True
+
+
 def test_a_command_that_ignores_it_before_begins_anew(job):
     status, _ = job.run(IGNORES, number=signal.SIGUSR2)
     assert (status, job.ended(), job.requeues) == (144, None, 1)
@@ -272,6 +278,16 @@ def test_slurm_tells_preemption_from_a_requeue(slurm_job, command, told, number)
     assert (slurm_job.folder / "12_2.turns.jsonl").exists()  # by its id in the array
 
 
+@pytest.mark.parametrize(
+    ("limit", "cause"),
+    [("00:01:00", "timeout"), ("1-00:00:00", "requeued"), ("UNLIMITED", "requeued"), ("", "requeued")],
+)  # fmt: skip
+def test_the_time_limit_is_the_one_that_slurm_knows_now(slurm_job, command, limit, cause):
+    command("scontrol", f"echo 'JobId=14 TimeLimit={limit} PreemptTime=None'")
+    slurm_job.run(HEEDS, number=signal.SIGUSR2)
+    assert slurm_job.record[1]["ended"] == cause
+
+
 def test_a_scheduler_that_does_not_answer_does_not_hold_up_the_checkpoint(slurm_job, command):
     command("scontrol", "exit 1")
     assert slurm_job.run(HEEDS, number=signal.SIGUSR2)[0] == 144
@@ -287,15 +303,24 @@ def test_all_that_is_waited_for_fits_into_the_lead_time(lead, tmp_path, monkeypa
     turn = runner_module.Turn(Runner((), str(tmp_path), 60, "USR2", lead, 5))
     waited: list[float] = []
     turn.processes = {"k0": subprocess.Popen(["sleep", "60"], start_new_session=True)}
-    monkeypatch.setattr(turn, "_wait", lambda seconds: waited.append(seconds))
+    now = [0.0]
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        now[0] += seconds
+        return False
+
+    monkeypatch.setattr(turn, "_wait", wait)
+    monkeypatch.setattr(runner_module.time, "monotonic", lambda: now[0])
     try:
         turn._give_way(signal.SIGUSR2, "requeued", lambda *_: None)
     finally:
         turn.processes["k0"].kill()
         turn.processes["k0"].wait()
-    assert len(waited) == 3  # for the checkpoint, after SIGTERM, after SIGKILL
+    *checkpoint, _, _ = waited  # the last two: after SIGTERM, after SIGKILL
     assert sum(waited) <= lead
-    assert waited[0] >= lead / 2
+    assert sum(checkpoint) >= lead / 2
+    assert max(checkpoint) <= runner_module.AGAIN
 
 
 def test_the_next_turn_has_the_same_work(tmp_path):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import pytest
 from snakemake_executor_plugin_submitit import verdict
 from study import GRID, RUNS, Study, undisturbed
 
-SLOW = 0.15  # seconds a step: 200 steps of the longest cell take half a minute
+SLOW = 0.3  # seconds a step: 200 steps of the longest cell take a minute
+LEAD = 60  # seconds before its limit at which a job is told, those 30 apart in which SLURM looks
 ONE = {**GRID, "sizes": GRID["sizes"][:1]}
 
 
@@ -29,16 +33,25 @@ def interrupted(cluster, tmp_path_factory):
     a job of a higher partition, and one reaches its time limit."""
     study = Study.make(tmp_path_factory.mktemp("interrupted"), cluster, SLOW)
     process = study.start(
-        "--set-resources", "train_trunk:cpus_per_task=16", "train_trunk:runtime=1",
-        "--submitit-signal-lead", "20", RUNS,
+        "--set-resources", "train_trunk:cpus_per_task=16",
+        "--submitit-signal-lead", str(LEAD), RUNS,
     )  # fmt: skip
     requeued, preempted, limited = study.wait_for_training()
+    shorten(cluster, limited["id"])
     cluster.run("scontrol", "requeue", requeued["id"])
     preempt(cluster, preempted["nodes"])
     status, printed = study.end(process)
     assert status == 0, printed
     jobs = [job["id"] for job in (requeued, preempted, limited)]
     return study, printed, jobs
+
+
+def shorten(cluster, job: str) -> None:
+    """Let a job's limit be so near that it is told soon, yet has time to end in order."""
+    told = cluster.run("scontrol", "show", "job", job)
+    hours, minutes, seconds = map(int, re.search(r"RunTime=(\d+):(\d+):(\d+)", told).groups())
+    whole = math.ceil((hours * 3600 + minutes * 60 + seconds + 40) / 60)
+    cluster.run("scontrol", "update", f"JobId={job}", f"TimeLimit={whole}")
 
 
 def preempt(cluster, node: str) -> None:

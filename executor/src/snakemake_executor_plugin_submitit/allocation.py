@@ -29,6 +29,15 @@ def job() -> dict[str, str]:
     return dict(re.findall(r"(\w+)=(\S*)", told))
 
 
+def limit(fields: dict[str, str]) -> float | None:
+    """The job's time limit as it is now, in seconds: it may have been changed since submission."""
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", fields.get("TimeLimit", ""))
+    if not found:
+        return None  # unlimited, or not told
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def preempted(fields: dict[str, str]) -> bool:
     """Is the job being preempted?"""
     return fields.get("PreemptTime", "None") not in ("None", "Unknown", "N/A")

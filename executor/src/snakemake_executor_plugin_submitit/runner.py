@@ -31,6 +31,7 @@ PATIENCE = 10.0  # seconds between asking commands to end by SIGTERM and killing
 MARGIN = 15.0  # seconds of the lead time, beside PATIENCE, that are kept for ending and requeueing
 UNSURE = 75.0  # seconds by which the scheduler may send the signal of the time limit early
 POLL = 0.2  # seconds between looks at the commands: bounds what a short job waits for
+AGAIN = 5.0  # seconds after which a command that has not ended is told again
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,9 @@ class Turn:
 
     def _interrupted(self, number: int, requeue: Any) -> None:
         """A signal came. ``requeue`` is submitit's handler: it checkpoints and requeues."""
-        late = self.runner.minutes * 60 - self.runner.lead - UNSURE
-        over = number == self.signal and time.time() - self.begun > late
         told = allocation.job() if self.cluster == "slurm" else {}
+        late = (allocation.limit(told) or self.runner.minutes * 60) - self.runner.lead - UNSURE
+        over = number == self.signal and time.time() - self.begun > late
         cause = "timeout" if over else "requeued"
         if allocation.preempted(told):
             cause = "preempted"
@@ -210,9 +211,8 @@ class Turn:
         """The turn is about to be over: let the commands end in order, then ask for the next."""
         print(f"turn {self.number}: {cause}; telling the commands", file=sys.stderr, flush=True)
         self.ending = True
-        self._send(number)
         lead = self.runner.lead
-        heeded = self._wait(max(lead - MARGIN - PATIENCE, lead / 2))
+        heeded = self._ask(number, max(lead - MARGIN - PATIENCE, lead / 2))
         self._end_all()
         open_keys = [command.key for command in self._open()]
         self._note(ended=cause if open_keys else "done", heeded=heeded)
@@ -231,6 +231,15 @@ class Turn:
                     raise SystemExit(128 + number) from None  # SLURM has been first
                 print(f"could not requeue this job ({error})", file=sys.stderr, flush=True)
                 self._settle("interrupted", None, *open_keys)
+
+    def _ask(self, number: int, seconds: float) -> bool:
+        """Ask the commands to end, and again: one that has just begun may not listen yet."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._send(number)
+            if self._wait(min(AGAIN, left)):
+                return True
+        return False
 
     def _leave(self, number: int) -> None:
         """End after SIGTERM or SIGINT, leaving no outcome: the scheduler decides what follows."""
