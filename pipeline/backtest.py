@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> int:
         out, level = arguments.out, arguments.level
         contracts.write(out / "backtest.parquet", backtest_rows(found, level), contracts.BACKTEST)
         contracts.write(out / "ranking.parquet", ranking_rows(found, level), contracts.RANKING)
-        told = headline(found)
+        told = headline(found) | {"runs_sha256": conventions.digest(runs)}
         write_json(out / "headline.json", told)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

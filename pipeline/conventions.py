@@ -6,6 +6,7 @@ Published exponents differ by what is counted (Pearce and Song 2024, arXiv:2406.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.laws.base import Runs
 PARAMS = ("params", "params_total")
 FLOPS = ("flops_6nd", "flops_exact")
 LOSS = ("loss", "bits_per_byte")
+COUNTED = ("params", "tokens", "flops", "loss")  # what every included run has
 # Columns that only some laws take, by their name in formulas; there where every included run has
 # one.
 OPTIONAL = {
@@ -162,6 +164,15 @@ def included_runs(path: Path, convention: Convention, measured: Measured | None 
     if len(relative) and _positive(relative).all():
         columns["loss_se"] = relative * columns["loss"]  # in the unit of the loss that is fitted
     return Runs(tuple(table["cell"].to_pylist()), columns | further)
+
+
+def digest(runs: Runs) -> str:
+    """A digest of which runs there are and what is counted of them, whatever is fitted to them."""
+    found = hashlib.sha256()
+    for i in np.argsort(runs.cell):
+        row = (runs.cell[i], *(runs.columns[name][i].item() for name in sorted(COUNTED)))
+        found.update(repr(row).encode())
+    return found.hexdigest()
 
 
 def _refuse_missing(path: Path, table: pa.Table, name: str, column: str) -> None:

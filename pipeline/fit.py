@@ -18,6 +18,7 @@ from pipeline import contracts, conventions, options
 from pipeline.conventions import Convention
 from pipeline.files import write_json
 from pipeline.laws import LAWS, law
+from pipeline.laws.base import Runs
 from pipeline.laws.estimate import Fit, Interval, fit
 
 PACKAGES = ("isoloss", "numpy", "pyarrow")
@@ -60,7 +61,7 @@ def point_rows(found: Fit) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
+def card(found: Fit, included: Runs, convention: Convention) -> dict[str, Any]:
     """Every choice and every figure of a fit as JSON values; an unknown number is null."""
     chosen = found.options
     minimised = chosen.objective_of(found.law)
@@ -68,9 +69,9 @@ def card(found: Fit, counted: int, convention: Convention) -> dict[str, Any]:
         "law": found.law.name, "title": found.law.title, "formula": found.law.formula,
         "citation": found.law.citation,
         "status": found.status.value, "sentence": found.sentence,
-        "convention": convention.card,
+        "convention": convention.card, "runs_sha256": conventions.digest(included),
         "selection": {"reason": found.reason, "cells": list(found.runs.cell)},
-        "counts": {"included": counted, "fitted": len(found.runs)},
+        "counts": {"included": len(included), "fitted": len(found.runs)},
         "objective": {
             "form": "sum of Huber(log observed - log predicted)",
             "delta": minimised.delta, "asymmetry": minimised.asymmetry, "value": found.objective,
@@ -115,12 +116,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write(found: Fit, counted: int, convention: Convention, folder: Path) -> None:
+def write(found: Fit, included: Runs, convention: Convention, folder: Path) -> None:
     """Write the four files of a fit, the card last."""
     contracts.write(folder / "parameters.parquet", parameter_rows(found), contracts.PARAMETERS)
     contracts.write(folder / "bootstrap.parquet", bootstrap_rows(found), contracts.BOOTSTRAP)
     contracts.write(folder / "points.parquet", point_rows(found), contracts.POINTS)
-    write_json(folder / "card.json", card(found, counted, convention))
+    write_json(folder / "card.json", card(found, included, convention))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -142,9 +143,12 @@ def main(argv: list[str] | None = None) -> int:
         further = conventions.measured(
             arguments.law, {*form.inputs, form.target}, arguments.evaluations, arguments.tasks
         )
-        runs = conventions.included_runs(arguments.runs, convention, further)
+        included = conventions.included_runs(arguments.runs, convention)
+        runs = included
+        if further:
+            runs = conventions.included_runs(arguments.runs, convention, further)
         found = fit(form, runs, options.options(arguments, form))
-        write(found, len(runs), convention, arguments.out)
+        write(found, included, convention, arguments.out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

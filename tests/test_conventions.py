@@ -122,3 +122,17 @@ def test_what_a_key_measures(tmp_path):
         conventions.measured("transfer", {"loss", "evaluation_loss"}, texts, tasks)
     with pytest.raises(ValueError, match="give --evaluations"):
         conventions.measured("transfer@code", {"loss", "evaluation_loss"}, None, tasks)
+
+
+def test_the_digest_tells_runs_and_counts_apart_but_nothing_else(study):
+    def told(convention=None, **changes):
+        runs = included_runs(study(**changes), convention or Convention())
+        return conventions.digest(runs)
+
+    whole = told()
+    assert told(seconds=[1.0, 2.0, 3.0]) == whole
+    others = [
+        told(loss=[1.0, 2.0, 3.0]), told(params=[7, 8, 9]), told(tokens=[70, 80, 90]),
+        told(included=[True, True, False]), told(Convention(params="params_total")),
+    ]  # fmt: skip
+    assert len({whole, *others}) == 6

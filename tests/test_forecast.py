@@ -175,13 +175,14 @@ def test_runs_match_in_all_that_a_cell_gives(study, unique, matches):
 
 def backtest(path, law, rate):
     """A backtest whose errors grow as ``rate`` times the log of the factor, without other doubt."""
+    size = max(TOY_LOSSES)
     rows = [
-        {"law": law, "axis": "flops", "cutoff": 1.0, "cell": f"c{factor}", "params": 1.0,
-         "tokens": 1.0, "flops": factor, "extrapolation": factor, "observed": 2.0,
-         "predicted": 2.0 * factor**rate, "low": 2.0 * factor**rate, "high": 2.0 * factor**rate,
+        {"law": law, "axis": "flops", "cutoff": 1.0, "cell": f"N{size}-D{tokens}", "params": size,
+         "tokens": tokens, "flops": 6.0 * size * tokens, "extrapolation": factor,
+         "observed": observed, "predicted": observed * factor**rate, "low": None, "high": None,
          "level": 0.9, "error": 100 * (factor**rate - 1), "covered": False, "compared": True,
          "points": 9, "status": "converged"}
-        for factor in (2.0, 4.0, 8.0)
+        for factor, tokens, observed in zip((2.0, 4.0, 8.0), TOY_TOKENS, TOY_LOSSES[size])
     ]  # fmt: skip
     contracts.write(path, rows, contracts.BACKTEST)
     return path

@@ -18,7 +18,7 @@ OPTIONS = Options(bootstraps=200, starts=64)
 def folder(tmp_path):
     """A stored fit of the measured runs."""
     found = fit(law("kaplan"), toy(), OPTIONS)
-    fit_stage.write(found, len(found.runs), Convention(), tmp_path)
+    fit_stage.write(found, found.runs, Convention(), tmp_path)
     return tmp_path
 
 
@@ -80,7 +80,7 @@ def test_stored_fit_predicts_what_was_fitted(folder):
 
 def test_one_variable_splits_no_budget(tmp_path):
     found = fit(law("power_tokens"), toy(), OPTIONS)
-    fit_stage.write(found, 28, Convention(), tmp_path)
+    fit_stage.write(found, found.runs, Convention(), tmp_path)
     with pytest.raises(TypeError, match="one variable"):
         read(tmp_path).optimum(np.array([1e15]))
 

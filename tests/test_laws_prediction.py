@@ -100,7 +100,7 @@ def test_one_more_run_is_doubted_more_than_the_law():
 
 def test_a_stored_fit_predicts_as_the_fit_does(tmp_path):
     found = fit(law("kaplan"), toy(), Options(bootstraps=100))
-    fit_stage.write(found, 28, Convention(), tmp_path)
+    fit_stage.write(found, found.runs, Convention(), tmp_path)
     inputs = {"params": np.array([1e7]), "tokens": np.array([1e8])}
     got, expected = read(tmp_path).prediction(**inputs), one_more(
         found, inputs, factor=found.widening

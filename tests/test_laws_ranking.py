@@ -61,7 +61,8 @@ def test_bins_count_alike_however_many_predictions_they_hold():
 
 
 @pytest.mark.parametrize(
-    ("factor", "place"), [(1.02, 0), (2.0, 0), (2.01, 1), (10.0, 2), (30.0, 3), (31.0, 4)]
+    ("factor", "place"),
+    [(1.02, 0), (2.0, 0), (2.01, 0), (2.03, 1), (10.0, 2), (30.0, 3), (30.05, 3), (31.0, 4)],
 )
 def test_a_bin_holds_its_upper_end(factor, place):
     found = common([predicting("kaplan", {1.0: {"a": (factor, 0.01)}})])

@@ -9,6 +9,7 @@ from law_data import TOY_LOSSES, TOY_TOKENS, TRUTH, arrays
 from test_fit import fitted, table
 
 from pipeline import contracts
+from pipeline.conventions import Convention
 from pipeline.laws import law
 from pipeline.laws.band import read
 from pipeline.plan import main
@@ -19,12 +20,14 @@ RATE = 0.01  # of the made-up backtest
 
 def backtest_rows(name, rate=RATE):
     """Errors of exactly the rate times ln f, of either sign, nothing of them noise."""
+    size = max(TOY_LOSSES)
     for i, factor in enumerate((2.0, 4.0, 10.0, 30.0)):
-        error = (-1) ** i * rate * math.log(factor)
+        error, observed = (-1) ** i * rate * math.log(factor), TOY_LOSSES[size][i]
         yield {
-            "law": name, "axis": "flops", "cutoff": 1e12, "cell": f"c{i}", "params": 1e5,
-            "tokens": 1e6, "flops": 6e11, "extrapolation": factor, "observed": math.exp(error),
-            "predicted": 1.0, "low": None, "high": None, "level": 0.9, "error": 1.0,
+            "law": name, "axis": "flops", "cutoff": 1e12, "cell": f"N{size}-D{TOY_TOKENS[i]}",
+            "params": size, "tokens": TOY_TOKENS[i], "flops": 6.0 * size * TOY_TOKENS[i],
+            "extrapolation": factor, "observed": observed,
+            "predicted": observed * math.exp(-error), "low": None, "high": None, "level": 0.9, "error": 1.0,
             "covered": True, "compared": True, "points": 9, "status": "converged",
         }  # fmt: skip
 
@@ -122,8 +125,44 @@ def test_a_cap_alone_asks_for_the_run_that_fills_it(study, asked):
         assert found[name]["value"] == pytest.approx(5e6, rel=1e-6)
         best = law("kaplan").optimum(values, np.array(found["flops"]["value"]))
         assert float(getattr(best, name)) == pytest.approx(5e6, rel=1e-5)
+    for cap, limited in (("--max-params", "model-limited"), ("--max-tokens", "data-limited")):
+        assert asked(cap, 5e6)[1]["plans"][0]["bottleneck"] == f"{limited}, by the cap"
     both = quantities(asked("--max-params", 1e6, "--max-tokens", 1e7)[1])
     assert (both["params"]["value"], both["tokens"]["value"]) == pytest.approx((1e6, 1e7), rel=1e-6)
+
+
+def test_what_a_target_loss_costs_has_the_doubt_of_its_compute(asked):
+    machine = ("--gpu", "h100", "--mfu", 0.4, "--price-per-gpu-hour", 2)
+    found = quantities(asked("--target-loss", 2.6, *machine)[1])
+    for name in ("pf_days", "gpu_hours", "days", "money"):
+        for end in ("low", "high"):
+            share = found[name][end] / found[name]["value"]
+            assert share == pytest.approx(found["flops"][end] / found["flops"]["value"], rel=1e-9)
+    assert quantities(asked("--flops", 1e15, *machine)[1])["money"]["low"] is None
+
+
+def test_money_for_inference_is_told_apart(asked):
+    machine = ("--gpu", "h100", "--mfu", 0.4, "--price-per-gpu-hour", 2)
+    found = quantities(asked("--money", 1e-3, "--inference-tokens", 1e8, *machine)[1])
+    served = found["inference_flops"]["value"] / (0.4 * 989e12) / 3600
+    assert found["inference_gpu_hours"]["value"] == pytest.approx(served, rel=1e-9)
+    assert found["inference_money"]["value"] == pytest.approx(2 * served, rel=1e-9)
+    assert found["total_money"]["value"] == pytest.approx(1e-3, rel=1e-6)
+    assert "price_2x_by_steps" not in found  # eq. B.16 asks of the best size for training alone
+
+
+def test_a_model_that_no_gpu_holds_says_how_many_do(asked):
+    tight = ("--gpu-memory", 5e7, "--mfu", 0.4, "--peak-flops", 1e12)
+    recipe = ("--recipe", '{"vocab_size": 512, "context": 32, "aspect": 32, "head_width": 16}')
+    _, value, text, _ = asked("--flops", 3e15, *tight, *recipe)
+    found = quantities(value)
+    least = found["least_gpus"]["value"]
+    assert least > 1
+    days = found["gpu_hours"]["value"] / least / 24
+    told = " ".join(text.split())
+    assert f"take {least:.0f} GPUs or more, which would train for {days:.3g} days" in told
+    enough = asked("--flops", 3e15, *tight, *recipe, "--gpus", int(least))[2]
+    assert "do not fit" not in enough
 
 
 def test_a_token_cap_makes_the_run_limited_by_data(asked):
@@ -225,10 +264,9 @@ def test_far_out_other_laws_count_and_farther_nothing_does(study, asked):
     assert far["low"] == pytest.approx(min(near["low"], float(other.params)), rel=1e-6)
     assert far["high"] == pytest.approx(max(near["high"], float(other.params)), rel=1e-6)
     assert (far["low"], far["high"]) != (near["low"], near["high"])
-    # A law that the backtest found far worse has no say in N; what is left is the law's own.
+    # Whatever a backtest says of the laws closer by.
     table = ("--backtest", study / "backtest.parquet")
-    alone = quantities(asked("--flops", 100 * LARGEST, *table)[1])["params"]
-    assert alone["low"] == near["low"]
+    assert quantities(asked("--flops", 100 * LARGEST, *table)[1])["params"] == far
     code, value, text, _ = asked("--flops", 1001 * LARGEST)
     assert code == 0
     assert value["plans"][0]["quantities"] == {}
@@ -392,8 +430,50 @@ def made_up(folder, name, values, replicates=20):
     ]
     contracts.write(folder / name / "parameters.parquet", stored, contracts.PARAMETERS)
     contracts.write(folder / name / "bootstrap.parquet", drawn, contracts.BOOTSTRAP)
-    card = {"law": name, "status": "converged", "convention": {"params": "params"}}
+    card = {"law": name, "status": "converged", "convention": Convention().card}
     (folder / name / "card.json").write_text(json.dumps(card))
+
+
+def test_fitted_laws_of_settings_give_rate_and_batch(study, tmp_path):
+    """Li et al. 2025: lr = 1.79 N^-.713 D^.307 and B = .58 D^.571."""
+    fits, out = tmp_path / "fits", tmp_path / "plan.json"
+    fits.mkdir()
+    (fits / "kaplan").symlink_to(study / "fits" / "kaplan")
+    made_up(fits, "step_law_lr", {"c": 1.79, "alpha": 0.713, "beta": 0.307})
+    made_up(fits, "step_law_batch", {"c": 0.58, "beta": 0.571})
+    ask = ["--fits", str(fits), "--law", "kaplan", "--flops", "1e13", "--json", str(out)]
+    assert main(ask) == 0
+    found = quantities(json.loads(out.read_text()))
+    n, d = found["params"]["value"], found["tokens"]["value"]
+    assert found["lr"]["value"] == pytest.approx(1.79 * n**-0.713 * d**0.307, rel=1e-9)
+    assert found["batch_tokens"]["value"] == pytest.approx(0.58 * d**0.571, rel=1e-9)
+    growth = found["fold_tokens"]["value"] ** 0.571
+    assert found["fold_batch"]["value"] == pytest.approx(growth, rel=1e-9)
+
+
+def test_fits_headlines_and_backtests_of_other_runs_are_refused(study, asked, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    runs = table(other / "runs.parquet", loss=9.0)
+    assert fitted(runs, "chinchilla")[0] == 0
+    fits = tmp_path / "fits"
+    fits.mkdir()
+    (fits / "kaplan").symlink_to(study / "fits" / "kaplan")
+    (fits / "chinchilla").symlink_to(other / "fits" / "chinchilla")
+    ask = ["--fits", str(fits), "--flops", "1e14"]
+    assert main([*ask, "--law", "kaplan"]) == 2
+    assert "chinchilla was fitted to other runs than kaplan" in capsys.readouterr().err
+    assert main([*ask, "--law", "kaplan", "--laws", "kaplan"]) == 0
+    told = {"law": "kaplan", "reason": "Best.", "runs_sha256": "0" * 64}
+    (tmp_path / "headline.json").write_text(json.dumps(told))
+    ask = ["--fits", str(study / "fits"), "--flops", "1e14"]
+    assert main([*ask, "--headline", str(tmp_path / "headline.json")]) == 2
+    assert "chosen on other runs" in capsys.readouterr().err
+    rows = [row | {"observed": 9.0} for row in backtest_rows("kaplan")]
+    contracts.write(tmp_path / "backtest.parquet", rows, contracts.BACKTEST)
+    code, _, _, err = asked("--flops", 1e14, "--backtest", tmp_path / "backtest.parquet")
+    assert code == 2
+    assert "none of the runs behind the fit of kaplan" in err
 
 
 def test_fits_of_batch_and_steps_tell_batch_split_and_stopping(study, tmp_path, capsys):

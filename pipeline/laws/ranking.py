@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law, SurfaceLaw
 from pipeline.laws.estimate import Quality
-from pipeline.laws.rolling import Cut, Rolled
+from pipeline.laws.rolling import SAME, Cut, Rolled
 
 EDGES = (1.0, 2.0, 4.0, 10.0, 30.0, np.inf)  # of the extrapolation factor
 
@@ -152,7 +152,8 @@ def common(group: Sequence[Rolled]) -> Pairs:
         factors |= own
     keys = sorted(set.intersection(*held), key=lambda key: (key[0], factors[key], key[1]))
     factor = np.array([factors[key] for key in keys])
-    bins = np.searchsorted(EDGES, factor, side="left") - 1
+    # A factor that rounding puts beyond an edge is of the bin below it.
+    bins = np.searchsorted(np.array(EDGES) * np.exp(SAME), factor, side="left") - 1
     filled, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
     return Pairs(tuple(keys), factor, bins, 1.0 / (len(filled) * counts[where]))
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from pipeline.laws.base import Floats
 from pipeline.laws.prediction import predicted
-from pipeline.planning import budget, details
+from pipeline.planning import budget, details, trust
 from pipeline.planning.budget import Unit
-from pipeline.planning.calculators import bottleneck
+from pipeline.planning.calculators import Bottleneck, bottleneck
 from pipeline.planning.constrained import Best, Limits, cheapest, constrained
 from pipeline.planning.evidence import Evidence, surface
 from pipeline.planning.records import Plan, Quantity, Question, Run
@@ -32,8 +32,9 @@ def answered(evidence: Evidence, question: Question) -> Plan:
         return Plan(question.asked, fit.law.name, fit.points, fit.level, None, refusal=refusal)
     found = (*run_quantities(evidence, question, run), *caps(question))
     loss = next(one for one in found if one.name == "loss")
-    more, told = details.quantities(evidence, question, run, loss.value)
-    sentences = (*details.trust(evidence, question, run), run.bottleneck.sentence, *told)
+    spent = _training(evidence, question, run)
+    more, told = details.quantities(evidence, question, run, loss.value, spent)
+    sentences = (*trust.sentences(evidence, question, run), run.bottleneck.sentence, *told)
     return Plan(
         question.asked, fit.law.name, fit.points, fit.level, run, (*found, *more), sentences
     )
@@ -89,42 +90,58 @@ def best_run(evidence: Evidence, question: Question) -> tuple[Run | None, str | 
     n, d = float(best.params[0, 0]), float(best.tokens[0, 0])
     if not math.isfinite(n):
         return None, (
-            f"{evidence.law.name} has no best run for {cost[0]:.3g} FLOP: its loss falls on "
-            "towards one parameter or one token; these runs do not determine the split"
+            f"{evidence.law.name} has no best run of one parameter and one token or more for "
+            f"{cost[0]:.3g} FLOP within these limits: the budget is too small, a cap too low, or "
+            "these runs do not determine the split"
         )
     factors = evidence.support.factors(n, d)
     name, far = max(factors.items(), key=lambda item: item[1])
     if far > question.reach.refused * (1 + ROUNDING):
         what = {"params": f"{n:.3g} parameters", "tokens": f"{d:.3g} tokens"}
         span = getattr(evidence.support, name)
+        value = {"params": n, "tokens": d}.get(name, 6 * n * d)
+        cure = "train larger runs first (python -m pipeline.next_cells says which)"
+        if value < span.low:
+            cure = "ask for a larger run, or train smaller ones first"
         return None, (
             f"{what.get(name, f'{6 * n * d:.3g} FLOP')} lie {far:.3g} times beyond the runs behind "
             f"{evidence.law.name} ({span.low:.3g} to {span.high:.3g}), and past "
-            f"{question.reach.refused:g} times no interval means anything: train larger runs first "
-            "(python -m pipeline.next_cells says which), or raise --refuse-beyond"
+            f"{question.reach.refused:g} times no interval means anything: {cure}, or raise "
+            "--refuse-beyond"
         )
-    spent = 6.0 * n * d + 2.0 * n * question.limits.inference_tokens
-    spare = question.unit is None or spent < float(cost[0]) * (1 - ROUNDING)
-    limit = bottleneck(
-        evidence.law, evidence.values, n, d, question.limits.fixed, spare,
-        question.limits.inference_tokens,
-    )  # fmt: skip
-    return Run(best, np.where(np.isfinite(cost), cost, np.nan), factors, limit), None
+    limit, balanced = _limited(evidence, question, n, d, float(cost[0]))
+    return Run(best, np.where(np.isfinite(cost), cost, np.nan), factors, limit, balanced), None
+
+
+def _limited(
+    evidence: Evidence, question: Question, n: float, d: float, cost: float
+) -> tuple[Bottleneck, bool]:
+    """What holds a run up, and whether it is the best size of its compute, bent by no limit."""
+    limits, served = question.limits, question.limits.inference_tokens
+    capped = [math.isfinite(limits.params), math.isfinite(limits.tokens)]
+    alone = question.unit is None and not all(capped)  # the optimum whose N or D is the cap
+    spent = 6.0 * n * d + 2.0 * n * served
+    spare = not alone and (question.unit is None or spent < cost * (1 - ROUNDING))
+    found = bottleneck(evidence.law, evidence.values, n, d, limits.fixed, spare, served)
+    balanced = found is Bottleneck.COMPUTE and not served
+    if alone and found is Bottleneck.COMPUTE:
+        found = Bottleneck.MODEL_CAP if capped[0] else Bottleneck.DATA_CAP
+    return found, balanced
 
 
 def run_quantities(evidence: Evidence, question: Question, run: Run) -> Iterator[Quantity]:
     """N*, D*, their ratio, the training FLOP and the loss, with the intervals of this distance."""
     level, reach, far = evidence.fit.level, question.reach, run.extrapolation
-    rivals, tested = _rival_runs(evidence, question, float(run.cost[0])), evidence.rate is not None
+    rivals = _rival_runs(evidence, question, float(run.cost[0]))
     for name, unit in (("params", "parameters"), ("tokens", "tokens")):
         found = evidence.estimate(getattr(run.best, name)[:, 0])
         others = [getattr(rival, name)[0, 0] for rival in rivals.values()]
-        wide = with_rivals(found, far, others, reach, tested)
+        wide = with_rivals(found, far, others, reach)
         yield Quantity.of(name, wide, unit, run.factors[name])
     ratio = evidence.estimate((run.best.tokens / run.best.params)[:, 0])
     ratios = [r.tokens[0, 0] / r.params[0, 0] for r in rivals.values()]
     yield Quantity.of(
-        "tokens_per_param", with_rivals(ratio, far, ratios, reach, tested), "tokens/parameter"
+        "tokens_per_param", with_rivals(ratio, far, ratios, reach), "tokens/parameter"
     )
     spent = _training(evidence, question, run)
     yield Quantity.of("flops", spent, "FLOP, 6 N D", run.factors["flops"])

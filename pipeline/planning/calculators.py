@@ -27,6 +27,8 @@ class Bottleneck(StrEnum):
     DATA = "data-limited"
     DISTINCT = "limited by distinct tokens"
     COMPUTE = "compute-limited"
+    MODEL_CAP = "model-limited, by the cap"
+    DATA_CAP = "data-limited, by the cap"
 
     @property
     def sentence(self) -> str:
@@ -42,6 +44,14 @@ _SENTENCES = {
         "tokens lower it."
     ),
     Bottleneck.COMPUTE: "Size and data are in balance for this compute; only more of it helps.",
+    Bottleneck.MODEL_CAP: (
+        "This is the best use of a model as large as the cap allows: more compute is better spent "
+        "on a larger one."
+    ),
+    Bottleneck.DATA_CAP: (
+        "This is the best use of as many tokens as the cap allows: more compute is better spent "
+        "where there are more."
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,27 +18,25 @@ from pipeline.laws import LAWS, SURFACES
 from pipeline.laws.band import SavedFit, read
 from pipeline.laws.base import Floats, SurfaceLaw
 from pipeline.laws.interval import interval
-from pipeline.planning.support import Estimate, Span, Support, error_growth, error_rate
+from pipeline.planning.support import Estimate, Span, Support, error_rate, telling
 
-FAR_WORSE = 2.0  # times the error growth of the law planned with
+SAME_LOSS = 1e-9  # relative: losses of one run in two tables
 
 
 @dataclass(frozen=True)
 class Evidence:
     """One fitted law of N and D, with what says how far to trust it.
 
-    ``residuals`` (n,) are log observed - log predicted of its runs; ``rate`` is the growth of the
-    error of its form (``support.error_rate``), None where it was not tested; ``others`` are the
-    study's further fits by name, ``growths`` how fast the error of each law that was tested grows,
-    its own included (``support.error_growth``).
+    ``residuals`` (n,) are log observed - log predicted of its runs; ``backtest`` holds its
+    predictions of larger runs, rows of the contract of that name that tell of its error
+    (``support.telling``); ``others`` are the study's further fits by name.
     """
 
     fit: SavedFit
     support: Support
     residuals: Floats
-    rate: float | None
+    backtest: Sequence[Mapping[str, Any]]
     others: Mapping[str, SavedFit]
-    growths: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def law(self) -> SurfaceLaw:
@@ -46,21 +44,22 @@ class Evidence:
 
     @cached_property
     def rivals(self) -> dict[str, SavedFit]:
-        """The other laws of N and D alone, but those that the backtest found far worse."""
-        own = self.growths.get(self.fit.law.name)
-        most = math.inf if own is None else FAR_WORSE * own
+        """The other laws of N and D alone."""
         return {
             name: fit
             for name, fit in self.others.items()
-            if isinstance(fit.law, SurfaceLaw)
-            and set(fit.law.inputs) == {"params", "tokens"}
-            and (self.growths.get(name) or 0.0) <= most
+            if isinstance(fit.law, SurfaceLaw) and set(fit.law.inputs) == {"params", "tokens"}
         }
+
+    @cached_property
+    def rate(self) -> float | None:
+        """How the error of its form grows (``support.error_rate``); None where not tested."""
+        return error_rate(self.backtest)
 
     @cached_property
     def values(self) -> dict[str, Floats]:
         """Parameters (1 + R,): the best estimate, then the bootstrap replicates."""
-        return {n: np.r_[v, self.fit.replicates.get(n, [])] for n, v in self.fit.values.items()}
+        return stacked(self.fit)
 
     @property
     def counted(self) -> str:
@@ -71,17 +70,30 @@ class Evidence:
     def loss_unit(self) -> str:
         return str(self.fit.card["convention"].get("loss", "nats/token"))
 
-    @property
-    def percentiles(self) -> float:
-        """The share between the percentiles that stand for the fit's level (see its card)."""
-        return self.fit.card.get("bootstrap", {}).get("percentiles") or self.fit.level
+    def estimate(self, samples: Floats, fit: SavedFit | None = None) -> Estimate:
+        """A quantity and its interval from its values (1 + R,) over the parameters of a fit.
 
-    def estimate(self, samples: Floats) -> Estimate:
-        """A quantity and its interval from its values (1 + R,) over ``values``."""
+        They are those of ``stacked``; of the law planned with where no fit is given.
+        """
         if len(samples) < 2:
             return Estimate(float(samples[0]))
-        low, high = interval(samples[1:, None], self.percentiles)
+        low, high = interval(samples[1:, None], _percentiles(fit or self.fit))
         return Estimate(float(samples[0]), float(low[0]), float(high[0]))
+
+    def at(self, name: str, **inputs: Floats) -> Estimate:
+        """What another fitted law says at inputs (each (1,)), with the doubt of its parameters."""
+        fit = self.others[name]
+        return self.estimate(fit.law.predict(stacked(fit), inputs)[:, 0], fit)
+
+
+def stacked(fit: SavedFit) -> dict[str, Floats]:
+    """A fit's parameters (1 + R,): the best estimate, then the bootstrap replicates."""
+    return {n: np.r_[v, fit.replicates.get(n, [])] for n, v in fit.values.items()}
+
+
+def _percentiles(fit: SavedFit) -> float:
+    """The share between the percentiles that stand for a fit's level (see its card)."""
+    return fit.card.get("bootstrap", {}).get("percentiles") or fit.level
 
 
 def surface(fit: SavedFit) -> SurfaceLaw:
@@ -98,15 +110,19 @@ def stored(fits: Path, among: Collection[str] | None = None) -> list[str]:
     return [*(name for name in LAWS if name in found), *sorted(found - set(LAWS))]
 
 
-def support(folder: Path) -> tuple[Support, Floats]:
-    """The span of the runs behind a fit, and its residuals (n,); ContractError without any."""
+def support(folder: Path) -> tuple[Support, Floats, dict[str, float]]:
+    """The span of the runs behind a fit, its residuals (n,), and the loss of each run by cell.
+
+    Raises ContractError where it has no run.
+    """
     path = folder / "points.parquet"
     points = contracts.read(path, contracts.POINTS)
     if not len(points):
         raise ContractError(f"{path}: holds no run; nothing can be planned with this fit")
     n, d = points["params"].to_numpy(), points["tokens"].to_numpy()
     spans = (Span(float(x.min()), float(x.max())) for x in (n, d, 6.0 * n * d))
-    return Support(*spans), points["residual"].to_numpy()
+    losses = dict(zip(points["cell"].to_pylist(), points["observed"].to_pylist()))
+    return Support(*spans), points["residual"].to_numpy(), losses
 
 
 def evidence(
@@ -129,13 +145,39 @@ def evidence(
     if not fit.usable:
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
     found = {key: read(fits / key) for key in known if key != name}
-    rows: list[dict[str, Any]] = []
-    if backtest is not None:
-        rows = contracts.read(backtest, contracts.BACKTEST).to_pylist()
-    growths = {key: error_growth(tested(rows, key)) for key in known}
-    spans, residuals = support(fits / name)
+    for other in found.values():
+        _refuse_stranger(fit, other)
+    spans, residuals, losses = support(fits / name)
+    told = [] if backtest is None else _own_rows(backtest, name, losses)
     others = {key: other for key, other in found.items() if other.usable}
-    return Evidence(fit, spans, residuals, error_rate(tested(rows, name)), others, growths)
+    return Evidence(fit, spans, residuals, telling(told), others)
+
+
+def _refuse_stranger(fit: SavedFit, other: SavedFit) -> None:
+    """Raise ContractError where two fits of a folder are of other runs or counts."""
+    for key, what in (("convention", "counts"), ("runs_sha256", "runs")):
+        mine, its = fit.card.get(key), other.card.get(key)
+        if None not in (mine, its) and mine != its:
+            raise ContractError(
+                f"{other.folder / 'card.json'}: {other.folder.name} was fitted to other {what} "
+                f"than {fit.folder.name} ({key} {its}, not {mine}); fit both to the same runs, or "
+                "leave it out (--laws)"
+            )
+
+
+def _own_rows(
+    backtest: Path, name: str, losses: Mapping[str, float]
+) -> Sequence[Mapping[str, Any]]:
+    """A law's rows of a backtest, which must predict the very runs behind its fit, ``losses``."""
+    rows = tested(contracts.read(backtest, contracts.BACKTEST).to_pylist(), name)
+    for row in rows:
+        if not math.isclose(losses.get(row["cell"], math.nan), row["observed"], rel_tol=SAME_LOSS):
+            raise ContractError(
+                f"{backtest}: predicts a loss of {row['observed']:g} for {row['cell']}, which is "
+                f"none of the runs behind the fit of {name}; make it again with "
+                "python -m pipeline.backtest"
+            )
+    return rows
 
 
 def tested(rows: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
@@ -157,11 +199,21 @@ def chosen(
         try:
             told = json.loads(headline.read_text(encoding="utf-8"))
             name, reason = told["law"], told["reason"]
+            ground = told.get("runs_sha256")
+            if not (name is None or isinstance(name, str)):
+                raise TypeError(f"law is {name!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ContractError(
                 f"{headline}: not a readable headline ({error}); make it again with "
                 "python -m pipeline.backtest"
             ) from error
+        for key in names:
+            own = read(fits / key).card.get("runs_sha256")
+            if None not in (own, ground) and own != ground:
+                raise ContractError(
+                    f"{headline}: chosen on other runs than those behind the fit of {key} in "
+                    f"{fits}; make it again with python -m pipeline.backtest"
+                )
         if name in names and read(fits / name).usable:
             return name, f"The backtest chose {name}: {reason}"
         why = f"The headline is {name}, which cannot be planned with" if name else str(reason)

@@ -72,6 +72,7 @@ class Run:
     cost: Floats  # total FLOP, (1 + R,)
     factors: Mapping[str, float]
     bottleneck: Bottleneck
+    balanced: bool = True  # is it the best size of its training compute, bent by no limit?
 
     @property
     def params(self) -> float:

@@ -4,16 +4,15 @@ The interval of a fit holds the doubt about its parameters. Far out the form of 
 be wrong, and three rules say so:
 
 1. Form error. A backtest shows how a law's error in log loss grows with the extrapolation factor f.
-   Part of each error is no fault of the form: the noise of the run and the doubt about the
-   parameters, which the prediction's own interval states. With v their variance the rate is the
-   root of sum(error^2 - v) / sum((ln f)^2), at least 0, over the predictions that all compared laws
+   The rate is the root of sum(error^2) / sum((ln f)^2) over the predictions that all compared laws
    made (all of them where laws were not compared). A loss at f > 1 gets z rate ln f in quadrature
-   to its interval, z the normal quantile of the interval's level.
+   to its interval, z the normal quantile of the interval's level. The noise of the runs predicted
+   is in the rate and in the interval, too: a scatter that a fit calls noise is often the form's
+   misfit, and taking it off leaves intervals that hold too little.
 2. Disagreement. Beyond ``Reach.supported`` every interval also takes in what the other fitted laws
-   answer to the same question, but those whose error (noise included) grows more than twice as
-   fast.
-3. Silence. Beyond it, with neither a backtest nor a second law, there is no interval; and beyond
-   ``Reach.refused`` there is no answer.
+   of N and D answer to the same question, however they fared closer by.
+3. Silence. Beyond it, without a second law, N and D have no interval, and the loss has one where
+   a backtest tells its error; beyond ``Reach.refused`` there is no answer.
 """
 
 from __future__ import annotations
@@ -80,38 +79,38 @@ class Estimate(NamedTuple):
         """Whether there is an interval."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
+    def times(self, factor: float) -> Estimate:
+        """The same in another unit."""
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
+    def over(self, other: Estimate) -> Estimate:
+        """The ratio of two independent positive quantities, one of which may have no interval."""
+        value = self.value / other.value
+        known = [one for one in (self, other) if one.known and one.low > 0]
+        if not known:
+            return Estimate(value)
+        below = [math.log(self.value / self.low)] if self in known else []
+        above = [math.log(self.high / self.value)] if self in known else []
+        if other in known:
+            below.append(math.log(other.high / other.value))
+            above.append(math.log(other.value / other.low))
+        return Estimate(
+            value, value * math.exp(-math.hypot(*below)), value * math.exp(math.hypot(*above))
+        )
+
 
 def error_rate(rows: Iterable[Mapping[str, Any]]) -> float | None:
     """Rule 1's rate from rows of the contract ``backtest`` of one law; None where none tells it."""
-    told = _telling(rows)
-    return _rate(told, [own_variance(row) for row in told])
+    told = telling(rows)
+    squares = sum(math.log(row["extrapolation"]) ** 2 for row in told)
+    errors = sum(math.log(row["observed"] / row["predicted"]) ** 2 for row in told)
+    return math.sqrt(errors / squares) if squares > 0 else None
 
 
-def error_growth(rows: Iterable[Mapping[str, Any]]) -> float | None:
-    """The same with noise and the parameters' doubt left in: how fast the law's error grows."""
-    told = _telling(rows)
-    return _rate(told, [0.0] * len(told))
-
-
-def own_variance(row: Mapping[str, Any]) -> float:
-    """Variance of the log loss that a prediction's own interval stands for; 0 without one."""
-    low, high = row["low"], row["high"]
-    if low is None or high is None or not 0 < low <= high < math.inf:
-        return 0.0
-    quantile = NormalDist().inv_cdf(0.5 + row["level"] / 2)
-    return (math.log(high / low) / (2 * quantile)) ** 2
-
-
-def _telling(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def telling(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Rows beyond the cut-off with a prediction; the compared ones where there are any."""
     beyond = [row for row in rows if row["extrapolation"] > 1.0 and row["predicted"] > 0]
     return [row for row in beyond if row["compared"]] or beyond
-
-
-def _rate(rows: Sequence[Mapping[str, Any]], variances: Sequence[float]) -> float | None:
-    squares = sum(math.log(row["extrapolation"]) ** 2 for row in rows)
-    errors = sum(math.log(row["observed"] / row["predicted"]) ** 2 for row in rows)
-    return math.sqrt(max(errors - sum(variances), 0.0) / squares) if squares > 0 else None
 
 
 def with_form_error(found: Estimate, factor: float, rate: float | None, level: float) -> Estimate:
@@ -130,7 +129,7 @@ def with_form_error(found: Estimate, factor: float, rate: float | None, level: f
 def with_rivals(
     found: Estimate, factor: float, rivals: Sequence[float], reach: Reach, told: bool = False
 ) -> Estimate:
-    """Rules 2 and 3; ``told`` says that a backtest has tested the law."""
+    """Rules 2 and 3; ``told`` says that the interval holds what a backtest says of its error."""
     if factor <= reach.supported:
         return found
     others = [value for value in rivals if math.isfinite(value)]

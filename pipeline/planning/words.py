@@ -15,6 +15,8 @@ TITLES = {
     "lr": "learning rate", "memory_states": "memory of states",
     "memory_activations": "memory of activations", "least_gpus": "fewest GPUs",
     "critical_batch_tokens": "critical batch", "batch_tokens": "batch", "steps": "steps",
+    "inference_gpu_hours": "GPU-hours of inference", "inference_money": "money for inference",
+    "total_money": "money in all",
     "pf_days": "PF-days", "gpu_hours": "GPU-hours", "days": "days", "money": "money",
     "gain_2x_params": "twice N lowers the loss by", "gain_2x_tokens": "twice D lowers it by",
     "price_0.5x_params": "half the size needs", "price_2x_params": "twice the size needs",
@@ -46,4 +48,4 @@ def number(name: str, value: float) -> str:
         return f"{value / scale:,.0f} {unit}" if value >= 1e12 else f"{value / scale:.3g} {unit}"
     if name in ("loss", "fold_loss"):
         return f"{value:.4f}"
-    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
+    return f"{value:,.0f}" if 999.5 <= value < 1e7 else f"{value:.3g}"
