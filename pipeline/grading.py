@@ -98,7 +98,15 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """How the forecast did, in a sentence: only runs made after the freeze count."""
     fair = [row for row in rows if row.get("after")]
+    undated = sum(row.get("observed") is not None and row["after"] is None for row in rows)
+    doubt = ""
+    if undated == 1:
+        doubt = " 1 run matches, its date is unknown (finished_at)."
+    elif undated:
+        doubt = f" {undated} runs match, their dates are unknown (finished_at)."
     if not fair:
+        if undated:
+            return f"No run is known to be made after the freeze.{doubt}"
         return "No run that was made after the freeze matches a prediction yet."
     error = sum(abs(row["error"]) for row in fair) / len(fair)
     inside = sum(row["covered"] for row in fair)
@@ -106,5 +114,5 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{len(fair)} run{'s' if len(fair) > 1 else ''} made after the freeze: {error:.2f} % off "
         f"on average, {inside} inside the {100 * fair[0]['level']:.3g} % interval, "
-        f"mean log score {score:.2f} nats."
+        f"mean log score {score:.2f} nats.{doubt}"
     )

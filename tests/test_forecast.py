@@ -142,8 +142,22 @@ def test_a_run_that_predates_the_freeze_does_not_count(study):
     rows = list(scores(forecast(study), runs))
     assert rows[0]["after"] is False
     assert summary(rows).startswith("No run that was made after the freeze")
-    undated = contracts.read(made(study, 2.5, "long ago"), contracts.RUNS).to_pylist()
-    assert next(scores(forecast(study), undated))["after"] is None
+
+
+def test_a_run_without_a_date_matches_and_is_said_to_have_none(study):
+    undated = [
+        next(scores(forecast(study), contracts.read(path, contracts.RUNS).to_pylist()))
+        for path in (made(study, 2.5, finished) for finished in ("long ago", None))
+    ]
+    assert [row["after"] for row in undated] == [None, None]
+    assert "no run" not in summary(undated).casefold().replace("no run is known", "")
+    assert "1 run matches, its date is unknown" in summary(undated[:1])
+    assert "2 runs match, their dates are unknown" in summary(undated)
+    dated = next(
+        scores(forecast(study), contracts.read(made(study, 2.5), contracts.RUNS).to_pylist())
+    )
+    assert summary([dated, undated[0]]).startswith("1 run made after the freeze")
+    assert "1 run matches, its date is unknown" in summary([dated, undated[0]])
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_the_page_names_every_column_unit_and_suspicion():
     page = (Path(__file__).parents[1] / "docs" / "import.md").read_text()
     assert [name for name in COLUMNS if f"`{name}`" not in page] == []
     shown = page.replace("MFLOP ... YFLOP", ", ".join(UNITS[Kind.FLOPS]))
-    kinds = (Kind.COUNT, Kind.FLOPS, Kind.LOSS, Kind.SHARE, Kind.SECONDS)
+    kinds = (Kind.COUNT, Kind.FLOPS, Kind.LOSS, Kind.SHARE, Kind.SECONDS, Kind.TIME)
     assert [unit for kind in kinds for unit in UNITS[kind] if unit not in shown] == []
     assert [name for name in SUSPICIONS if f"| `{name}` |" not in page] == []
     assert set(SUSPICIONS) == set(CHECKS)
