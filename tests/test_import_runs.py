@@ -15,6 +15,7 @@ from law_data import DATA
 
 from pipeline import contracts, import_runs
 from pipeline.conventions import Convention, included_runs
+from pipeline.imports.definition import Import
 from pipeline.imports.guess import meanings
 from pipeline.laws import law
 from pipeline.laws.estimate import Options, fit
@@ -391,3 +392,30 @@ def test_a_table_that_counts_all_parameters_alone(imported, tmp_path):
     assert sorted(runs.params) == sorted(row["N"] for row in ROWS)
     with pytest.raises(contracts.ContractError, match="no run has params .* fit.params: params"):
         included_runs(tmp_path / "out" / "runs.parquet", Convention())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "holds no object; take the definition.json"),
+        ("{", "is not JSON ("),
+        ("{}", "lacks name, file, format, columns, evaluations"),
+        ({"file": 5}, "file is 5, not text"),
+        ({"columns": []}, "a key has the wrong form ("),
+        ({"columns": {"params": {"col": "N"}}}, "a key has the wrong form ("),
+        ({"accept": 5}, "a key has the wrong form ("),
+    ],
+)
+def test_a_definition_that_is_none_is_refused(tmp_path, capsys, content, message):
+    path = tmp_path / "definition.json"
+    table = csv(tmp_path / "table.csv", ROWS)
+    card = Import("ours", str(table)).card
+    out = tmp_path / "runs.parquet"
+    path.write_text(json.dumps(card))
+    assert import_runs.main(["--definition", str(path), "--out", str(out)]) == 0
+    capsys.readouterr()
+    path.write_text(content if isinstance(content, str) else json.dumps(card | content))
+    assert import_runs.main(["--definition", str(path), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: {message}")
+    assert said.count("\n") == 1
