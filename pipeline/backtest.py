@@ -172,6 +172,11 @@ def _refuse(arguments: argparse.Namespace) -> None:
             f"--bootstraps {arguments.bootstraps}: take {LEAST_REPLICATES} or more, since each "
             "prediction is held against its interval"
         )
+    if not arguments.ladder < math.inf:
+        raise ValueError(f"--ladder {arguments.ladder:g}: take a finite ratio above 1")
+    for cutoff in arguments.cutoffs:
+        if not 0 < cutoff < math.inf:
+            raise ValueError(f"--cutoffs {cutoff:g}: take positive numbers")
     if arguments.cutoffs and len(arguments.axes) > 1:
         raise ValueError(f"--cutoffs: give them for one of the axes {', '.join(arguments.axes)}")
 

@@ -71,17 +71,6 @@ class Study:
         """Names of the tasks that runs are scored on."""
         return list(dict.fromkeys(name for item in self.imports for name in item.tasks))
 
-    @property
-    def budgets(self) -> list[float]:
-        """FLOP budgets to plan for."""
-        asked = self.config["plan"]["budgets"]
-        budgets = [number(f"plan.budgets[{i}]", value) for i, value in enumerate(asked)]
-        for index, budget in enumerate(budgets):
-            if budget <= 0:
-                key = f"plan.budgets[{index}]"
-                raise ConfigError(key, asked[index], "is not positive", "give a number of FLOP")
-        return budgets
-
     @cached_property
     def trunks(self) -> dict[str, list[Cell]]:
         """Trunk key -> its cells, fewest tokens first."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from pipeline import contracts, provenance, seal
 from pipeline.files import write_json
-from pipeline.grading import SAME, scores, table
+from pipeline.grading import SAME, scores, table, unlike_a_forecast
 from pipeline.laws.band import SavedFit, read
 from pipeline.laws.base import Floats, SurfaceLaw
 from pipeline.planning.answer import loss_of
@@ -146,17 +146,22 @@ def read_forecast(path: Path, published: str | None) -> dict[str, Any]:
         seal.check(found, published)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: is not JSON ({error})") from error
     except seal.SealError as error:
         raise ValueError(f"{path}: {error}; score the file as it was frozen") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON ({error})") from error
+    if (fault := unlike_a_forecast(found)) is not None:
+        raise ValueError(f"{path}: {fault}; score a file that forecast freeze wrote")
     return found
 
 
 def read_cells(path: Path) -> Cells:
     """Columns of a CSV of cells; raises ValueError naming row, column and value."""
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: is no CSV ({error}); give params and tokens as CSV") from error
     if not rows or not {"params", "tokens"} <= set(rows[0]):
         raise ValueError(f"{path}: needs a header with params and tokens, and a row for each cell")
     for number, row in enumerate(rows, 1):
@@ -184,10 +189,19 @@ def _law(arguments: argparse.Namespace) -> str:
     """The law asked for by name, or the headline of a backtest."""
     if arguments.law:
         return str(arguments.law)
-    told = json.loads(arguments.headline.read_text(encoding="utf-8"))
+    path = arguments.headline
+    cure = "make it again with python -m pipeline.backtest"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON ({error}); {cure}") from error
+    if not (isinstance(told, dict) and "law" in told):
+        raise ValueError(f"{path}: holds no object with a law; {cure}")
     if told["law"] is None:
-        raise ValueError(f"{arguments.headline}: {told['reason']} Choose one with --law")
-    return str(told["law"])
+        raise ValueError(f"{path}: {told.get('reason', 'no law')} Choose one with --law")
+    if not isinstance(told["law"], str):
+        raise ValueError(f"{path}: law is {told['law']!r}, not a name; {cure}")
+    return told["law"]
 
 
 def _cells(arguments: argparse.Namespace) -> Cells:
@@ -220,6 +234,8 @@ def _freeze(arguments: argparse.Namespace) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> None:
+    if not 0 < arguments.tolerance < math.inf:
+        raise ValueError(f"--tolerance {arguments.tolerance:g}: take a positive number")
     forecast = read_forecast(arguments.forecast, arguments.sha256)
     runs = contracts.read(arguments.runs, contracts.RUNS).to_pylist()
     rows = list(scores(forecast, runs, arguments.tolerance))

@@ -8,10 +8,37 @@ from datetime import datetime
 from statistics import NormalDist
 from typing import Any
 
-from pipeline.conventions import OPTIONAL, of_card
+from pipeline.conventions import OPTIONAL, PARAMS, of_card
 
 SAME = 0.01  # natural log: counts this close are one cell
+TOLD = ("params", "tokens", "predicted", "low", "high", "extrapolation")  # of each prediction
 LEAST = 1e-6  # natural log: the deviation of a forecast without doubt, as of data without noise
+
+
+def unlike_a_forecast(found: Mapping[str, Any]) -> str | None:
+    """What a sealed object lacks to be a forecast that runs can be held against; None for one."""
+    fit, rows, level = found.get("fit"), found.get("predictions"), found.get("level")
+    if not (isinstance(fit, dict) and isinstance(fit.get("convention"), dict)):
+        return "it has no fit with a convention: it is no forecast"
+    try:
+        convention = of_card(fit["convention"])
+    except (KeyError, ValueError) as error:
+        return f"fit.convention cannot be read ({error.args[0]})"
+    if convention.params not in PARAMS:
+        return f"fit.convention.params is {convention.params!r}, not one of {', '.join(PARAMS)}"
+    if not (isinstance(level, float) and 0 < level < 1):
+        return f"level is {level!r}, not a number between 0 and 1"
+    if _time(found.get("frozen_at")) is None:
+        return f"frozen_at is {found.get('frozen_at')!r}, not a time with its zone"
+    if not (isinstance(rows, list) and rows):
+        return "it has no list of predictions: it is no forecast"
+    for i, row in enumerate(rows):
+        given = row if isinstance(row, dict) else {}
+        for name in (*TOLD, *(name for name in OPTIONAL if name in given)):
+            value = given.get(name)
+            if not (isinstance(value, int | float) and 0 < value < math.inf):
+                return f"predictions[{i}].{name} is {value!r}, not a positive number"
+    return None
 
 
 def scores(
@@ -65,13 +92,17 @@ def _grade(told: Mapping[str, float], level: float, observed: float) -> dict[str
 
 
 def _after(finished: str | None, frozen_at: str) -> bool | None:
-    if not finished:
-        return None
+    made, frozen = _time(finished), _time(frozen_at)
+    return None if made is None or frozen is None else made > frozen
+
+
+def _time(text: Any) -> datetime | None:
+    """A time as a run or a forecast tells it; None where it is none or names no zone."""
     try:
-        made = datetime.fromisoformat(finished)
-    except ValueError:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
         return None
-    return None if made.tzinfo is None else made > datetime.fromisoformat(frozen_at)
+    return None if found.tzinfo is None else found
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -98,7 +129,15 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """How the forecast did, in a sentence: only runs made after the freeze count."""
     fair = [row for row in rows if row.get("after")]
+    undated = sum(row.get("observed") is not None and row["after"] is None for row in rows)
+    doubt = ""
+    if undated == 1:
+        doubt = " 1 run matches, its date is unknown (finished_at)."
+    elif undated:
+        doubt = f" {undated} runs match, their dates are unknown (finished_at)."
     if not fair:
+        if undated:
+            return f"No run is known to be made after the freeze.{doubt}"
         return "No run that was made after the freeze matches a prediction yet."
     error = sum(abs(row["error"]) for row in fair) / len(fair)
     inside = sum(row["covered"] for row in fair)
@@ -106,5 +145,5 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{len(fair)} run{'s' if len(fair) > 1 else ''} made after the freeze: {error:.2f} % off "
         f"on average, {inside} inside the {100 * fair[0]['level']:.3g} % interval, "
-        f"mean log score {score:.2f} nats."
+        f"mean log score {score:.2f} nats.{doubt}"
     )

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,26 @@ def defined(arguments: argparse.Namespace) -> Import:
     return definition.table(item, "table")
 
 
+def stored(path: Path) -> Import:
+    """The import that a study's definition.json describes; ValueError where it is none."""
+    cure = "take the definition.json that the workflow writes for each table, or give the table"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON ({error}); {cure}") from error
+    if not isinstance(card, dict):
+        raise ValueError(f"{path}: holds no object; {cure}")
+    if lacking := [one.name for one in fields(Import) if one.name not in card]:
+        raise ValueError(f"{path}: lacks {', '.join(lacking)}; {cure}")
+    for key in ("name", "file", "format"):
+        if not isinstance(card[key], str):
+            raise ValueError(f"{path}: {key} is {card[key]!r}, not text; {cure}")
+    try:
+        return Import.from_card(card)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: a key has the wrong form ({error}); {cure}") from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.import_runs", description=__doc__)
     add = parser.add_argument
@@ -149,11 +170,7 @@ def main(argv: list[str] | None = None) -> int:
     if (arguments.table is None) == (arguments.definition is None):
         parser.error("give a table, or --definition")
     try:
-        if arguments.definition:
-            card = json.loads(arguments.definition.read_text(encoding="utf-8"))
-            asked = Import.from_card(card)
-        else:
-            asked = defined(arguments)
+        asked = stored(arguments.definition) if arguments.definition else defined(arguments)
         found = imported(asked)
         refuse_laws(found, arguments.needs)
         write(found, arguments.out)

@@ -39,6 +39,8 @@ from pipeline.planning.candidates import (
 )
 from pipeline.planning.constrained import Limits, constrained
 from pipeline.planning.evidence import Evidence, chosen, evidence
+from pipeline.planning.folder import refuse_without_fits
+from pipeline.planning.support import Reach
 
 Run = tuple[float, float]  # N and D
 
@@ -69,6 +71,25 @@ def target(arguments: argparse.Namespace, rest: Evidence) -> Run:
     return (
         positive("--target-params", arguments.target_params),
         positive("--target-tokens", arguments.target_tokens),
+    )
+
+
+def distance(rest: Evidence, where: Run, reach: Reach) -> str:
+    """What is to be said of a target far from the runs; raises ValueError where it is too far."""
+    far, law = max(rest.support.factors(*where).values()), rest.law.name
+    place = f"N = {where[0]:.3g}, D = {where[1]:.3g}"
+    if far > reach.refused:
+        raise ValueError(
+            f"the prediction, at {place}, lies {far:.3g} times beyond the runs behind {law}, and "
+            f"past {reach.refused:g} times no law tells what to train: aim nearer, or raise "
+            "--refuse-beyond"
+        )
+    if far <= reach.supported:
+        return ""
+    return (
+        f"It lies {far:.3g} times beyond the runs behind {law}, more than {reach.supported:g}: the "
+        "deviation holds the doubt of the parameters only, and there the form of the law may err "
+        "by more."
     )
 
 
@@ -162,6 +183,7 @@ def picked(
 
 
 def _evidence(arguments: argparse.Namespace) -> Evidence:
+    refuse_without_fits(arguments.fits)
     name, why = arguments.law, ""
     if name is None:
         name, why = chosen(arguments.fits, arguments.headline)
@@ -201,8 +223,9 @@ def _answered(arguments: argparse.Namespace) -> str:
     budget = math.inf
     if arguments.budget is not None:
         budget = positive("--budget", arguments.budget)
-    rest = _evidence(arguments)
+    reach, rest = Reach(arguments.supported, arguments.refuse_beyond), _evidence(arguments)
     runs, where = fitted_runs(arguments.fits / rest.law.name), target(arguments, rest)
+    doubt = distance(rest, where, reach)
     free = offered(arguments, rest, runs)
     if budget < free.flops.min():
         raise ValueError(
@@ -219,7 +242,8 @@ def _answered(arguments: argparse.Namespace) -> str:
         with atomic(arguments.yaml) as temporary:
             temporary.write_text(snippet(found.rows, free.shapes), encoding="utf-8")
     below = free.take(~supported(free, runs))
-    return text(found, where, set(zip(below.params.tolist(), below.tokens.tolist())))
+    told = text(found, where, set(zip(below.params.tolist(), below.tokens.tolist())))
+    return f"{told}\n{doubt}".rstrip()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -235,6 +259,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--target-params", type=float)
     parser.add_argument("--target-tokens", type=float)
     parser.add_argument("--target-flops", type=float, help="a budget whose best run is the target")
+    parser.add_argument("--supported", type=float, default=30.0, help="times beyond the runs")
+    parser.add_argument("--refuse-beyond", type=float, default=1000.0, help="times beyond the runs")
     offered = parser.add_mutually_exclusive_group(required=True)
     offered.add_argument("--candidates", type=Path, help="CSV: params, tokens and flops if not 6ND")
     offered.add_argument("--study", type=Path, help="config whose sizes and tokens are crossed")

@@ -26,11 +26,13 @@ from pipeline.planning.answer import answered
 from pipeline.planning.budget import GPUS, Machine, Unit, positive, speed
 from pipeline.planning.constrained import Limits
 from pipeline.planning.evidence import Evidence, chosen, evidence
+from pipeline.planning.folder import refuse_without_fits
 from pipeline.planning.outcome import predict_loss
 from pipeline.planning.records import Plan, Question
 from pipeline.planning.shape import Recipe
 from pipeline.planning.support import Reach
 
+MOST_FOLD = 1e6  # budgets: beyond, a larger budget tells nothing
 MULTIPLES = (10.0, 100.0, 1000.0)  # of the largest run, where nothing is asked
 
 
@@ -135,6 +137,8 @@ def recipe(arguments: argparse.Namespace) -> Recipe:
     if arguments.study is None:
         return Recipe()
     config = load(arguments.study)
+    if "grid" not in config:
+        return Recipe()  # the models that imported runs are of may be shaped in any way
     return Recipe.of(config, vocab_size(config["corpus"]))
 
 
@@ -159,10 +163,20 @@ def plans(arguments: argparse.Namespace, rest: Evidence) -> list[Plan]:
         "reach": Reach(arguments.supported, arguments.refuse_beyond),
         "batch_tokens": arguments.batch_tokens, "fold": positive("--fold", arguments.fold),
     }  # fmt: skip
-    if arguments.batch_tokens is not None:
-        positive("--batch-tokens", arguments.batch_tokens)
+    if arguments.fold > MOST_FOLD:
+        raise ValueError(f"--fold {arguments.fold:g}: take at most {MOST_FOLD:g}")
+    batch = arguments.batch_tokens
+    if batch is not None and not 1 <= batch < math.inf:
+        raise ValueError(f"--batch-tokens {batch:g}: take one or more")
     asked = amounts(arguments, rest)
-    return [answered(rest, Question(unit, amount, **shared)) for unit, amount in asked]
+    found = [answered(rest, Question(unit, amount, **shared)) for unit, amount in asked]
+    for plan in found:
+        if batch is not None and plan.run is not None and batch > plan.run.tokens:
+            raise ValueError(
+                f"--batch-tokens {batch:g}: the best run of {plan.asked} has {plan.run.tokens:.3g} "
+                "tokens in all; take fewer for a step"
+            )
+    return found
 
 
 def outcome(arguments: argparse.Namespace, rest: Evidence) -> tuple[str, dict[str, Any]]:
@@ -180,6 +194,8 @@ def outcome(arguments: argparse.Namespace, rest: Evidence) -> tuple[str, dict[st
 
 def _written(arguments: argparse.Namespace) -> str:
     """Answer, write what is asked for, and return the text."""
+    if arguments.laws != []:  # a workflow may have no law to plan with
+        refuse_without_fits(arguments.fits)
     name, why = arguments.law, ""
     if name is None:
         name, why = chosen(arguments.fits, arguments.headline, arguments.laws)

@@ -42,10 +42,14 @@ def check(found: Mapping[str, Any], published: str | None = None) -> None:
 
     ``published`` is the hash as it was told elsewhere; a whole new seal is then seen, too.
     """
+    if not isinstance(found, dict):
+        raise SealError("it is no JSON object: it is not sealed")
     if SEAL not in found or FIELDS not in found:
         raise SealError(f"it has no {SEAL if SEAL not in found else FIELDS}: it is not sealed")
     content = {name: value for name, value in found.items() if name not in (SEAL, FIELDS)}
     told, now = found[FIELDS], _digests(content)
+    if not isinstance(told, dict):
+        raise SealError(f"{FIELDS} is no object of digests: it is not sealed")
     for name in sorted({*told, *now}):
         if told.get(name) != now.get(name):
             what = "is missing" if name not in now else "was added" if name not in told else None

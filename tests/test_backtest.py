@@ -192,6 +192,8 @@ def test_laws_of_one_input_are_ranked_with_their_kind_only():
     [
         (["--bootstraps", "9"], "--bootstraps 9: take 10 or more"),
         (["--ladder", "1"], "ladder 1.0: take a ratio above 1"),
+        (["--ladder", "1e400"], "--ladder inf: take a finite ratio above 1"),
+        (["--cutoffs", "1e12", "-1"], "--cutoffs -1: take positive numbers"),
         (["--level", "1"], "--level 1.0: take between 0 and 1"),
         (["--runs", "nowhere.parquet"], "nowhere.parquet: there is no such file"),
         (["--laws", "kaplann"], "did you mean 'kaplan'"),

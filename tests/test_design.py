@@ -115,12 +115,6 @@ def test_what_makes_no_sense_is_refused_with_its_key(changes, message):
         study(**changes)
 
 
-def test_a_budget_that_buys_nothing_is_refused():
-    assert study(plan={"budgets": ["1e15"]}).budgets == [1e15]
-    with pytest.raises(ConfigError, match=r"plan\.budgets\[1\]: -1 is not positive"):
-        _ = study(plan={"budgets": [1e15, -1]}).budgets
-
-
 def test_a_study_cannot_take_a_folder_of_the_results():
     with pytest.raises(ConfigError, match="study: 'cells'"):
         design.study(config.complete({**SMALL, "study": "cells"}))

@@ -104,6 +104,89 @@ def test_tampering_is_refused_by_field(study, tmp_path, capsys, change, field):
     assert not (tmp_path / "score.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (5, "it is no JSON object: it is not sealed"),
+        ({"sha256": "0", "fields_sha256": []}, "fields_sha256 is no object of digests"),
+        (float("nan"), "it is no JSON object"),
+    ],
+)
+def test_what_is_not_sealed_is_refused(study, tmp_path, capsys, content, message):
+    path = tmp_path / "forecast.json"
+    path.write_text(json.dumps(content))
+    given = ["score", str(path), "--runs", str(study / "runs.parquet")]
+    assert main([*given, "--out", str(tmp_path / "score.json")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: {message}")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.pop("fit"), "it has no fit with a convention: it is no forecast"),
+        (lambda f: f["fit"]["convention"].update(loss="bits"), "fit.convention cannot be read"),
+        (lambda f: f["fit"]["convention"].update(params="N"), "fit.convention.params is 'N'"),
+        (lambda f: f["fit"]["convention"].pop("flops"), "fit.convention cannot be read (flops)"),
+        (lambda f: f.update(level=None), "level is None, not a number between 0 and 1"),
+        (lambda f: f.update(frozen_at="2026-01-01T00:00:00"), "frozen_at is '2026-01-01T00:00:00'"),
+        (lambda f: f.update(predictions={}), "it has no list of predictions"),
+        (lambda f: f["predictions"].append(3), "predictions[2].params is None"),
+        (lambda f: f["predictions"][0].update(low=-1.0), "predictions[0].low is -1.0"),
+        (
+            lambda f: f["predictions"][0].update(unique_tokens=0),
+            "predictions[0].unique_tokens is 0",
+        ),
+    ],
+)
+def test_a_sealed_file_that_is_no_forecast_is_refused_by_field(
+    study, tmp_path, capsys, change, message
+):
+    found = {k: v for k, v in forecast(study).items() if k not in (seal.SEAL, seal.FIELDS)}
+    change(found)
+    path = tmp_path / "forecast.json"
+    path.write_text(json.dumps(seal.sealed(found)))
+    given = ["score", str(path), "--runs", str(study / "runs.parquet")]
+    assert main([*given, "--out", str(tmp_path / "score.json")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: {message}")
+    assert "; score a file that forecast freeze wrote" in said
+
+
+@pytest.mark.parametrize("tolerance", ["-1", "0", "nan", "inf"])
+def test_a_tolerance_that_matches_nothing_or_all_is_refused(study, tmp_path, capsys, tolerance):
+    given = ["score", str(study / "forecast.json"), "--runs", str(study / "runs.parquet")]
+    out = ["--tolerance", tolerance, "--out", str(tmp_path / "score.json")]
+    assert main([*given, *out]) == 2
+    assert f"--tolerance {tolerance}: take a positive number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "holds no object with a law; make it again"),
+        ("{}", "holds no object with a law; make it again"),
+        ("{", "is not JSON ("),
+        ('{"law": 5, "reason": ""}', "law is 5, not a name"),
+    ],
+)
+def test_a_headline_that_is_none_is_refused(study, tmp_path, capsys, content, message):
+    path = tmp_path / "headline.json"
+    path.write_text(content)
+    given = ["--headline", str(path), "--params", "1e6", "--tokens", "1e7"]
+    assert freeze(study, *given, out=tmp_path / "f.json", law=None) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: {message}")
+    assert said.count("\n") == 1
+
+
+def test_a_table_of_cells_that_is_no_csv_is_refused(study, tmp_path, capsys):
+    typed = study / "runs.parquet"
+    assert freeze(study, "--cells", str(typed), out=tmp_path / "f.json") == 2
+    assert capsys.readouterr().err.startswith(f"error: {typed}: is no CSV (")
+
+
 def test_a_forecast_sealed_anew_is_seen_by_the_published_hash(study):
     found = forecast(study)
     published = found["sha256"]
@@ -142,8 +225,22 @@ def test_a_run_that_predates_the_freeze_does_not_count(study):
     rows = list(scores(forecast(study), runs))
     assert rows[0]["after"] is False
     assert summary(rows).startswith("No run that was made after the freeze")
-    undated = contracts.read(made(study, 2.5, "long ago"), contracts.RUNS).to_pylist()
-    assert next(scores(forecast(study), undated))["after"] is None
+
+
+def test_a_run_without_a_date_matches_and_is_said_to_have_none(study):
+    undated = [
+        next(scores(forecast(study), contracts.read(path, contracts.RUNS).to_pylist()))
+        for path in (made(study, 2.5, finished) for finished in ("long ago", None))
+    ]
+    assert [row["after"] for row in undated] == [None, None]
+    assert "no run" not in summary(undated).casefold().replace("no run is known", "")
+    assert "1 run matches, its date is unknown" in summary(undated[:1])
+    assert "2 runs match, their dates are unknown" in summary(undated)
+    dated = next(
+        scores(forecast(study), contracts.read(made(study, 2.5), contracts.RUNS).to_pylist())
+    )
+    assert summary([dated, undated[0]]).startswith("1 run made after the freeze")
+    assert "1 run matches, its date is unknown" in summary([dated, undated[0]])
 
 
 @pytest.mark.parametrize(

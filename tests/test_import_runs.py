@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from law_data import DATA
 
 from pipeline import contracts, import_runs
 from pipeline.conventions import Convention, included_runs
+from pipeline.imports.definition import Import
 from pipeline.imports.guess import meanings
 from pipeline.laws import law
 from pipeline.laws.estimate import Options, fit
@@ -256,10 +258,62 @@ def test_runs_of_a_sweep_are_not_points_along_one_run(imported, column, values):
         ("compute_pf_days", {"flops_exact": "PF-days"}),
         ("N_no_embed", {"params": "one"}),
         ("hours", {}),
+        ("_timestamp", {"finished_at": "ISO 8601"}),
+        ("summary._timestamp", {"finished_at": "ISO 8601"}),
+        ("end_time_ms", {"finished_at": "unix milliseconds"}),
     ],
 )
 def test_what_names_of_columns_stand_for(name, expected):
     assert dict(meanings(name)) == expected
+
+
+# One moment in many spellings; 1_700_000_000 s after 1970 began (a well-known date).
+MOMENT = "2023-11-14T22:13:20+00:00"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "options"),
+    [
+        ("finished_at", "2023-11-14T22:13:20", ()),
+        ("finished_at", "2023-11-14 22:13:20Z", ()),
+        ("end_time", "2023-11-14T23:13:20+01:00", ()),
+        ("_timestamp", 1_700_000_000.25, ()),
+        ("summary._timestamp", 1_700_000_000, ()),
+        ("end_time", 1_700_000_000_000, ()),
+        ("end_time_ms", 1_700_000_000_000, ()),
+        ("saved", 1_700_000_000, ("--map", "finished_at=saved", "--unit", "finished_at=unix")),
+        ("saved", "2023-11-14T22:13:20", ("--map", "finished_at=saved")),
+    ],
+)
+def test_a_table_can_date_its_runs(imported, column, cell, options):
+    table = [{**row, column: cell if i else ""} for i, row in enumerate(ROWS)]
+    status, rows, said = imported(table, *options)
+    assert status == 0, said
+    assert [row["finished_at"] for row in rows] == [None, MOMENT, MOMENT]
+    assert f"{column} " in said
+    assert "(1 rows have none)" in said
+
+
+def test_dates_of_a_typed_table_keep_their_zone(imported, tmp_path):
+    moment = datetime.fromisoformat("2023-11-14T23:13:20+01:00")
+    path = tmp_path / "runs.parquet"
+    pq.write_table(pa.Table.from_pylist([{**row, "finished_at": moment} for row in ROWS]), path)
+    assert {row["finished_at"] for row in imported(path)[1]} == {MOMENT}
+
+
+@pytest.mark.parametrize("cell", ["soon", "17:30", 2024, 1_700_000_000, "2023-13-01"])
+def test_a_date_that_is_none_is_refused_by_row_and_column(imported, cell):
+    table = [{**row, "saved": cell if i == 1 else MOMENT} for i, row in enumerate(ROWS)]
+    status, _, said = imported(table, "--map", "finished_at=saved")
+    assert status == 2
+    assert f"row 2 (line 3), column 'saved': '{cell}' is no time in ISO 8601" in said
+    assert "unix seconds" in said
+
+
+def test_words_in_a_column_that_is_called_like_a_date_are_no_dates(imported):
+    status, rows, said = imported([{**row, "end_time": "late"} for row in ROWS])
+    assert status == 0, said
+    assert {row["finished_at"] for row in rows} == {None}
 
 
 def test_the_order_of_rows_changes_no_run(imported):
@@ -338,3 +392,30 @@ def test_a_table_that_counts_all_parameters_alone(imported, tmp_path):
     assert sorted(runs.params) == sorted(row["N"] for row in ROWS)
     with pytest.raises(contracts.ContractError, match="no run has params .* fit.params: params"):
         included_runs(tmp_path / "out" / "runs.parquet", Convention())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "holds no object; take the definition.json"),
+        ("{", "is not JSON ("),
+        ("{}", "lacks name, file, format, columns, evaluations"),
+        ({"file": 5}, "file is 5, not text"),
+        ({"columns": []}, "a key has the wrong form ("),
+        ({"columns": {"params": {"col": "N"}}}, "a key has the wrong form ("),
+        ({"accept": 5}, "a key has the wrong form ("),
+    ],
+)
+def test_a_definition_that_is_none_is_refused(tmp_path, capsys, content, message):
+    path = tmp_path / "definition.json"
+    table = csv(tmp_path / "table.csv", ROWS)
+    card = Import("ours", str(table)).card
+    out = tmp_path / "runs.parquet"
+    path.write_text(json.dumps(card))
+    assert import_runs.main(["--definition", str(path), "--out", str(out)]) == 0
+    capsys.readouterr()
+    path.write_text(content if isinstance(content, str) else json.dumps(card | content))
+    assert import_runs.main(["--definition", str(path), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: {message}")
+    assert said.count("\n") == 1

@@ -107,6 +107,31 @@ def test_what_is_unlikely_is_refused_until_it_is_accepted(table, changes, messag
     assert len(table(changes, accept=("flops", "units", "loss")).runs) == 9
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        # Millions among ones, and billions among ones: no compute gives them away.
+        ({(4, "N"): "410"}, r"row 4 .*'N': 410 is far from the 3e\+08 of the middle row; .*unit"),
+        ({(4, "D"): "8000"}, r"row 4 .*'D': 8000 is far from the 6e\+09 of the middle row"),
+        ({(9, "N"): "1e13"}, r"row 9 .*'N': 1e\+13 is far from"),
+        ({(4, "N"): "5e5", (4, "D"): "2e11"}, r"row 4 .*'N' and 'D': D / N is 4e\+05 in this row"),
+        ({(4, "N"): "2e12", (4, "D"): "1e9"}, r"row 4 .*'N' and 'D': D / N is 0.0005 in this row"),
+    ],
+)
+def test_one_row_in_another_unit_is_seen_without_compute(table, changes, message):
+    head = "N,D,other,loss,seed"
+    with pytest.raises(ImportRefusedError, match=message) as refused:
+        table(changes, head=head)
+    assert "table.csv: 1 problem, nothing" in str(refused.value)
+    assert "if it is right, accept: [units]" in str(refused.value)
+    assert len(table(changes, head=head, accept=("units",)).runs) == 9
+
+
+def test_a_wide_grid_is_no_matter_of_units(table):
+    wide = {(1, "N"): "2e5", (1, "D"): "1e8", (9, "N"): "1e11", (9, "D"): "2e12"}
+    assert len(table(wide, head="N,D,other,loss,seed").runs) == 9
+
+
 def test_size_and_tokens_that_look_swapped(table):
     with pytest.raises(ImportRefusedError, match=r"column 'N' and 'D': .* look swapped"):
         table({}, head="D,N,C,loss,seed")
@@ -232,7 +257,7 @@ def test_the_page_names_every_column_unit_and_suspicion():
     page = (Path(__file__).parents[1] / "docs" / "import.md").read_text()
     assert [name for name in COLUMNS if f"`{name}`" not in page] == []
     shown = page.replace("MFLOP ... YFLOP", ", ".join(UNITS[Kind.FLOPS]))
-    kinds = (Kind.COUNT, Kind.FLOPS, Kind.LOSS, Kind.SHARE, Kind.SECONDS)
+    kinds = (Kind.COUNT, Kind.FLOPS, Kind.LOSS, Kind.SHARE, Kind.SECONDS, Kind.TIME)
     assert [unit for kind in kinds for unit in UNITS[kind] if unit not in shown] == []
     assert [name for name in SUSPICIONS if f"| `{name}` |" not in page] == []
     assert set(SUSPICIONS) == set(CHECKS)

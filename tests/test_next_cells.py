@@ -48,13 +48,14 @@ def test_rows_are_new_runs_in_the_order_to_train(fits, offered, tmp_path, capsys
     told = capsys.readouterr().out
     assert "its deviation is" in told
     lines = told.splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 10
     whole = rows[0]["deviation_before"]
     for row, line in zip(rows, lines[2:]):
         share = (row["deviation_before"] ** 2 - row["deviation_after"] ** 2) / whole**2
         assert f"{100 * share:.1f} %" in line
         assert line.endswith(f"{share / row['flops']:.1e}")
-    assert "Whatever it costs, one run tells most: N = 2.0M, D = 16M" in lines[-1]
+    assert "Whatever it costs, one run tells most: N = 2.0M, D = 16M" in lines[-2]
+    assert lines[-1].startswith("It lies ")
 
 
 def test_the_snippet_is_cells_of_a_study(fits, offered, tmp_path):
@@ -122,12 +123,44 @@ def test_candidates_smaller_than_all_runs_are_left_out_unless_asked_for(fits, tm
     assert asked(fits, *more, "--smaller-too") == 0
     rows = contracts.read(out, contracts.NEXT_CELLS).to_pylist()
     assert {(row["params"], row["tokens"]) for row in rows} == {*SMALL, *large}
-    table_lines = capsys.readouterr().out.splitlines()[2:-1]
+    table_lines = capsys.readouterr().out.splitlines()[2:-2]
     marked = [row for row, line in zip(rows, table_lines) if "below the runs" in line]
     assert {(row["params"], row["tokens"]) for row in marked} == set(SMALL)
     path.write_text("params,tokens\n" + "".join(f"{n},{d}\n" for n, d in SMALL))
     assert asked(fits, *more) == 2
     assert "give --smaller-too" in capsys.readouterr().err
+
+
+N, D = max(TOY_LOSSES), max(TOY_TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("params", "tokens", "options", "doubt"),
+    [
+        (N, 29 * D, (), None),
+        (N, 31 * D, (), "It lies 31 times beyond the runs behind kaplan, more than 30: "),
+        (10 * N, 4 * D, (), "It lies 40 times"),
+        (N, 31 * D, ("--supported", 50), None),
+        (min(TOY_LOSSES) / 40, D, (), "It lies 40 times"),
+    ],
+)
+def test_a_target_far_from_the_runs_is_doubted(
+    fits, offered, params, tokens, options, doubt, capsys
+):
+    given = ("--target-params", params, "--target-tokens", tokens)
+    assert asked(fits, "--candidates", offered, *given, *options) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(doubt or "Whatever it costs")
+
+
+def test_a_target_beyond_all_reach_is_refused(fits, offered, capsys):
+    assert asked(fits, "--candidates", offered, "--target-flops", 1e45) == 2
+    said = capsys.readouterr().err
+    factor = 1e45 / (6 * N * D)
+    assert f"lies {factor:.3g} times beyond the runs behind kaplan, and past 1000 times" in said
+    far = ("--target-params", N, "--target-tokens", 31 * D)
+    assert asked(fits, "--candidates", offered, *far, "--refuse-beyond", 30) == 2
+    assert "past 30 times no law tells" in capsys.readouterr().err
 
 
 def test_a_budget_is_what_all_chosen_runs_cost_together(fits, offered, tmp_path):
@@ -149,6 +182,7 @@ def test_a_budget_is_what_all_chosen_runs_cost_together(fits, offered, tmp_path)
         (("--target-params", 1e6), "what is to be predicted?"),
         (("--target-flops", -1), "--target-flops -1: take a positive number"),
         (("--target-flops", 1e15, "--count", 0), "--count 0: take one or more"),
+        (("--target-flops", 1e15, "--supported", 2000), "1 <= supported <= refused"),
     ],
 )
 def test_an_impossible_question_is_an_error(fits, offered, options, message, capsys):
@@ -170,3 +204,21 @@ def test_a_bad_table_names_line_and_column(fits, tmp_path, content, message, cap
     path.write_text(content)
     assert asked(fits, "--candidates", path, "--target-flops", 1e15) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_is_no_table_no_grid_or_no_folder_of_fits_is_an_error(fits, tmp_path, capsys):
+    typed = fits / "kaplan" / "points.parquet"
+    for folder, options, message in (
+        (fits, ("--candidates", typed), f"error: {typed}: is no CSV ("),
+        (
+            fits,
+            ("--study", "studies/imported.yaml"),
+            "imported.yaml: it trains nothing, so it has no",
+        ),
+        (tmp_path, ("--candidates", typed), "this folder holds no fit"),
+    ):
+        assert asked(folder, *options, "--target-flops", 1e15) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert message in said
+        assert said.count("\n") == 1

@@ -363,6 +363,10 @@ def test_a_given_run_too_far_out_is_refused(asked):
             "learning_rate.rule: 'widht' is not a known choice; did you mean 'width'?",
         ),
         (("--flops", 1e15, "--study", "nowhere.yaml"), "nowhere.yaml"),
+        (("--flops", 1e15, "--batch-tokens", 1e-9), "--batch-tokens 1e-09: take one or more"),
+        (("--flops", 1e15, "--batch-tokens", "nan"), "--batch-tokens nan: take one or more"),
+        (("--flops", 1e15, "--batch-tokens", 1e15), "tokens in all; take fewer for a step"),
+        (("--flops", 1e15, "--fold", 1e300), "--fold 1e+300: take at most 1e+06"),
         (("--params", 1e6), "two or three of"),
         (("--params", 1e6, "--flops", 1e15, 1e16), "give one amount"),
         (("--inference-tokens", 1e9, "--target-loss", 0), "--target-loss 0"),
@@ -384,6 +388,31 @@ def test_a_law_that_cannot_plan_is_refused(asked, name, message):
     code, _, _, err = asked("--flops", 1e15, law=name)
     assert code == 2
     assert message in err
+
+
+def test_a_folder_without_fits_is_refused(study, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for fits, message in (
+        (
+            tmp_path / "none",
+            "none: there is no such folder; give the one that holds a study's fits",
+        ),
+        (tmp_path / "empty", "empty: this folder holds no fit; make some with python -m"),
+        (study / "fits" / "kaplan", f"the folder of one law; give the one above, {study / 'fits'}"),
+    ):
+        assert main(["--fits", str(fits), "--flops", "1e15"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: --fits ")
+        assert message in said
+    assert main(["--fits", str(tmp_path / "none"), "--laws"]) == 0
+    assert "No law of N and D" in capsys.readouterr().out
+
+
+def test_a_study_that_trains_nothing_has_no_recipe(asked):
+    code, value, text, _ = asked("--flops", 1e15, "--study", "studies/imported.yaml")
+    assert code == 0
+    assert value == asked("--flops", 1e15)[1]
+    assert "Learning rate: not measured" in text
 
 
 def test_a_loss_below_the_floor_is_refused_in_words(tmp_path, study, asked):

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from pipeline.planning.budget import GPUS, Machine, Unit, flops, speed
+from pipeline.config import ConfigError, complete
+from pipeline.planning.budget import GPUS, Machine, Unit, asked, flops, speed
 
 MACHINE = Machine(speed=4e14, price=2.5, gpus=8)
 
@@ -67,3 +68,63 @@ def test_datasheet_peaks_are_dense():
     """With 2:4 sparsity NVIDIA prints twice these: 624, 1979 and 1979 TFLOP/s."""
     for name, sparse in (("a100", 624e12), ("h100", 1979e12), ("h200", 1979e12)):
         assert GPUS[name].peak == pytest.approx(sparse / 2, rel=1e-3)
+
+
+def section(**changes):
+    """The section ``plan`` of a study, complete."""
+    source = {"name": "verse", "sources": [{"package": "poetry"}]}
+    grid = {"sizes": [1e5], "tokens": [1e6]}
+    return complete({"study": "small", "corpus": source, "grid": grid, "plan": changes})["plan"]
+
+
+SPEED = {"mfu": 0.4, "peak_flops": "1e15"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "unit", "flop"),
+    [
+        ({"budgets": ["1e20"]}, Unit.FLOPS, [1e20]),
+        ({"pf_days": [1]}, Unit.PF_DAYS, [8.64e19]),
+        # 4e14 FLOP/s for 3600 s, and 6 N D of 1e4 tokens a second for N = 1e9.
+        ({"gpu_hours": [60], **SPEED}, Unit.GPU_HOURS, [8.64e19]),
+        ({"gpu_hours": [1], "gpu": "h100", "mfu": 0.5}, Unit.GPU_HOURS, [3600 * 989e12 / 2]),
+        (
+            {"gpu_hours": [1], "tokens_per_second": 1e4, "measured_params": 1e9},
+            Unit.GPU_HOURS, [2.16e17],
+        ),
+        ({"money": [150, 300], **SPEED, "price_per_gpu_hour": 2.5}, Unit.MONEY, [8.64e19, 1.728e20]),
+        ({"target_loss": [2.5]}, Unit.TARGET_LOSS, []),
+    ],
+)  # fmt: skip
+def test_a_study_asks_in_any_unit(keys, unit, flop):
+    found = asked(section(**keys))
+    assert found.unit is unit
+    assert found.amounts == [float(amount) for amount in keys[unit.key]]
+    assert found.flops == pytest.approx(flop, rel=1e-12)
+
+
+def test_a_study_may_ask_nothing():
+    assert asked(section()) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"budgets": [1e15, -1]}, r"plan\.budgets\[1\]: -1 is not positive"),
+        ({"budgets": [1e15], "money": [5]}, r"plan\.money: \[5\] stands beside plan\.budgets; keep one"),
+        ({"pf_days": [1], "target_loss": [2]}, r"plan\.target_loss: \[2\] stands beside plan\.pf_days"),
+        ({"target_loss": [0]}, r"plan\.target_loss\[0\]: 0 is not positive"),
+        ({"gpu_hours": [5]}, r"plan\.gpu_hours: \[5\] needs the speed of a GPU; add plan\.mfu"),
+        ({"gpu_hours": [5], "gpu": "h100"}, r"plan\.gpu_hours: \[5\] needs the speed"),
+        ({"gpu_hours": [5], "mfu": 0.4}, r"plan\.mfu: 0\.4 has no peak; add .*plan\.gpu"),
+        ({"mfu": 40, "gpu": "h100"}, r"plan\.mfu: 40 is more than 1"),
+        ({"money": [5], **SPEED}, r"plan\.money: \[5\] needs the price of a GPU; add plan\.price_per"),
+        ({"money": [5], "price_per_gpu_hour": 2}, r"plan\.money: \[5\] needs the speed"),
+        ({"tokens_per_second": 1e4}, r"plan\.tokens_per_second: .*; add plan\.measured_params"),
+        ({"tokens_per_second": 1e4, "measured_params": 1e9, "mfu": 0.4}, r"plan\.mfu: .* keep one"),
+        ({"price_per_gpu_hour": 0}, r"plan\.price_per_gpu_hour: 0 is not positive"),
+    ],
+)  # fmt: skip
+def test_a_study_that_cannot_be_planned_for_is_refused_by_key(keys, message):
+    with pytest.raises(ConfigError, match=message):
+        asked(section(**keys))

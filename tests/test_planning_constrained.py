@@ -288,3 +288,15 @@ def test_tokens_for_a_loss_invert_the_law():
         law("chinchilla"), arrays(TRUTH["chinchilla"]), np.array([[1e8]]), too_low, {}
     )
     assert found[0, 0] == math.inf
+
+
+def test_a_loss_beyond_all_numbers_is_no_run():
+    """A replicate as a small grid leaves it: its data term is e^(1e9) but for the tiniest models."""
+    wild = {
+        "s": 20.7, "q": -0.2058, "S": 0.425, "B": 4.278e8, "b": -9.302, "Q": 1.236e9,
+        "A": -1.226e-14, "a": 1.197, "E": -1.018,
+    }  # fmt: skip
+    values = {key: np.array([value, wild[key]]) for key, value in TRUTH["farseer"].items()}
+    found = constrained(law("farseer"), values, np.array([1e23]), Limits())
+    assert np.isfinite(found.loss[0])
+    assert np.isnan([part[1, 0] for part in found]).all()

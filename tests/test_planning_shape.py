@@ -20,6 +20,19 @@ def test_a_shape_has_the_planned_size_as_it_is_counted(params):
     assert accounting.total_params(whole, 512, 64) == pytest.approx(params, rel=shapes.TOLERANCE)
 
 
+@pytest.mark.parametrize("counted", ["params", "params_total"])
+def test_a_large_feed_forward_width_is_a_multiple_of_64(counted):
+    sizes = [10 ** (9.5 + i / 20) for i in range(40)]
+    found = [shape.planned(params, Recipe(), counted) for params in sizes]
+    assert [one.d_ff % 64 for one in found] == [0] * 40
+    whole = {
+        "params": accounting.non_embedding_params,
+        "params_total": lambda one: accounting.total_params(one, 50257, 2048),
+    }[counted]
+    for params, one in zip(sizes, found):
+        assert whole(one) == pytest.approx(params, rel=shapes.TOLERANCE)
+
+
 def test_a_size_smaller_than_its_embeddings_has_no_shape():
     assert shape.planned(1e5, Recipe(), "params_total") is None
     assert shape.planned(1e12, Recipe(max_layers=2), "params") is None

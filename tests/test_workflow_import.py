@@ -117,6 +117,27 @@ def test_what_cannot_be_is_refused_before_any_job(finished):
     configure(finished)
     assert status != 0
     assert "fit.laws[1]: 'transfer@verse' names no text of this study (code)" in printed
+    configure(finished, plan={"budgets": [1e20], "money": [5]})
+    status, printed = finished.snakemake("--dry-run")
+    configure(finished)
+    assert status != 0
+    assert "plan.money: [5] stands beside plan.budgets; keep one of them" in printed
+
+
+@pytest.mark.parametrize(
+    ("plan", "options"),
+    [
+        ({"target_loss": [2.5, 2.25]}, "--target-loss 2.5 2.25 "),
+        ({"money": [300], "gpu": "h100", "mfu": 0.4, "price_per_gpu_hour": 2}, "--money 300.0 "),
+    ],
+)
+def test_a_study_is_planned_in_the_unit_it_asks_in(finished, plan, options):
+    configure(finished, plan=plan)
+    status, printed = finished.snakemake("--dry-run", "--printshellcmds", "plan")
+    configure(finished)
+    assert status == 0, printed
+    assert options in printed
+    assert "--flops" not in printed.replace("--flops flops_6nd", "")
 
 
 def test_imported_runs_join_trained_ones(tmp_path):

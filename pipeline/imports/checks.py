@@ -20,8 +20,9 @@ from pipeline.laws.base import Floats
 SHOWN = 20  # problems that one refusal lists
 FACTOR = 3.0  # C and 6 N D further apart than this do not count the same thing
 TYPICAL = 20.0  # tokens per parameter, to tell which unit would make sense of a ratio
-# Between these, the median D / N of a table is taken as it is.
+# Between these, the D / N of a table's median and of each row are taken as they are.
 FEWEST, SWAPPED, MOST = 1e-3, 0.2, 1e5
+APART = 1e4  # times the middle of a table: few grids are as wide
 SMALLEST = {"params": 100, "tokens": 1000}
 # More than ln of the vocabularies in use, and less than models of natural text reach per token.
 HIGHEST, LOWEST = math.log(300_000), 1.3
@@ -184,10 +185,26 @@ def _units(draft: Draft) -> Iterator[Problem]:
             f"{_scale(TYPICAL**2 / middle)} (unit)",
         )  # fmt: skip
     else:
-        for name, values in (("params", size), ("tokens", tokens)):
-            for i in np.flatnonzero(values < SMALLEST[name]):
-                fault = f"{values[i]:.4g} is too few; is it in another unit than the other rows?"
-                yield Problem(int(i), labels[name], fault)
+        yield from _odd_units(size, tokens, labels)
+
+
+def _odd_units(size: Floats, tokens: Floats, labels: dict[str, str]) -> Iterator[Problem]:
+    """Rows, among others in order, whose N or D looks as if it were in another unit."""
+    cure = "is it in another unit than the other rows?"
+    told = set()
+    for name, values in (("params", size), ("tokens", tokens)):
+        middle = float(np.median(values))
+        apart = np.abs(np.log(values / middle)) > math.log(APART)
+        for i in np.flatnonzero((values < SMALLEST[name]) | apart):
+            few = values[i] < SMALLEST[name]
+            fault = "too few" if few else f"far from the {middle:.4g} of the middle row"
+            told.add(int(i))
+            yield Problem(int(i), labels[name], f"{values[i]:.4g} is {fault}; {cure}")
+    ratio = tokens / size
+    for i in np.flatnonzero((ratio < FEWEST) | (ratio > MOST)):
+        if int(i) not in told:
+            both = f"{labels['params']} and {labels['tokens']}"
+            yield Problem(int(i), both, f"D / N is {ratio[i]:.3g} in this row; {cure}")
 
 
 def _swapped(draft: Draft) -> Iterator[Problem]:

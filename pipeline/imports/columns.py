@@ -81,6 +81,10 @@ COLUMNS: dict[str, Column] = {
     "cooldown_steps": _count("cooldownsteps", positive=False),
     "seconds": _number(kind=Kind.SECONDS),
     "tokens_per_second": _number(),
+    "finished_at": Column(
+        Kind.TIME,
+        names=("finishedat", "finishtime", "endedat", "endtime", "completedat", "timestamp"),
+    ),
     "family": _text("family", "architecture"),
     "corpus": _text(),
     "schedule": _text("schedule", "lrschedule"),

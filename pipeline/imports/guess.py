@@ -6,14 +6,15 @@ A guess is printed and recorded, and two columns that could be the same one are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.imports import ImportRefusedError
 from pipeline.imports.columns import COLUMNS
 from pipeline.imports.definition import Import, Source
 from pipeline.imports.reading import Table
+from pipeline.imports.times import instant, unit_of
 from pipeline.imports.units import UNITS, Kind, unit
 from pipeline.imports.values import is_number
 
@@ -90,10 +91,11 @@ def _guessed(table: Table, definition: Import) -> dict[str, Chosen]:
     found: dict[str, list[tuple[str, str]]] = {}
     for column in table.columns:
         for name, written in () if column in taken else meanings(column):
-            numeric = COLUMNS[name].kind is not Kind.TEXT
-            if name in definition.columns or (numeric and not _numeric(table, column)):
+            if name in definition.columns:
                 continue
-            found.setdefault(name, []).append((column, written))
+            held = _unit_held(table.columns[column], COLUMNS[name].kind, written)
+            if held is not None:
+                found.setdefault(name, []).append((column, held))
     for name, candidates in found.items():
         if len(candidates) > 1:
             told = " and ".join(repr(column) for column, _ in candidates)
@@ -132,6 +134,15 @@ def _called(head: str, names: tuple[str, ...]) -> bool:
     return head.lower() in names and (len(head) > 1 or head.isupper())
 
 
-def _numeric(table: Table, column: str) -> bool:
-    """Whether some cell of a column is a number: one with words only is no candidate."""
-    return any(is_number(value) for value in table.columns[column])
+def _unit_held(cells: Sequence[Any], kind: Kind, written: str) -> str | None:
+    """The unit of a column whose name tells one; None where no cell holds anything of its kind.
+
+    Names of times tell none, mostly: then the cells do.
+    """
+    if kind is Kind.TEXT or (kind is not Kind.TIME and any(is_number(cell) for cell in cells)):
+        return written
+    if kind is not Kind.TIME:
+        return None
+    if written != next(iter(UNITS[kind])):
+        return written if any(instant(cell, written) for cell in cells) else None
+    return unit_of(cells)

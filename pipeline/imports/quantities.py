@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.imports import ImportRefusedError
+from pipeline.imports import ImportRefusedError, times
 from pipeline.imports.columns import COLUMNS, KEYS, Column
 from pipeline.imports.definition import Source
 from pipeline.imports.guess import Chosen
@@ -81,7 +81,9 @@ def drafted(
             continue
         draft.labels[name], draft.units[name] = found.label, found.unit or ""
         cells = _cells(table, found.source)
-        if COLUMNS[name].kind is Kind.TEXT:
+        if COLUMNS[name].kind is Kind.TIME:
+            draft.texts[name] = _times(draft, cells, found)
+        elif COLUMNS[name].kind is Kind.TEXT:
             draft.texts[name] = [None if empty(cell) else str(cell).strip() for cell in cells]
         else:
             draft.values[name] = _quantity(draft, cells, COLUMNS[name], found)
@@ -118,6 +120,21 @@ def _quantity(draft: Draft, cells: Sequence[Any], column: Column, found: Chosen)
                 draft.problems.append(Problem(int(i), label, fault))
         values, low = np.rint(values), low | small | large
     return np.where(np.isinf(values) | low, np.nan, values)
+
+
+def _times(draft: Draft, cells: Sequence[Any], found: Chosen) -> list[str | None]:
+    """Times in UTC as text; every fault becomes a problem."""
+    unit, texts = found.unit or "", []
+    cure = (
+        f"name its unit ({', '.join(UNITS[Kind.TIME])}), or take none (columns.finished_at: null)"
+    )
+    for index, cell in enumerate(cells):
+        made = None if empty(cell) else times.instant(cell, unit)
+        if made is None and not empty(cell):
+            fault = f"{cell!r} is no time in {unit} between {times.FIRST} and {times.LAST}"
+            draft.problems.append(Problem(index, found.label, f"{fault}; {cure}"))
+        texts.append(times.written(made) if made else None)
+    return texts
 
 
 def _impossible(value: float, column: Column) -> str:

@@ -100,7 +100,10 @@ def _repeat(draft: Draft, index: int, first: int) -> Problem:
 
 def _origin(draft: Draft, name: str, found: Chosen) -> dict[str, Any]:
     """Where a column came from, and how many rows have no value of it."""
-    missing = int(np.isnan(draft.values[name]).sum()) if name in draft.values else 0
+    if name in draft.values:
+        missing = int(np.isnan(draft.values[name]).sum())
+    else:
+        missing = sum(text is None for text in draft.texts.get(name, ()))
     return {
         "column": found.source.column, "constant": found.source.constant, "unit": found.unit,
         "guessed": found.guessed, "missing": missing,

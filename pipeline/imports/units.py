@@ -20,6 +20,7 @@ class Kind(StrEnum):
     LOSS = "loss"
     SHARE = "share"
     SECONDS = "seconds"
+    TIME = "time"
     NUMBER = "number"
     TEXT = "text"
 
@@ -45,6 +46,8 @@ FLOPS = {
     "GPU-hours": 3600.0,  # times what one GPU does in a second
 }
 SECONDS = {"s": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+# Points in time; the factor makes a number seconds since 1970, UTC.
+TIMES = {"ISO 8601": 1.0, "unix seconds": 1.0, "unix milliseconds": 1e-3}
 # No plain factors: bytes per token stand between some, a logarithm before one. See quantities.
 LOSSES = dict.fromkeys(("nats/token", "bits/token", "nats/byte", "bits/byte", "perplexity"), 1.0)
 SHARES = dict.fromkeys(("error", "accuracy", "error %", "accuracy %"), 1.0)
@@ -56,6 +59,7 @@ UNITS: dict[Kind, Mapping[str, float]] = {
     Kind.LOSS: LOSSES,
     Kind.SHARE: SHARES,
     Kind.SECONDS: SECONDS,
+    Kind.TIME: TIMES,
     Kind.NUMBER: {"one": 1.0},
     Kind.TEXT: {"text": 1.0},
 }
@@ -81,6 +85,12 @@ SPELLINGS = {
     },
     Kind.SHARE: {"acc": "accuracy", "accuracypct": "accuracy %", "errorpct": "error %"},
     Kind.SECONDS: {"seconds": "s", "sec": "s", "min": "minutes", "h": "hours", "hour": "hours"},
+    Kind.TIME: {
+        "iso": "ISO 8601", "utc": "ISO 8601", "unix": "unix seconds", "epoch": "unix seconds",
+        "s": "unix seconds", "seconds": "unix seconds", "unixs": "unix seconds",
+        "ms": "unix milliseconds", "milliseconds": "unix milliseconds",
+        "unixms": "unix milliseconds",
+    },
 }  # fmt: skip
 
 

@@ -9,11 +9,13 @@ parameters was measured at.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.accounting import PF_DAY
+from pipeline.config import ConfigError, number
 
 HOUR = 3600.0  # s
 
@@ -31,6 +33,11 @@ class Unit(StrEnum):
     def option(self) -> str:
         """The option of the command line that gives it."""
         return "--" + self.value.replace("_", "-")
+
+    @property
+    def key(self) -> str:
+        """The key of a config's section ``plan`` that lists amounts of it."""
+        return "budgets" if self is Unit.FLOPS else self.value
 
 
 class Gpu(NamedTuple):
@@ -117,3 +124,68 @@ def flops(unit: Unit, amount: float, machine: Machine) -> float:
     if machine.price is None:
         raise ValueError(f"--money {amount:g}: give --price-per-gpu-hour")
     return amount / machine.price * HOUR * machine.speed
+
+
+class Asked(NamedTuple):
+    """What a config asks plans for: amounts in one unit, and their FLOP where they have any."""
+
+    unit: Unit
+    amounts: list[float]
+    flops: list[float]
+
+
+def asked(plan: Mapping[str, Any]) -> Asked | None:
+    """What the section ``plan`` of a completed config lists; None where it lists nothing.
+
+    Raises ConfigError where it lists two units, an amount is not positive, or the machine's speed
+    or price is missing or contradicts itself.
+    """
+    machine = _machine(plan)
+    given = [unit for unit in Unit if plan[unit.key]]
+    if len(given) > 1:
+        first, second = (unit.key for unit in given[:2])
+        raise ConfigError(
+            f"plan.{second}", plan[second], f"stands beside plan.{first}",
+            "keep one of them: a study's plans are asked in one way",
+        )  # fmt: skip
+    if not given:
+        return None
+    unit, key = given[0], f"plan.{given[0].key}"
+    amounts = [_amount(f"{key}[{i}]", value) for i, value in enumerate(plan[unit.key])]
+    if unit is Unit.TARGET_LOSS:
+        return Asked(unit, amounts, [])
+    if unit in (Unit.GPU_HOURS, Unit.MONEY) and machine.speed is None:
+        cure = "add plan.mfu with plan.gpu or plan.peak_flops, or plan.tokens_per_second"
+        raise ConfigError(key, plan[unit.key], "needs the speed of a GPU", cure)
+    if unit is Unit.MONEY and machine.price is None:
+        cure = "add plan.price_per_gpu_hour"
+        raise ConfigError(key, plan[unit.key], "needs the price of a GPU", cure)
+    return Asked(unit, amounts, [flops(unit, amount, machine) for amount in amounts])
+
+
+def _machine(plan: Mapping[str, Any]) -> Machine:
+    """The machine of a config; raises ConfigError where its keys do not go together."""
+    names = ("peak_flops", "mfu", "tokens_per_second", "measured_params", "price_per_gpu_hour")
+    given = {n: _amount(f"plan.{n}", plan[n]) for n in names if plan[n] is not None}
+    mfu, rate, size = (given.get(n) for n in ("mfu", "tokens_per_second", "measured_params"))
+    peak = given.get("peak_flops") or (GPUS[plan["gpu"]].peak if plan["gpu"] else None)
+    if rate is not None and mfu is not None:
+        fault = "and plan.tokens_per_second both say how fast a GPU is"
+        raise ConfigError("plan.mfu", plan["mfu"], fault, "keep one of them")
+    if rate is not None and size is None:
+        fault, cure = "belongs to a model size", "add plan.measured_params, that model's parameters"
+        raise ConfigError("plan.tokens_per_second", plan["tokens_per_second"], fault, cure)
+    if mfu is not None and peak is None:
+        cure = "add the peak it is a share of: plan.gpu or plan.peak_flops"
+        raise ConfigError("plan.mfu", plan["mfu"], "has no peak", cure)
+    if mfu is not None and mfu > 1:
+        fault, cure = "is more than 1", "give a share of the peak, such as 0.4"
+        raise ConfigError("plan.mfu", plan["mfu"], fault, cure)
+    return Machine(speed(peak, mfu, rate, size), given.get("price_per_gpu_hour"))
+
+
+def _amount(key: str, value: Any) -> float:
+    """A config number that is positive; raises ConfigError else."""
+    if not (found := number(key, value)) > 0:
+        raise ConfigError(key, value, "is not positive", "give a positive number")
+    return found

@@ -45,17 +45,24 @@ def from_table(path: Path) -> Candidates:
     Raises ValueError naming the row and column of what is missing or not a positive number.
     """
     columns: dict[str, list[float]] = {"params": [], "tokens": [], "flops": []}
-    with path.open(encoding="utf-8", newline="") as lines:
-        for line, row in enumerate(csv.DictReader(lines), 2):
-            for name in ("params", "tokens"):
-                columns[name].append(_number(path, line, name, row.get(name)))
-            given = row.get("flops")
-            cost = 6.0 * columns["params"][-1] * columns["tokens"][-1]
-            columns["flops"].append(_number(path, line, "flops", given) if given else cost)
+    for line, row in enumerate(_rows(path), 2):
+        for name in ("params", "tokens"):
+            columns[name].append(_number(path, line, name, row.get(name)))
+        given = row.get("flops")
+        cost = 6.0 * columns["params"][-1] * columns["tokens"][-1]
+        columns["flops"].append(_number(path, line, "flops", given) if given else cost)
     if not columns["params"]:
         raise ValueError(f"{path}: holds no candidate; give rows of params and tokens")
     params, tokens, flops = (np.array(column) for column in columns.values())
     return Candidates(params, tokens, flops)
+
+
+def _rows(path: Path) -> list[dict[str, str | None]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            return list(csv.DictReader(lines))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: is no CSV ({error}); give params and tokens as CSV") from error
 
 
 def _number(path: Path, line: int, column: str, text: str | None) -> float:
@@ -71,6 +78,11 @@ def _number(path: Path, line: int, column: str, text: str | None) -> float:
 def from_study(path: Path, counted: str) -> Candidates:
     """Every size of a study's grid with every token count, in the fit's N; FLOP exact."""
     cells = study(load(path)).cells
+    if not cells:
+        raise ValueError(
+            f"--study {path}: it trains nothing, so it has no sizes to choose from; give a study "
+            "with a grid, or --candidates"
+        )
     sizes = {getattr(cell, counted): cell.flops_exact / cell.tokens for cell in cells}
     counts = sorted({cell.tokens for cell in cells})
     rows = [(n, d, each * d) for n, each in sorted(sizes.items()) for d in counts]

@@ -135,9 +135,10 @@ def _spending(law: SurfaceLaw, values: Values, log_c: Floats, limits: Limits) ->
     sizes, best = log_n(at), curve(at)
     filled = np.isclose(at, math.log(limits.tokens), atol=EDGE)
     edge = (at <= EDGE) | ((at >= widest - EDGE) & ~filled)
-    unknown = edge | ~np.isfinite(best) | (sizes < 0)
-    n, d = np.exp(sizes), np.exp(at)
-    return Best(*(np.where(unknown, np.nan, v) for v in (n, d, np.exp(best), 6.0 * n * d)))
+    with np.errstate(over="ignore"):  # a loss beyond all numbers is none
+        n, d, lost = np.exp(sizes), np.exp(at), np.exp(best)
+    unknown = edge | ~np.isfinite(lost) | (sizes < 0)
+    return Best(*(np.where(unknown, np.nan, v) for v in (n, d, lost, 6.0 * n * d)))
 
 
 def _falling(law: SurfaceLaw) -> bool:

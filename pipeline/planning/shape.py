@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pipeline import accounting, shapes
@@ -12,6 +12,8 @@ from pipeline.accounting import Shape
 from pipeline.config import ConfigError, part, schema
 from pipeline.grid import learning_rates
 
+GRAIN = 64  # of a large d_ff: tiles of matrix products on GPUs
+LARGE = 1024
 ROUNDS = 20  # of solving for a total N: embeddings depend on the width that is sought
 
 
@@ -67,14 +69,31 @@ def _refused(constant: str) -> float:
 def planned(params: float, recipe: Recipe, counted: str) -> Shape | None:
     """The shape whose N comes nearest to ``params``; None where none within 1 % exists.
 
-    ``counted`` is the column that N stands for: params (non-embedding) or params_total.
+    ``counted`` is the column that N stands for: params (non-embedding) or params_total. A large
+    d_ff is a multiple of 64 where that keeps N.
     """
+    shape = _solved(params, recipe, counted)
+    if shape is None or shape.d_ff < LARGE:
+        return shape
+    even = replace(shape, d_ff=GRAIN * round(shape.d_ff / GRAIN))
+    near = abs(_size(even, recipe, counted) / params - 1) <= shapes.TOLERANCE
+    return even if near else shape
+
+
+def _size(shape: Shape, recipe: Recipe, counted: str) -> int:
+    if counted == "params":
+        return accounting.non_embedding_params(shape)
+    return accounting.total_params(shape, recipe.vocab_size, recipe.context)
+
+
+def _solved(params: float, recipe: Recipe, counted: str) -> Shape | None:
+    """The shape that the study's solver gives; for a total N it is asked until embeddings fit."""
     target, shape = params, None
     for _ in range(ROUNDS):
         shape = shapes.solve(target, recipe.aspect, recipe.head_width, recipe.max_layers)
         if shape is None or counted == "params":
             return shape
-        size = accounting.total_params(shape, recipe.vocab_size, recipe.context)
+        size = _size(shape, recipe, counted)
         if abs(size / params - 1) <= shapes.TOLERANCE:
             return shape
         target = params - (size - accounting.non_embedding_params(shape))

@@ -14,6 +14,7 @@ from pipeline.config import ConfigError, choose, complete
 from pipeline.design import check_corpus, study, write_definitions
 from pipeline.figures import FIGURES, TABLES, drawable
 from pipeline.laws import LAWS, SURFACES, named
+from pipeline.planning.budget import Unit, asked
 
 RESULTS = Path("results")
 CELL_FILES = ("run.parquet", "curve.parquet", "evaluation.parquet")
@@ -26,11 +27,13 @@ try:
     STUDY = study(complete(config))
     check_corpus(STUDY, RESULTS)
     FITTED = fitted.laws(STUDY)
-    BUDGETS = STUDY.budgets
+    QUESTION = asked(STUDY.config["plan"])
+    # FLOP to plan for; none for target losses, whose compute the fits tell.
+    BUDGETS = QUESTION.flops if QUESTION else []
     # Imported runs may hold isoFLOP curves; where they do not, the table of optima says so.
     ISOFLOP = bool(STUDY.imports) or "budgets" in STUDY.config.get("grid", {})
-    ASKED = STUDY.config["fit"]["allocations"]
-    TAKEN = choose("fit.allocations", applicable(ISOFLOP) if ASKED is None else ASKED, APPROACHES)
+    CHOSEN = STUDY.config["fit"]["allocations"]
+    TAKEN = choose("fit.allocations", applicable(ISOFLOP) if CHOSEN is None else CHOSEN, APPROACHES)
     DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells), TAKEN)
     DRAWN = choose("figures", STUDY.config.get("figures"), DRAWABLE)
 except ConfigError as error:
@@ -114,9 +117,9 @@ def by_flops(wildcards):
 
 def fit_keys(*names):
     """The options of a stage for some keys of the config's section ``fit``."""
-    asked = STUDY.config["fit"]
+    section = STUDY.config["fit"]
     return " ".join(
-        f"--{name.replace('_', '-')} {asked[name]}" for name in names if asked[name] is not None
+        f"--{name.replace('_', '-')} {section[name]}" for name in names if section[name] is not None
     )
 
 
@@ -145,11 +148,15 @@ def further(wildcards):
 
 def plan_options():
     """The options of the planner, from the config's section of that name."""
-    asked = {key: value for key, value in STUDY.config["plan"].items() if key != "budgets"}
+    lists = [unit.key for unit in Unit]
     given = [
-        f"--{key.replace('_', '-')} {value}" for key, value in asked.items() if value is not None
+        f"--{key.replace('_', '-')} {value}"
+        for key, value in STUDY.config["plan"].items()
+        if key not in lists and value is not None
     ]
-    return " ".join(given + (["--flops", *map(repr, BUDGETS)] if BUDGETS else []))
+    if QUESTION is not None:
+        given += [QUESTION.unit.option, *map(repr, QUESTION.amounts)]
+    return " ".join(given)
 
 
 def recipe():
