@@ -9,8 +9,6 @@ from pipeline.laws.objective import LEAST_ABSOLUTE, LEAST_SQUARES
 
 NAMES = {LEAST_ABSOLUTE: "least absolute", LEAST_SQUARES: "least squares"}
 
-ALLOCATION = "allocation"  # the exponent a of N* ~ C^a, beside the parameters of a law
-
 Row = dict[str, Any]  # of the contract sensitivity
 
 

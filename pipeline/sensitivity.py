@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import contracts, conventions
-from pipeline.choices import ALLOCATION, Choice, Row, convention_lines, warnings
+from pipeline.choices import Choice, Row, convention_lines, warnings
 from pipeline.contracts import ContractError
 from pipeline.conventions import FLOPS, LOSS, PARAMS, Convention
+from pipeline.laws import ALLOCATION
 from pipeline.laws.band import UNUSABLE, SavedFit, read
-from pipeline.laws.base import Kind, Law, Runs, SurfaceLaw
+from pipeline.laws.base import Kind, Law, Runs
 from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Fit, Options, fit
 from pipeline.laws.objective import LEAST_ABSOLUTE, LEAST_SQUARES, Objective
@@ -45,10 +46,10 @@ class Stored:
 
     @property
     def exponents(self) -> dict[str, Mapping[str, float | None]]:
-        """Value, low and high of each exponent, and of that of the allocation where it is one."""
+        """Value, low and high of each exponent, and of the allocation's where there is one."""
         law, card = self.fit.law, self.fit.card
         own = {p.name: card["parameters"][p.name] for p in law.parameters if _exponent(p.kind)}
-        return own | ({ALLOCATION: card["allocation"]} if isinstance(law, SurfaceLaw) else {})
+        return own | ({ALLOCATION: card["allocation"]} if card["allocation"] else {})
 
     def options(self, delta: float) -> Options:
         """The fit's own options but for delta, and without any resample."""

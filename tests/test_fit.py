@@ -93,6 +93,17 @@ def test_same_command_gives_the_same_bytes(runs):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
 
 
+def test_asymmetry_asks_for_a_quantile_of_the_runs(runs):
+    """Of 28 runs and four parameters 10 % lie above: 2.8, and what goes through runs exactly."""
+    code, folder = fitted(runs, "kaplan", "--asymmetry", "0.9", "--delta", "1e-7")
+    assert code == 0
+    card = json.loads((folder / "card.json").read_text())
+    assert card["objective"]["asymmetry"] == 0.9
+    residual = [row["residual"] for row in read(folder, "points")]
+    assert sum(r > 1e-5 for r in residual) <= 2
+    assert sum(r < -1e-5 for r in residual) >= 28 - 2 - 4
+
+
 def test_excluded_runs_are_not_fitted(tmp_path):
     path = table(tmp_path / "runs.parquet", included=False, exclusion="diverged", loss=None)
     _, folder = fitted(path, "kaplan")
@@ -133,6 +144,7 @@ def test_too_few_runs_are_said_and_not_guessed(tmp_path, name, count):
         (["--delta", "0"], "delta 0.0: take a positive number"),
         (["--level", "1"], "--level 1.0: take between 0 and 1"),
         (["--seed", "-1"], "--seed -1: take"),
+        (["--asymmetry", "1"], "asymmetry 1.0: take a number between 0 and 1"),
         (["--runs", "nowhere.parquet"], "nowhere.parquet: there is no such file"),
     ],
 )

@@ -8,6 +8,7 @@ from law_data import TRUTH, drawn, runs, toy
 
 from pipeline.laws import LAWS, law
 from pipeline.laws.base import Runs, Status
+from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Options, fit
 from pipeline.laws.objective import Objective
 
@@ -183,3 +184,74 @@ def test_without_resamples_values_stand_alone(name):
     assert found.values == asked.values
     assert found.intervals == dict.fromkeys(found.values)
     assert {len(sample) for sample in found.replicates.values()} == {0}
+
+
+@pytest.mark.parametrize("name", ["chinchilla", "power_floor_params", "overtraining"])
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_the_unit_of_the_loss_does_not_matter(name, unit):
+    data = drawn(name, 0.01, 2)
+    other = Runs(data.cell, {**data.columns, "loss": data.loss * unit})
+    plain = replace(QUICK, starts=32)
+    one, there = fit(law(name), data, plain), fit(law(name), other, plain)
+    assert there.status is one.status
+    assert there.objective == pytest.approx(one.objective, rel=1e-9)
+    np.testing.assert_allclose(there.predicted, unit * one.predicted, rtol=1e-8)
+    floor = law(name).parameters[0].name
+    assert there.values[floor] == pytest.approx(unit * one.values[floor], rel=1e-4)
+    low, high = one.intervals[floor]
+    np.testing.assert_allclose(there.intervals[floor], (unit * low, unit * high), rtol=1e-3)
+
+
+def test_a_floor_that_vanished_is_zero_in_any_unit():
+    data = toy()
+    small = Runs(data.cell, {**data.columns, "loss": data.loss * 1e-12})
+    for runs_ in (data, small):
+        found = fit(law("chinchilla"), runs_, QUICK)
+        assert found.values["E"] == 0.0
+        assert found.judgements["E"].status is Status.BOUND_HIT
+
+
+@pytest.mark.parametrize("name", ["power_params", "log_params", "kaplan", "chinchilla"])
+def test_runs_of_one_loss_show_no_law(name):
+    n, d = (g.ravel() for g in np.meshgrid(np.geomspace(1e6, 1e9, 7), np.geomspace(1e9, 1e11, 4)))
+    found = fit(law(name), runs(n, d, np.full(28, 2.5)), QUICK)
+    assert found.status is Status.UNIDENTIFIABLE
+    assert found.sentence.startswith("All runs have one loss")
+    assert all(np.isnan(v) for v in found.values.values())
+    assert set(found.intervals.values()) == {None}
+    assert {j.status for j in found.judgements.values()} == {Status.UNIDENTIFIABLE}
+
+
+def test_the_profile_judges_what_few_runs_are_said_to_determine():
+    """Three runs on a line: an exact t interval of one freedom, which resamples know nothing of."""
+    n = np.array([1e6, 1e7, 1e8])
+    data = runs(n, np.full(3, 1e9), [3.0, 2.8, 2.7])
+    found = fit(law("log_params"), data, Options(bootstraps=200))
+    low, high = found.profiles["b"]
+    assert low < 0 < high
+    assert found.judgements["b"].status is Status.UNIDENTIFIABLE
+    assert "do not show its effect" in found.judgements["b"].reason
+
+
+def repeated(noise):
+    """Runs of kaplan's law with an error of their own each, and two seeds that differ by noise."""
+    n, d = (g.ravel() for g in np.meshgrid(np.geomspace(1e6, 1e9, 7), np.geomspace(1e9, 1e11, 4)))
+    rng = np.random.default_rng(0)
+    clean = law("kaplan").predict(
+        {k: np.asarray(v) for k, v in TRUTH["kaplan"].items()}, {"params": n, "tokens": d}
+    )
+    of_design = np.tile(clean * np.exp(0.08 * rng.standard_normal(28)), 2)
+    return runs(np.tile(n, 2), np.tile(d, 2), of_design * np.exp(noise * rng.standard_normal(56)))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_seeds_alone_do_not_judge_a_parameter(noise):
+    """Errors that the seeds of a design share leave alpha_D open; their interval is narrow."""
+    options = replace(QUICK, bootstrap=Bootstrap.SEED)
+    found = fit(law("kaplan"), repeated(noise), options)
+    low, high = found.intervals["alpha_D"]
+    assert high < 1.3 * low
+    profile = found.profiles["alpha_D"]
+    assert profile is not None
+    assert profile.high is None or profile.high > 4 * profile.low
+    assert found.judgements["alpha_D"].status is Status.UNIDENTIFIABLE

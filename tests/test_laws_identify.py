@@ -1,5 +1,7 @@
 """The sentence behind each status, and the runs that it asks for."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from law_data import TRUTH, arrays, drawn, toy
@@ -7,7 +9,7 @@ from law_data import TRUTH, arrays, drawn, toy
 from pipeline.laws import law
 from pipeline.laws.base import Kind, Parameter, Status
 from pipeline.laws.estimate import Options, fit
-from pipeline.laws.identify import Design, advice, judged
+from pipeline.laws.identify import Design, advice, design, judged, tied
 from pipeline.laws.profile import Profile
 
 KNOWN = Design(10.0, frozenset(), {"p": "Add runs with 4 times the largest params."})
@@ -62,6 +64,57 @@ def test_a_profile_without_end_leaves_a_parameter_open(profile, words):
     assert found.status is Status.UNIDENTIFIABLE
     assert words in found.reason
     assert judge(Kind.EXPONENT, 0.1, None, profile).status is Status.UNIDENTIFIABLE
+
+
+def test_an_interval_without_width_says_nothing_unless_all_runs_lie_on_the_law():
+    found = judge(Kind.EXPONENT, 0.1, (0.1, 0.1 + 1e-11))
+    assert found.status is Status.UNIDENTIFIABLE
+    assert "no width" in found.reason
+    assert judge(Kind.EXPONENT, 0.1, (0.1, 0.1), exact=True).status is Status.CONVERGED
+    assert judge(Kind.FLOOR, 1.8, (1.8, 1.8)).status is Status.UNIDENTIFIABLE
+    assert judge(Kind.FLOOR, 0.0, (0.0, 0.0)).status is Status.BOUND_HIT
+
+
+def test_few_runs_are_judged_by_the_profile_too():
+    wide = Profile(0.02, 0.2)
+    assert judge(Kind.EXPONENT, 0.1, (0.08, 0.12), wide, points=9).status is Status.UNIDENTIFIABLE
+    assert judge(Kind.EXPONENT, 0.1, (0.08, 0.12), wide, points=10).status is Status.CONVERGED
+    assert judge(Kind.FLOOR, 1.8, (1.7, 1.9), Profile(0.0, 1.9), points=9).status is (
+        Status.UNIDENTIFIABLE
+    )
+
+
+@pytest.mark.parametrize(
+    ("slope", "words"), [(1.0, "D is about 20 N)"), (0.5, "D is about 20 N^0.5)")]
+)
+def test_a_common_line_of_size_and_tokens_is_named(slope, words):
+    n = np.geomspace(1e6, 1e9, 12)
+    x = np.log([n, 20 * n**slope])
+    centre = x.mean(1)
+    assert words in tied(law("kaplan"), x - centre[:, None], centre)
+    x[1] += 0.1 * np.random.default_rng(0).standard_normal(12)
+    assert tied(law("kaplan"), x - centre[:, None], centre) == ""
+    assert tied(law("power_params"), x[:1] - centre[0], centre[:1]) == ""
+
+
+def test_one_size_is_no_common_line():
+    x = np.stack([np.zeros(8), np.linspace(-1, 1, 8)])
+    assert tied(law("kaplan"), x, np.array([14.0, 21.0])) == ""
+
+
+def test_the_design_of_many_runs_needs_little_memory():
+    """Twenty thousand runs squared would be 3.2 GB."""
+    found, rng = law("chinchilla"), np.random.default_rng(0)
+    theta = np.array([0.5, -0.5, 0.3, -0.5, 0.3])
+    x = rng.uniform(-2, 2, (2, 20_000))
+    tracemalloc.start()
+    known = design(found, theta, x, np.array([18.0, 22.0]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+    gradient = found.expansion(theta, x).gradient
+    unit = gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
+    assert known.condition == pytest.approx(np.sqrt(np.linalg.cond(unit @ unit.T)), rel=1e-6)
 
 
 def test_few_runs_and_no_resamples_are_said():

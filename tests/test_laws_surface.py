@@ -104,6 +104,14 @@ def test_inputs_that_are_not_finite_are_refused():
         )
 
 
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -1.0])
+def test_weights_that_are_none_are_refused(weight):
+    found, x, y = problem("power_params", toy())
+    weights = np.where(np.arange(len(y)) == 3, weight, 1.0)
+    with pytest.raises(ValueError, match="zero or positive, and finite"):
+        minimise(found, x, y, weights[None], np.ones((1, 2)), Objective(1))
+
+
 def test_spread_fills_the_box_evenly():
     points = spread((np.array([1.0, -2.0, 0.0]), np.array([3.0, -1.0, 5.0])), 512,
                     np.random.default_rng(0))  # fmt: skip

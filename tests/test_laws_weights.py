@@ -83,3 +83,18 @@ def test_weights_sharpen_a_fit_of_noisy_small_runs():
         errors.append([fit(law("kaplan"), data, o).values["alpha_D"] - 0.103 for o in options])
     equal, weighed = (np.array(errors) ** 2).mean(0)
     assert weighed < 0.7 * equal
+
+
+def test_seeds_without_noise_are_refused_with_the_cure():
+    data = table(lambda n: np.zeros(len(n)), seeds=3)
+    with pytest.raises(ValueError, match="the 48 repeats .* same loss .* take --weights equal"):
+        weights(Weighting.SEED_NOISE, data, "loss")
+    assert weights(Weighting.EQUAL, data, "loss").pooled == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("error", [np.nan, np.inf, -0.01])
+def test_a_standard_error_that_is_none_is_refused_by_cell(error):
+    data = table(lambda n: np.full(len(n), 0.01), seeds=4, sizes=2)
+    own = np.where(np.arange(24) == 5, error, 0.01)
+    with pytest.raises(ValueError, match=f"cell 5 has loss_se {error}; give zero or a positive"):
+        weights(Weighting.SEED_NOISE, Runs(data.cell, {**data.columns, "loss_se": own}), "loss")

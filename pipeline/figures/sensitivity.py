@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pipeline.choices import ALLOCATION, FACTORS, alone, baselines, under, warnings
+from pipeline.choices import FACTORS, alone, baselines, under, warnings
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row
+from pipeline.laws import ALLOCATION
 
 PANELS = {
     "Huber's delta": ("delta",),

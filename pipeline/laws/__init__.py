@@ -32,6 +32,7 @@ COLUMNS: dict[str, str] = {
     "rounding_loss": "nats/token that rounding the weights after training adds",
     "task_error": "share of a task's answers that are wrong",
 }
+ALLOCATION = "allocation"  # the exponent a of N* ~ C^a, beside the parameters of a law
 
 
 class Entry(NamedTuple):

@@ -30,7 +30,6 @@ Values = Mapping[str, Floats]
 Fixed = Mapping[str, Floats] | None  # inputs by name
 
 LOG_RANGE = 690.0  # natural logs beyond this leave float64
-NO_LOSS = 1e-9  # nats/token; a smaller floor is none, and only rounding gives it digits
 
 
 class Kind(StrEnum):
@@ -297,5 +296,5 @@ def scale(logarithm: Floats) -> Floats:
 
 
 def floor(logarithm: Floats) -> Floats:
-    """exp of a floor's logarithm, and exactly 0 where the fit has none."""
-    return np.where(logarithm < np.log(NO_LOSS), 0.0, scale(logarithm))
+    """exp of a floor's logarithm, and exactly 0 where float64 has nothing so small."""
+    return np.where(logarithm < -LOG_RANGE, 0.0, scale(logarithm))

@@ -27,16 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from pipeline.laws.base import (
-    LOG_RANGE,
-    Expansion,
-    Floats,
-    Kind,
-    Law,
-    Runs,
-    Selection,
-    Values,
-)
+from pipeline.laws.anchored import Anchored
+from pipeline.laws.base import LOG_RANGE, Floats, Kind, Law
+from pipeline.laws.floors import grounded
 from pipeline.laws.objective import Objective
 from pipeline.laws.surface import minimise
 
@@ -44,8 +37,8 @@ REACHES = ((0.8, 1.2, 2.0), (4.0, 8.0), (16.0, 32.0))  # of anchors, in widths, 
 WIDEST = 1.0  # first width at most: a factor e of a scale, the value itself of an exponent
 STIFFNESS = 1e4  # pull of an anchor, over what would just hold it at an end
 ROUNDS = 12  # of interpolation; three suffice
+ITERATIONS = 100  # of each fit; one that has not ended is no more than a point to look on from
 CLOSE = 1e-3  # relative distance of sqrt(dO) to its threshold
-STEP = 1e-4  # of numerical derivatives of a parameter in theta, of unit size
 FARTHEST = 2.0  # move of a start, in theta of unit size
 FLAT = 1e-3  # an exponent as good as zero
 ROUNDING = 1e-9  # natural log: smaller residuals are none
@@ -60,6 +53,11 @@ class Profile(NamedTuple):
 
     low: float | None
     high: float | None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both ends; None where one is missing."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class Problem(NamedTuple):
@@ -78,75 +76,10 @@ class Problem(NamedTuple):
         residual = self.y - self.law.log_target(theta, self.x)
         return np.asarray((self.weights * self.objective.cost(residual)).sum(-1))
 
-
-class Anchored(Law):
-    """A law whose last runs observe its parameters: theirs is the last row of x, -1 for others.
-
-    The target of such a run is the parameter (its logarithm, where it is a scale) in ``widths``.
-    """
-
-    def __init__(self, law: Law, centre: Floats, widths: Floats):
-        self.law, self.origin, self.widths = law, centre, widths
-        self.logarithmic = np.array([p.kind in (Kind.SCALE, Kind.FLOOR) for p in law.parameters])
-
-    def coordinates(self, theta: Floats) -> Floats:
-        """The parameters in widths, theta (..., P) -> (..., P)."""
-        values = self.law.values(self.law.shifted(theta, self.origin))
-        stacked = np.stack([values[p.name] for p in self.law.parameters], axis=-1)
-        logs = np.log(np.where(self.logarithmic, np.maximum(stacked, 1e-300), 1.0))
-        return np.where(self.logarithmic, logs, stacked) / self.widths
-
-    def slopes(self, theta: Floats) -> Floats:
-        """Their derivatives, (..., parameter, P)."""
-        steps = STEP * np.eye(theta.shape[-1])
-        ahead, behind = (self.coordinates(theta[..., None, :] + s) for s in (steps, -steps))
-        return np.swapaxes((ahead - behind) / (2 * STEP), -1, -2)
-
-    def log_target(self, theta: Floats, x: Floats) -> Floats:
-        observed = x[-1].astype(int)
-        out = np.empty((*theta.shape[:-1], x.shape[1]))
-        out[..., observed < 0] = self.law.log_target(theta, x[:-1, observed < 0])
-        out[..., observed >= 0] = self.coordinates(theta)[..., observed[observed >= 0]]
-        return out
-
-    def expansion(self, theta: Floats, x: Floats) -> Expansion:
-        observed = x[-1].astype(int)
-        run, which = observed < 0, observed[observed >= 0]
-        inner = self.law.expansion(theta, x[:-1, run])
-        shape = (*theta.shape[:-1], x.shape[1])
-        value, gradient = np.empty(shape), np.empty((*shape[:-1], theta.shape[-1], shape[-1]))
-        value[..., run], gradient[..., run] = inner.value, inner.gradient
-        value[..., ~run] = self.coordinates(theta)[..., which]
-        gradient[..., ~run] = np.swapaxes(self.slopes(theta)[..., which, :], -1, -2)
-        steps = STEP * np.eye(theta.shape[-1])
-        ahead, behind = (self.slopes(theta[..., None, :] + s) for s in (steps, -steps))
-        bends = (ahead - behind) / (2 * STEP)  # (..., P, parameter, P)
-
-        def curvature(weights: Floats) -> Floats:
-            pull = np.zeros((*weights.shape[:-1], len(self.widths)))
-            for k, j in zip(np.flatnonzero(~run), which):
-                pull[..., j] += weights[..., k]
-            return inner.curvature(weights[..., run]) + np.einsum("...pjq,...j->...pq", bends, pull)
-
-        return Expansion(value, gradient, curvature)
-
-    def shifted(self, theta: Floats, centre: Floats) -> Floats:
-        return self.law.shifted(theta, centre)
-
     def values(self, theta: Floats) -> dict[str, Floats]:
-        return self.law.values(theta)
-
-    def theta(self, values: Values) -> Floats:
-        return self.law.theta(values)
-
-    def start_box(self, y: Floats) -> tuple[Floats, Floats]:
-        return self.law.start_box(y)
-
-    def select(self, runs: Runs) -> Selection:
-        return self.law.select(runs)
-
-    def backtest_order(self, runs: Runs) -> Floats:
-        return self.law.backtest_order(runs)
+        """The law's parameters at theta (..., P)."""
+        values = self.law.values(self.law.shifted(theta, self.centre))
+        return grounded(self.law, values, float(np.exp(self.y.min())))
 
 
 def dispersion(problem: Problem) -> tuple[float, float]:
@@ -168,6 +101,17 @@ def dispersion(problem: Problem) -> tuple[float, float]:
     return float(square), float((problem.weights * bend).mean())
 
 
+def tolerated(problem: Problem, level: float) -> float:
+    """The rise of the objective up to which the runs do not reject other parameters."""
+    square, bend = dispersion(problem)
+    return _quantile(problem, level) ** 2 * square / (2 * bend)
+
+
+def _quantile(problem: Problem, level: float) -> float:
+    """Student's t with the freedom that a fit leaves."""
+    return float(student.ppf(0.5 + level / 2, len(problem.y) - len(problem.theta)))
+
+
 def profiles(problem: Problem, level: float, known: Collection[str]) -> dict[str, Profile]:
     """The profile interval of the parameters named in ``known``; the others have no end.
 
@@ -179,11 +123,10 @@ def profiles(problem: Problem, level: float, known: Collection[str]) -> dict[str
     if not known:
         return dict.fromkeys(names, Profile(None, None))
     if np.abs(problem.y - law.log_target(problem.theta, problem.x)).max() < ROUNDING:
-        values = law.values(law.shifted(problem.theta, problem.centre))
+        values = problem.values(problem.theta)
         exact = {name: float(value) for name, value in values.items() if name in known}
         return {name: Profile(exact.get(name), exact.get(name)) for name in names}
-    quantile = float(student.ppf(0.5 + level / 2, len(problem.y) - len(names)))
-    search = _Search(problem, square, bend, quantile)
+    search = _Search(problem, square, bend, _quantile(problem, level))
     found = search.ends([j for j, name in enumerate(names) if name in known])
     ends = (
         [search.in_unit(j, found.get((j, sign)), sign) for sign in (-1, 1)]
@@ -318,8 +261,9 @@ class _Search:
         weights = np.concatenate([np.tile(problem.weights, (m, 1)), pull * np.eye(m)], axis=1)
         starts = np.stack([start for _, _, start in asked])
         theta = minimise(
-            self.law, x, np.r_[problem.y, places], weights, starts, problem.objective
-        ).theta
+            self.law, x, np.r_[problem.y, places], weights, starts, problem.objective,
+            iterations=ITERATIONS,
+        ).theta  # fmt: skip
         reached = signs * (self.law.coordinates(theta)[np.arange(m), at] - self.here[at])
         heights = np.sqrt(np.maximum(problem.cost(theta) - self.lowest, 0.0) / self.rise)
         for (side, _, _), *point in zip(asked, reached.tolist(), heights.tolist(), theta):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from pipeline.laws.surface import ELEMENTS, Minima, minimise
 
 SCOUTS = 24  # replicates that are searched from many starts, to find basins for the others
 SCOUT_STARTS = 8
+SCOUTED = 10_000  # runs; resamples of more hardly differ from all runs, whose basins are known
 ROUNDS = 8  # of exchange between replicates; two or three suffice
 DRAWS = 50  # times a resample without enough distinct runs is drawn again
 GAIN = 1e-9  # relative; a smaller one is rounding
@@ -36,6 +39,10 @@ def resamples(
     several = [row for row in np.round(x, 9) if np.ptp(row) > 0]
 
     def sound(weights: Floats) -> NDArray[np.bool_]:
+        parts = [carries(weights[part]) for part in blocks(len(weights), n)]
+        return np.concatenate([np.empty(0, dtype=bool), *parts])
+
+    def carries(weights: Floats) -> NDArray[np.bool_]:
         taken = weights > 0
         good = taken.sum(1) >= min(enough, n)
         for row in several:
@@ -44,7 +51,11 @@ def resamples(
         return good
 
     def drawn(count: int) -> Floats:
-        return rng.multinomial(size, np.full(size, 1 / size), size=count).astype(float)[:, of]
+        weights = np.empty((count, n))
+        for part in blocks(count, n):
+            rows = len(weights[part])
+            weights[part] = rng.multinomial(size, np.full(size, 1 / size), size=rows)[:, of]
+        return weights
 
     weights = drawn(count)
     for _ in range(DRAWS):
@@ -52,7 +63,14 @@ def resamples(
         if not bad.size:
             break
         weights[bad] = drawn(bad.size)
-    return weights[sound(weights)]
+    kept = sound(weights)
+    return weights if kept.all() else weights[kept]
+
+
+def blocks(count: int, runs: int) -> Iterator[slice]:
+    """Some resamples at a time, so that what is computed of them needs little memory."""
+    size = max(1, ELEMENTS * ROWS // runs)
+    return (slice(first, first + size) for first in range(0, count, size))
 
 
 def replicates(
@@ -73,7 +91,7 @@ def replicates(
     revived = law.revived(held.theta, y)
     trapped = np.flatnonzero((revived != held.theta).any(-1))
     held, _ = _restarted(law, x, y, weights, held, trapped, revived[trapped], objective)
-    few = weights[:SCOUTS]
+    few = weights[:SCOUTS] if len(y) <= SCOUTED else weights[:0]
     found = minimise(
         law, x, y, np.repeat(few, len(scouts), 0), np.tile(scouts, (len(few), 1)), objective
     )
@@ -123,9 +141,7 @@ def _cheapest(
         at = np.where(total[each, low] < best, first + low, at)
         best = np.minimum(best, total[each, low])
     exact = np.empty(len(weights))
-    size = max(1, ELEMENTS * ROWS // len(y))
-    for first in range(0, len(weights), size):
-        part = slice(first, first + size)
+    for part in blocks(len(weights), len(y)):
         places, row = np.unique(at[part], return_inverse=True)
         cost = _costs(law, x, y, pool[places], objective)
         exact[part] = np.vecdot(weights[part], cost[row])

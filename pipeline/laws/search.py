@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from pipeline.laws.base import Floats, Law
 from pipeline.laws.objective import Objective
+from pipeline.laws.places import moves
 from pipeline.laws.surface import FAR, NEAR, Minima, minimise, spread
 
 STARTS = 64  # nine in ten end in one minimum on published and measured grids
 ROWS = 10_000  # a larger table is searched on so many of its rows first
 BASINS = 8  # of that search, from the lowest, that are followed on all rows
 SAME = 1e-6  # relative: objectives of one basin
+ONE = 1e-3  # natural log: laws of one basin, to first order over the runs
 
 
 def search(
@@ -30,7 +32,7 @@ def search(
         return _ended(law, x, y, weights, places, objective)
     rows = _sample(x, rng)
     rough = _ended(law, x[:, rows], y[rows], weights[rows], places, objective)
-    first, basin = _basins(rough.objective)
+    first, basin = _basins(law, x[:, rows], rough)
     followed = _ended(law, x, y, weights, rough.theta[first], objective, NEAR)
     theta, lowest = rough.theta.copy(), np.full(starts, np.inf)
     converged = np.zeros(starts, dtype=bool)
@@ -56,12 +58,22 @@ def _sample(x: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
     return order[(rng.random() * step + np.arange(ROWS) * step).astype(np.intp)]
 
 
-def _basins(lowest: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The best start in each of the lowest basins, and the basin of each start (B,), from 0."""
-    order = np.argsort(lowest)
-    ranked = lowest[order]
-    with np.errstate(invalid="ignore"):  # starts that went nowhere are infinite
-        opens = np.r_[True, ranked[1:] > ranked[:-1] * (1 + SAME)]
-    basin = np.empty(len(order), dtype=np.intp)
-    basin[order] = np.cumsum(opens) - 1
-    return order[opens][:BASINS], basin
+def _basins(law: Law, x: Floats, found: Minima) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The best start in each of the lowest basins, and the basin of each start (B,), from 0.
+
+    Starts of one basin have one objective and, to first order, one law: where two terms may change
+    places, both ways fit alike.
+    """
+    order, lowest = np.argsort(found.objective), found.objective
+    basin = np.full(len(order), BASINS)
+    first: list[int] = []
+    while len(first) < BASINS and (basin == BASINS).any():
+        best = int(order[np.argmax(basin[order] == BASINS)])
+        if not np.isfinite(lowest[best]):
+            break
+        alike = lowest <= lowest[best] * (1 + SAME)
+        alike &= moves(law, x, found.theta[best], found.theta) <= ONE
+        alike[best] = True
+        basin[alike & (basin == BASINS)] = len(first)
+        first.append(best)
+    return np.array(first, dtype=np.intp), basin

@@ -44,16 +44,11 @@ RIDGE = 1e-13  # relative to the diagonal: keeps the system of an unidentifiable
 
 @dataclass(frozen=True)
 class Minima:
-    """Where each of B problems ended: theta (B, P), objective (B,), whether it converged (B,).
-
-    ``stepped`` says that these are not minima but one Newton step each from a shared optimum, with
-    the objective of its quadratic model; what that is for stands in ``resample``.
-    """
+    """Where each of B problems ended: theta (B, P), objective (B,), whether it converged (B,)."""
 
     theta: Floats
     objective: Floats
     converged: NDArray[np.bool_]
-    stepped: bool = False
 
     def best(self) -> int:
         """The problem with the lowest objective."""
@@ -111,17 +106,20 @@ class _Table:
 
 def minimise(
     law: Law, x: Floats, y: Floats, weights: Floats, starts: Floats, objective: Objective,
-    damping: float = FAR,
+    damping: float = FAR, iterations: int = ITERATIONS,
 ) -> Minima:  # fmt: skip
     """Solve B problems: x (K, n) log inputs, y (n,) log losses, weights (B, n), starts (B, P).
 
     ``damping`` is that of the first step: ``NEAR`` where starts are near their minima. Raises
-    ValueError where an input is not finite.
+    ValueError where an input is not finite, or a weight neither zero nor positive and finite.
     """
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("inputs and losses must be positive and finite")
+    # The least and the largest of weights that are not numbers are none either.
+    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):
+        raise ValueError("weights of runs must be zero or positive, and finite")
     table = _Table.of(law, x, y, weights, objective)
-    return _Descent(table, starts.astype(float), damping).ended()
+    return _Descent(table, starts.astype(float), damping).ended(iterations)
 
 
 class _Descent:
@@ -135,10 +133,10 @@ class _Descent:
         self.converged = np.zeros(len(starts), dtype=bool)
         self.rounding = ROUNDING * table.weights.sum(-1)
 
-    def ended(self) -> Minima:
+    def ended(self, iterations: int) -> Minima:
         """Where the problems end."""
         active = np.flatnonzero(np.isfinite(self.lowest))
-        for _ in range(ITERATIONS):
+        for _ in range(iterations):
             if not active.size:
                 break
             done = self.advanced(active)

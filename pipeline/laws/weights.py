@@ -20,6 +20,7 @@ from pipeline.laws.draws import alike, designs
 
 LEAST_FREEDOM = 4  # repeats beyond the first of each design; a variance from fewer is a guess
 SIZES = 3  # with repeats, for a noise that changes with size
+SAME = 1e-12  # natural log: seeds that differ by less differ by rounding alone
 LARGEST = 25.0  # ratio of a weight to the mean: no run may be the whole fit
 
 
@@ -69,7 +70,7 @@ def repeats(runs: Runs, target: str) -> Repeats:
 
 
 def weights(kind: Weighting, runs: Runs, target: str) -> Weights:
-    """The weight of each run; raises ValueError where there are too few repeats to weigh by."""
+    """The weight of each run; raises ValueError where the repeats give none to weigh by."""
     found = repeats(runs, target)
     n = len(runs)
     if kind is Weighting.EQUAL:
@@ -80,10 +81,22 @@ def weights(kind: Weighting, runs: Runs, target: str) -> Weights:
             f"--weights seed_noise: the runs have {freedom} repeats of a design with another "
             f"seed, and need {LEAST_FREEDOM}; run more seeds, or take --weights equal"
         )
+    if not found.noise > SAME:
+        raise ValueError(
+            f"--weights seed_noise: the {freedom} repeats of a design have the same {target} as "
+            "its first run, so that seeds make no noise to weigh by; see whether the seed reached "
+            "the training, or take --weights equal"
+        )
     noise, how = _noise(found, np.log(runs.params))
     variance = noise**2
     if target == "loss" and "loss_se" in runs.columns:
-        own = (runs.column("loss_se") / runs.column(target)) ** 2
+        error = runs.column("loss_se")
+        if (wrong := np.flatnonzero(~((error >= 0) & (error < np.inf)))).size:
+            raise ValueError(
+                f"--weights seed_noise: cell {runs.cell[wrong[0]]} has loss_se {error[wrong[0]]}; "
+                "give zero or a positive number, or take --weights equal"
+            )
+        own = (error / runs.column(target)) ** 2
         variance, how = np.maximum(variance, own), how + " (no less than each run's loss_se)"
     value = 1 / variance
     value = np.minimum(value / value.mean(), LARGEST)
