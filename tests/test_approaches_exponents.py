@@ -48,10 +48,30 @@ def test_lines_are_numpys_weighted_least_squares_of_what_is_there():
     assert np.isnan(line(log_c, alone, weights, 42.0).slope[0])
 
 
-def test_resamples_without_a_minimum_are_passed_over():
-    first, second = np.array([1.0, np.nan, 3.0, 4.0]), np.array([np.nan, 6.0, np.nan, 8.0])
-    assert paired([first, second]).tolist() == [[1, 6], [3, 8]]
-    assert paired([first, np.full(4, np.nan)]).shape == (0, 2)
+def test_a_resamples_line_goes_through_the_budgets_that_have_a_minimum_in_it():
+    nan = np.nan
+    columns = [np.array(c) for c in ([1.0, nan, 1], [2.0, 2, 3], [3.0, 5, nan], [4.0, 6, nan])]
+    rows = paired(columns)
+    assert rows[0].tolist() == [1, 2, 3, 4]
+    assert np.isnan(rows[1, 0])
+    assert rows[1, 1:].tolist() == [2, 5, 6]
+    assert np.isnan(rows[2]).all()  # two budgets carry no exponent
+    assert paired([]).shape == (0, 0)
+    # 2, 5 and 6 at 1, 2 and 3: slope (6 - 2) / 2; and none without a line.
+    slopes = line(np.arange(4.0), rows, np.ones(4), 0.0).slope
+    assert slopes.tolist() == pytest.approx([1, 2, nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(("lost", "known"), [(40, True), (60, False)])  # of 1,000
+def test_more_than_a_twentieth_of_resamples_without_a_line_leave_no_interval(lost, known):
+    log_c, rng = np.array([40.0, 42.0, 44.0]), np.random.default_rng(1)
+    drawn = 0.5 * log_c + 0.1 * rng.standard_normal((1000, 3))
+    drawn[:lost, 1] = np.nan  # leaves two budgets
+    rows = paired(list(drawn.T))
+    found = exponent("params", log_c, 0.5 * log_c, np.ones(3), {"cases": rows}, 0.9)
+    assert (found.resampled["cases"].low is not None) is known
+    assert found.status is (Status.CONVERGED if known else Status.UNIDENTIFIABLE)
+    assert known or "6 % of the 1000 resamples of cases have no exponent" in found.reason
 
 
 def test_two_budgets_give_no_exponent_and_three_say_that_they_are_few():

@@ -91,7 +91,7 @@ def _lowest(log_loss: LogLoss, budget: Floats) -> tuple[Floats, Floats]:
     height = log_loss(scan)
     lower = (height[:, 1:-1] < height[:, :-2]) & (height[:, 1:-1] <= height[:, 2:])
     at = 1 + np.where(lower, height[:, 1:-1], np.inf).argmin(1)
-    return polished(log_loss, scan, at, lower.any(1))
+    return polished(log_loss, scan, at, np.asarray(lower.any(1)))
 
 
 def polished(
