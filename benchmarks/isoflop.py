@@ -13,7 +13,8 @@ sizes each (the design of Czech et al. 2026, arXiv:2603.22339), as grids get wid
 optimum by a constant factor, or drift off it; the error of D* extrapolated to 1e24 FLOP, percent.
 
 coverage: how often the 90 % interval of the exponent holds the truth, on tables of runs with noise;
-and that of N* at one budget, with and without the kind "form", as its nine sizes reach further.
+that of N* at one budget, with and without the kind "form", as its nine sizes reach further; and
+those of exponents by kind and of all kinds together, on grids around the optima and off them.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ SURFACES = {
     "asymmetric": {"E": 1.69, "A": 400.0, "alpha": 0.465, "B": 400.0, "beta": 0.155},
 }
 BUDGETS, SIZES, TARGET = np.geomspace(1e17, 1e21, 5), 15, 1e24
+# Noise, reach of the sizes, their number, and their centre over N*, of the exponents by kind.
+KINDS = ((0.003, 4.0, 7, 1.0), (0.01, 4.0, 7, 1.0), (0.003, 4.0, 7, 2.0), (0.02, 8.0, 9, 1.0))
 DESIGNS = {"centred": (1.0, 1.0), "3x off": (3.0, 3.0), "drift to 3x": (1.0, 3.0)}
 
 
@@ -219,6 +222,43 @@ def optimum_coverage(tables: int, noise: float, sizes: int = 9) -> None:
                   f"width {np.mean(spans):.2f} in ln N, {tables - len(spans)} without")  # fmt: skip
 
 
+def kinds_coverage(tables: int) -> None:
+    """Exponents by kind of resampling, and by what holds all kinds, as studies report them."""
+    form = law("chinchilla")
+    assert isinstance(form, SurfaceLaw)
+    values = {name: np.asarray(value) for name, value in SURFACES["Hoffmann et al."].items()}
+    flops, truth = np.geomspace(1e18, 1e21, 5)[:, None], 0.28 / (0.34 + 0.28)
+    best = form.optimum(values, flops).params
+    print(f"exponents of five budgets, {tables} tables; shares that hold the truth, width of all")
+    for name in ("isoflop_parabola", "isoflop_akima"):
+        for noise, width, sizes, off in KINDS:
+            params = (best * off * np.geomspace(1 / width, width, sizes)).ravel()
+            tokens = np.repeat(flops.ravel(), sizes) / (6 * params)
+            clean = form.predict(values, {"params": params, "tokens": tokens})
+            for known in (True, False):
+                held: dict[str, list[bool]] = {}
+                widths = []
+                for seed in range(tables):
+                    loss = clean + noise * np.random.default_rng(seed).standard_normal(len(clean))
+                    runs = table_of(params, tokens, 6 * params * tokens, loss)
+                    given = Options(bootstraps=300, noise=noise if known else None, seed=seed)
+                    found = isoflop(name, budgets(runs), given).exponent("params")
+                    ends = {k: (r.low, r.high) for k, r in found.resampled.items()}
+                    if not ends or None in {end for pair in ends.values() for end in pair}:
+                        continue
+                    low, high = zip(*ends.values())
+                    ends["all"] = min(low), max(high)
+                    widths.append(max(high) - min(low))
+                    for kind, (a, b) in ends.items():
+                        held.setdefault(kind, []).append(a <= truth <= b)
+                how = "known" if known else "unknown"
+                line = f"{name:<17}{noise:<6g}{sizes} to {width:g} x {off:g} N*, noise {how}:"
+                if widths:
+                    shares = (f"{kind} {np.mean(inside):.2f}" for kind, inside in held.items())
+                    line += f" {'  '.join(shares)}  width {np.mean(widths):.3f},"
+                print(f"{line} {tables - len(widths)} without", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -238,6 +278,7 @@ def main() -> None:
     else:
         coverage(arguments.tables, arguments.noise)
         optimum_coverage(arguments.tables, 0.003)
+        kinds_coverage(arguments.tables)
 
 
 if __name__ == "__main__":

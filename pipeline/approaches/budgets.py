@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 
 from pipeline.laws.base import Floats, Runs
 
@@ -44,8 +45,13 @@ class Budget:
         return int(self.repeats.sum())
 
     def log_tokens(self, log_params: Floats | float) -> Floats:
-        """Log of the tokens that the budget buys at a size: C / (rate N), rate interpolated."""
-        rate = np.interp(log_params, self.log_params, self.log_rate)
+        """Log of the tokens that the budget buys at a size: C / (rate N).
+
+        The rate is interpolated without kinks, on which minima along the budget would settle, and
+        without overshoot; beyond the sizes it stays what it is at the last.
+        """
+        known = PchipInterpolator(self.log_params, self.log_rate)
+        rate = known(np.clip(log_params, self.log_params[0], self.log_params[-1]))
         return np.log(self.flops) - rate - log_params
 
 

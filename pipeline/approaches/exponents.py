@@ -66,14 +66,16 @@ def line(log_c: Floats, log_y: Floats, weights: Floats, centre: float) -> Line:
 
 
 def paired(samples: list[Floats]) -> Floats:
-    """Resamples of independent optima as rows (R, B), without those that have no minimum.
+    """Resamples (R,) of the optima of B budgets as rows (R, B), NaN where there is no minimum.
 
-    The optima were resampled apart from one another, so that any of one may stand beside any of
-    another; R is what the least of them has.
+    A resample's line goes through the budgets that have a minimum in it, as that of the runs does.
+    A row with fewer than ``LEAST_BUDGETS`` carries no line and is all NaN.
     """
-    defined = [sample[np.isfinite(sample)] for sample in samples]
-    count = min((len(sample) for sample in defined), default=0)
-    return np.stack([sample[:count] for sample in defined], 1) if defined else np.empty((0, 0))
+    if not samples:
+        return np.empty((0, 0))
+    rows = np.stack(samples, 1)
+    carries = np.isfinite(rows).sum(1, keepdims=True) >= LEAST_BUDGETS
+    return np.where(carries, rows, np.nan)
 
 
 def exponent(
@@ -118,7 +120,7 @@ def judged(
             lost = np.isnan(one.line.slope).mean()
             return Status.UNIDENTIFIABLE, (
                 f"{100 * lost:.0f} % of the {len(one.line.slope)} resamples of {kind} have no "
-                f"exponent, so that it has no interval. Add {named}."
+                "exponent, so that it has no interval. Add sizes."
             )
     ends = [(r.low, r.high) for r in resampled.values() if r.low is not None and r.high is not None]
     low, high = min(e[0] for e in ends), max(e[1] for e in ends)

@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.approaches.allocation import Allocation, Optimum, allocation, no_optimum, widest
 from pipeline.approaches.budgets import Budget
 from pipeline.laws.base import Floats, Status, SurfaceLaw, Values
+from pipeline.laws.optimum import polished
 
 POINTS = 241  # sizes along a budget where the law is evaluated
 REACH = np.log(30.0)  # beyond the budget's sizes, on both sides
@@ -55,25 +56,23 @@ def _split(law: SurfaceLaw, values: Values, budget: Budget) -> tuple[Floats, Flo
 
 
 def _searched(law: SurfaceLaw, values: Values, budget: Budget) -> tuple[Floats, Floats]:
-    """The lowest point of the law along the budget: a grid, then the parabola of three points."""
+    """The lowest point of the law along the budget: a scan, then Newton steps on the slope."""
     x = np.linspace(budget.log_params[0] - REACH, budget.log_params[-1] + REACH, POINTS)
-    columns = {name: np.asarray(value)[:, None] for name, value in values.items()}
-    loss = _along(law, columns, budget, x)  # (R, POINTS)
-    at = np.where(np.isfinite(loss), loss, np.inf).argmin(1)
+
+    def log_loss(log_n: Floats) -> Floats:
+        return np.log(_along(law, values, budget, log_n))
+
+    scan = np.broadcast_to(x, (len(next(iter(values.values()))), POINTS))
+    height = log_loss(scan)
+    at = np.where(np.isfinite(height), height, np.inf).argmin(1)
     inside = (at > 0) & (at < POINTS - 1)
-    rows, middle = np.arange(len(loss)), np.clip(at, 1, POINTS - 2)
-    before, here, after = (loss[rows, middle + k] for k in (-1, 0, 1))
-    bend = before - 2 * here + after
-    away = np.where(bend > 0, (before - after) / (2 * bend), 0.0)
-    log_n = x[middle] + away * (x[1] - x[0])
-    lowest = here - (before - after) ** 2 / (8 * np.where(bend > 0, bend, np.inf))
-    return np.where(inside, log_n, np.nan), np.where(inside, lowest, np.nan)
+    log_n, lowest = polished(log_loss, scan, np.clip(at, 1, POINTS - 2), inside)
+    return log_n, np.exp(lowest)
 
 
 def _along(law: SurfaceLaw, values: Values, budget: Budget, x: Floats) -> Floats:
-    """The law's loss at sizes exp(x) (m,) on a budget: values (R, 1) or (1,) -> (..., m)."""
-    theta = {name: np.asarray(value)[..., 0] for name, value in values.items()}
-    return law.predict(theta, {"params": np.exp(x), "tokens": np.exp(budget.log_tokens(x))})
+    """The loss of each of R laws at sizes exp(x) (R, m), or (m,) of all, on a budget: (R, m)."""
+    return law.predict(values, {"params": np.exp(x), "tokens": np.exp(budget.log_tokens(x))})
 
 
 def _optimum(
@@ -95,5 +94,5 @@ def _optimum(
         float(np.exp(budget.log_tokens(log_n))), float(loss),
         {name: widest({"cases": sample}, level) for name, sample in samples.items()},
         budget.sizes, budget.runs, Status.CONVERGED, "The optimum of the fitted law.",
-        (np.exp(x), np.atleast_2d(_along(law, best, budget, x))[0]),
+        (np.exp(x), _along(law, best, budget, x)[0]),
     )  # fmt: skip

@@ -90,8 +90,17 @@ def _lowest(log_loss: LogLoss, budget: Floats) -> tuple[Floats, Floats]:
     scan = budget[:, None] * np.linspace(0.0, 1.0, SCAN)
     height = log_loss(scan)
     lower = (height[:, 1:-1] < height[:, :-2]) & (height[:, 1:-1] <= height[:, 2:])
-    inside = lower.any(1)
     at = 1 + np.where(lower, height[:, 1:-1], np.inf).argmin(1)
+    return polished(log_loss, scan, at, np.asarray(lower.any(1)))
+
+
+def polished(
+    log_loss: LogLoss, scan: Floats, at: NDArray[np.intp], inside: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Log N and log loss (M,) of the minima next to the points ``at`` (M,) of scans (M, k).
+
+    They are sought between the points on either side; NaN where ``inside`` (M,) says there is none.
+    """
     rows = np.arange(len(at))
     here = scan[rows, at]
     low, high = scan[rows, at - 1], scan[rows, at + 1]
