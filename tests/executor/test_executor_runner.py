@@ -274,7 +274,7 @@ def test_slurm_tells_preemption_from_a_requeue(slurm_job, command, told, number)
     # A preempted job asks for its next turn itself, whichever signal came.
     assert slurm_job.requeues == int(preempted or number == signal.SIGUSR2)
     assert slurm_job.ended() is None
-    assert scontrol.read_text() == "show job 14\n"
+    assert scontrol.read_text() == "show job 12_2\n"  # 12 alone shows all of the array
     assert (slurm_job.folder / "12_2.turns.jsonl").exists()  # by its id in the array
 
 

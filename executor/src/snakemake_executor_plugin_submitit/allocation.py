@@ -25,7 +25,10 @@ def _output(*command: str) -> str:
 
 def job() -> dict[str, str]:
     """SLURM's fields of the job that this process belongs to; none where they are not told."""
-    told = _output("scontrol", "show", "job", os.environ.get("SLURM_JOB_ID", "0"))
+    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
+    # The last task of an array has the array's own id, under which scontrol shows all of them.
+    own = f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "0")
+    told = _output("scontrol", "show", "job", own)
     return dict(re.findall(r"(\w+)=(\S*)", told))
 
 
