@@ -5,15 +5,18 @@
 
 A table is CSV with columns N, D and loss (rows whose used_in_fit is False are left out); without
 one, runs are drawn from each law with one per cent of noise. Each turn times the global search and
-the case bootstrap in CPU time of this process (set OMP_NUM_THREADS=1); medians of the turns are
-printed. The first --checked replicates are then minimised afresh, each by SciPy's L-BFGS-B from
---scipy-starts random starts and by our own solver from --own-starts, and the worst ratio of our
-objective to the lower of theirs is printed: 1 says that no replicate is worse off.
+the case bootstrap, and then the whole fit with its profile likelihood, in CPU time of this process
+(set OMP_NUM_THREADS=1); medians of the turns are printed, with the resamples that a fit can afford
+and the most memory that the process has held so far. The first --checked replicates are then
+minimised afresh, each by SciPy's L-BFGS-B from --scipy-starts random starts and by our own solver
+from --own-starts, and the worst ratio of our objective to the lower of theirs is printed: 1 says
+that no replicate is worse off.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import time
 from pathlib import Path
@@ -24,7 +27,10 @@ import pandas as pd
 from scipy import optimize
 
 from pipeline.laws import law
-from pipeline.laws.base import Floats, Law
+from pipeline.laws.base import Floats, Law, Runs
+from pipeline.laws.draws import Bootstrap
+from pipeline.laws.estimate import Options, fit
+from pipeline.laws.large import affordable
 from pipeline.laws.objective import Objective
 from pipeline.laws.resample import SCOUT_STARTS, replicates, resamples
 from pipeline.laws.search import STARTS, search
@@ -85,12 +91,23 @@ def solved(given: Problem, bootstraps: int) -> Solved:
     begun = time.process_time()
     found = search(found_law, x, y, np.ones(len(y)), objective, STARTS, rng)
     searched = time.process_time()
-    weights = resamples(x, len(found_law.parameters), bootstraps, rng)
+    count = affordable(len(y), bootstraps).resamples
+    weights = resamples(x, len(found_law.parameters), count, rng)
     scouts = spread(found_law.start_box(y), SCOUT_STARTS, rng)
     optimum = found.theta[found.best()]
     repeated = replicates(found_law, x, y, weights, optimum, objective, scouts)
     ended = time.process_time()
     return Solved(found, weights, repeated, searched - begun, ended - searched)
+
+
+def whole(name: str, inputs: Floats, loss: Floats, options: Options) -> float:
+    """CPU seconds of everything that a fit does."""
+    params, tokens = inputs
+    columns = {"params": params, "tokens": tokens, "flops": 6 * params * tokens, "loss": loss}
+    runs = Runs(tuple(map(str, range(len(loss)))), columns)
+    begun = time.process_time()
+    fit(law(name), runs, options)
+    return time.process_time() - begun
 
 
 def by_scipy(given: Problem, weights: Floats, starts: Floats) -> float:
@@ -133,17 +150,26 @@ def worst(given: Problem, ours: Solved, arguments: argparse.Namespace) -> tuple[
     return max(theirs), max(dense)
 
 
-def report(given: Problem, bootstraps: int, arguments: argparse.Namespace) -> None:
+def report(
+    name: str, inputs: Floats, loss: Floats, bootstraps: int, arguments: argparse.Namespace
+) -> None:
     """One line of the table."""
-    turns = [solved(given, bootstraps) for _ in range(arguments.turns)]
+    given = problem(name, inputs, loss, arguments.delta)
+    options = Options(given.objective, bootstraps, bootstrap=Bootstrap.CASES)
+    turns, fits = [], []
+    for _ in range(arguments.turns):
+        turns.append(solved(given, bootstraps))
+        fits.append(whole(name, inputs, loss, options))
     ours = turns[0]
     search_s, bootstrap_s, whole_s = (
         statistics.median(seconds)
         for seconds in zip(*((t.search, t.bootstrap, t.search + t.bootstrap) for t in turns))
     )
     line = (
-        f"{given.law.name:<12}{len(given.y):>8}{bootstraps:>12}{search_s:>9.3f}"
-        f"{bootstrap_s:>11.3f}{whole_s:>9.3f}{ours.found.objective.min():>17.12f}"
+        f"{name:<12}{len(loss):>8}{len(ours.weights):>12}{search_s:>9.3f}"
+        f"{bootstrap_s:>11.3f}{whole_s:>9.3f}{statistics.median(fits):>9.3f}"
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:>9.2f}"
+        f"{ours.found.objective.min():>17.12f}"
     )
     if arguments.checked and bootstraps:
         line += "{:>18.9f}{:>18.9f}".format(*worst(given, ours, arguments))
@@ -167,7 +193,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     arguments = parsed()
     print(f"{STARTS} starts, delta {arguments.delta:g}, CPU seconds (medians)")
-    print(f"{'law':<12}{'runs':>8}{'replicates':>12}{'search':>9}{'bootstrap':>11}{'both':>9}"
+    print(f"{'law':<12}{'runs':>8}{'replicates':>12}{'search':>9}{'bootstrap':>11}{'both':>9}{'fit':>9}{'GB':>9}"
           f"{'objective':>17}{'ours / scipy':>18}{'ours / many':>18}")  # fmt: skip
     for name in arguments.laws:
         if arguments.table:
@@ -176,7 +202,7 @@ def main() -> None:
             tables = [drawn(name, points) for points in arguments.points]
         for inputs, loss in tables:
             for bootstraps in arguments.bootstraps:
-                report(problem(name, inputs, loss, arguments.delta), bootstraps, arguments)
+                report(name, inputs, loss, bootstraps, arguments)
 
 
 if __name__ == "__main__":

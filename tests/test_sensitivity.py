@@ -226,3 +226,13 @@ def test_a_fit_of_other_runs_is_refused(tmp_path, capsys):
     err = capsys.readouterr().err
     assert err.startswith(f"error: {folder / 'card.json'}: fitted to other runs than those of ")
     assert err.count("\n") == 1
+
+
+def test_a_fit_without_an_allocation_has_rows_of_its_exponents_alone(tmp_path):
+    """At D = 20 N no runs tell how a budget is split."""
+    n = np.geomspace(1e6, 1e10, 20)
+    loss = law("chinchilla").predict(arrays(TRUTH["chinchilla"]), {"params": n, "tokens": 20 * n})
+    noise = np.exp(1e-3 * np.random.default_rng(0).standard_normal(20))
+    path = table(tmp_path / "runs.parquet", runs_of(n, 20 * n, loss * noise))
+    _, rows = swept(path, fitted(path, "chinchilla"))
+    assert {row["parameter"] for row in rows} == {"alpha", "beta"}
