@@ -73,7 +73,9 @@ def test_intervals_of_the_main_laws_hold_the_truth_as_often_as_they_say(monkeypa
     assert narrow < 0.9 - 4 * error < 0.9 + 4 * error < wide
 
 
-def test_intervals_of_the_other_laws_together_hold_the_truth_about_as_often_as_they_say(monkeypatch):
+def test_intervals_of_the_other_laws_together_hold_the_truth_about_as_often_as_they_say(
+    monkeypatch,
+):
     monkeypatch.setattr("pipeline.laws.resample.SCOUTS", 1)
     tables = {
         name: covered(name, max(FEWEST, INTERVALS // len(TRUTH[name])))[0]
