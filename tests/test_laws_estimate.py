@@ -1,4 +1,4 @@
-"""Fits: the truth is found, intervals cover it, and what cannot be known is said."""
+"""Fits: the truth is found, and what cannot be known is said; coverage has its own tests."""
 
 from dataclasses import replace
 
@@ -23,28 +23,6 @@ def test_truth_without_noise_is_recovered(name):
     for parameter, value in TRUTH[name].items():
         assert found.values[parameter] == pytest.approx(value, rel=1e-5), parameter
     assert found.quality.r2 == pytest.approx(1.0, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("name", "tables", "least"),
-    [  # a chance below 1e-3 of fewer hits at a true coverage of 88 %
-        ("power_params", 40, 28),
-        ("power_tokens", 40, 28),
-        ("power_compute", 40, 28),
-        ("kaplan", 20, 12),
-        ("chinchilla", 20, 12),
-    ],
-)
-def test_intervals_cover_the_truth_at_about_their_level(name, tables, least):
-    """The 90 % intervals of most tables hold the truth, and not those of all of them."""
-    options = replace(QUICK, bootstraps=100, starts=16)
-    hits = dict.fromkeys(TRUTH[name], 0)
-    for seed in range(tables):
-        found = fit(law(name), drawn(name, 0.01, seed), options)
-        for parameter, value in TRUTH[name].items():
-            low, high = found.intervals[parameter]
-            hits[parameter] += low <= value <= high
-    assert least <= min(hits.values()) < tables, hits
 
 
 @every_law
