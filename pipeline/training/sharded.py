@@ -117,6 +117,9 @@ class Sharded(Learner):
             weight.grad = None
         return summed(total)
 
+    def _noise(self, _tokens: Tensor, _targets: Tensor) -> None:
+        """Not measured: no process has the gradient of a part of the batch."""
+
     def _dropout_seed(self, index: int) -> int:
         return dropout_seed_of(self.cell, index, self.team.rank)
 
