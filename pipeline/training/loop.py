@@ -102,8 +102,9 @@ class Trainer:
         if self.team.size == 1:
             return Learner(self.cell, self.device, self.precision)
         if self.sharded:
-            from pipeline.training.sharded import Sharded
+            from pipeline.training.sharded import Sharded, check
 
+            self.team.told(lambda: check(self.cell))
             return Sharded(self.cell, self.device, self.precision, self.team)
         from pipeline.training.parallel import DataParallel
 
