@@ -69,7 +69,7 @@ DEFAULT = {
          1.511324088326198], 2.0096958982466457, "5d3e2a585b2e1c9b",
     ),
 }  # fmt: skip
-MADE_ON = ({"vendor_id": "AuthenticAMD", "cpu family": "26", "model": "1"}, "2.13.0+cpu")
+MADE_ON = ({"vendor_id": "AuthenticAMD", "cpu family": "25", "model": "1"}, "2.13.0+cpu")
 LATER = ("grad_squared", "grad_variance", "texts")
 
 
