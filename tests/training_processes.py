@@ -188,6 +188,30 @@ def check_runs(team: Processes, folder: Path) -> None:
                     assert row[key] == pytest.approx(other[key], rel=1e-5)
 
 
+def check_early_stopping(team: Processes, folder: Path) -> None:
+    """All end at the same step, and keep the model of the best one."""
+    made = cell(schedule="constant", cooldown_steps=0, unique_tokens=160, steps=60, lr=0.02,
+                patience=1, evaluate_every=5, evaluate=("other-1",))  # fmt: skip
+    corpus = read_corpus(folder / "corpus" / "manifest.parquet")
+    texts = {"other-1": read_corpus(folder / "corpus/evaluation/other-1/manifest.parquet")}
+    found = {}
+    for shard, members in (("alone", Alone()), ("never", team), ("always", team)):
+        state = folder / f"stopped-{shard}"
+        if team.first or members is team:
+            kind = "never" if shard == "alone" else shard
+            machine = Machine("cpu", shard=kind, team=members, log=lambda _: None)
+            train([made], corpus, texts, state, machine)
+        done = finished.Finished(finished.place(state, made) / "done")
+        if team.first:
+            found[shard] = {**done.training()["run"], "score": done.evaluation(texts["other-1"])}
+    for shard in ("never", "always") if team.first else ():
+        for key in ("best_step", "steps"):
+            assert found[shard][key] == found["alone"][key] < made.steps
+        assert found[shard]["loss"] == pytest.approx(found["alone"]["loss"], rel=1e-4)
+        score, wanted = found[shard]["score"], found["alone"]["score"]
+        assert score["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+
+
 def check_choice(team: Processes, folder: Path) -> None:
     """By itself a model is shared out where the smallest GPU cannot hold it, and only there."""
     corpus = read_corpus(folder / "corpus" / "manifest.parquet")
@@ -218,6 +242,7 @@ def check_all(folder: Path) -> None:
         make_corpus(folder / "corpus")
     team.told(lambda: None)
     check_runs(team, folder)
+    check_early_stopping(team, folder)
     check_noise(team, uneven)
     check_noise(team, scarce)
     check_adafactor(team, uneven, folder)
