@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import contracts
-from pipeline.contracts import CURVES, EVALUATIONS, RUNS, TASKS, ContractError
+from pipeline.contracts import CURVES, EVALUATIONS, RUNS, TASKS, TEXT_CURVES, ContractError
 
-TABLES = ("runs", "curves", "evaluations", "tasks")
+TABLES = ("runs", "curves", "text_curves", "evaluations", "tasks")
 SAME_RUN = ("params", "params_total", "tokens", "seed")  # what tells runs apart, and their loss
 
 Row = Mapping[str, Any]
@@ -82,10 +82,13 @@ def _refuse_mixture(runs: list[dict[str, Any]], column: str) -> None:
 def _native(design: Mapping[str, Any], cells: Path) -> dict[str, pa.Table]:
     """The tables of the cells that the study trains; refuses mixtures of recipes and of data."""
     runs, curves, evaluations = [], [CURVES.empty_table()], [EVALUATIONS.empty_table()]
+    along: list[dict[str, Any]] = []
     for key in design["cells"]:
         run, curve, evaluation = _read_cell(cells / key, key)
         runs.append({"source": "native", **run})
         names = pa.array([key] * len(curve), CURVES.field("cell").type)
+        along += _along(key, curve)
+        curve = curve.drop_columns(["texts"])
         curves.append(curve.add_column(0, CURVES.field("cell"), names).cast(CURVES))
         evaluations.append(evaluation.cast(EVALUATIONS))
     for column in ("recipe", "data_sha256", "precision"):
@@ -93,9 +96,18 @@ def _native(design: Mapping[str, Any], cells: Path) -> dict[str, pa.Table]:
     return {
         "runs": contracts.table(RUNS, [_marked(run, design) for run in runs]),
         "curves": pa.concat_tables(curves),
+        "text_curves": contracts.table(TEXT_CURVES, along),
         "evaluations": pa.concat_tables(evaluations),
         "tasks": TASKS.empty_table(),
     }
+
+
+def _along(key: str, curve: pa.Table) -> Iterator[dict[str, Any]]:
+    """Rows of contracts.TEXT_CURVES of one cell: its scores on other texts along the curve."""
+    kept = ["step", "tokens", "flops", "val_loss"]
+    for row in curve.select([*kept, "texts"]).to_pylist():
+        for score in row["texts"] or ():
+            yield {"cell": key, **{name: row[name] for name in kept}, **score}
 
 
 def _imported(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
@@ -105,7 +117,8 @@ def _imported(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
         for name in ("runs", "evaluations", "tasks")
     }
     marked = [_marked(run, design) for run in found["runs"].to_pylist()]
-    return {**found, "runs": contracts.table(RUNS, marked), "curves": CURVES.empty_table()}
+    empty = {"curves": CURVES.empty_table(), "text_curves": TEXT_CURVES.empty_table()}
+    return {**found, **empty, "runs": contracts.table(RUNS, marked)}
 
 
 def _marked(run: dict[str, Any], design: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +143,7 @@ def _refuse_repeats(runs: pa.Table) -> None:
 
 
 def tables(design: Mapping[str, Any], cells: Path, imports: Path) -> Iterator[tuple[str, pa.Table]]:
-    """(name, table) of a study: runs, curves, evaluations, tasks.
+    """(name, table) of a study, for each of TABLES.
 
     ``design`` is the study's design.json; ``imports`` holds a folder for each imported table.
     Raises ContractError naming a file that is missing, cut short or foreign, where recipes or data
@@ -150,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.aggregate", description=__doc__)
     parser.add_argument("design", type=Path, help="the study's design.json")
     parser.add_argument("--cells", type=Path, required=True, help="folder that holds the cells")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the four tables")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
     parser.add_argument("--imports", type=Path, help="folder of imported tables; OUT/imports")
     arguments = parser.parse_args(argv)
     try:

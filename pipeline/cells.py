@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,7 +34,11 @@ def short(value: float) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training run. Counts are in tokens and optimizer steps; learning rates are peaks."""
+    """One training run. Counts are in tokens and optimizer steps; learning rates are peaks.
+
+    Fields with a default came later than the others: at the default they are no part of the spec,
+    so that a cell that does not use them keeps the key it had before them.
+    """
 
     corpus: str
     family: str
@@ -63,6 +67,12 @@ class Cell:
     recipe: int
     evaluations_per_octave: int
     evaluate: tuple[str, ...]
+    optimizer: str = "adamw"
+    schedule_power: float = 1.0  # of the polynomial schedule
+    evaluate_every: int = 0  # steps; 0 leaves it at those of each octave
+    patience: int = 0  # evaluations without a better loss that end the run; 0 never does
+    noise_every: int = 0  # steps between measurements of the gradient's noise; 0 is never
+    along: tuple[str, ...] = ()  # texts scored at every evaluation
 
     @property
     def shape(self) -> Shape:
@@ -90,15 +100,20 @@ class Cell:
         return self.steps - self.cooldown_steps
 
     def spec(self) -> dict[str, Any]:
-        """The definition of the run as JSON values."""
-        return json.loads(json.dumps(asdict(self)))
+        """The definition of the run as JSON values, without fields at their default."""
+        kept = json.loads(json.dumps(asdict(self)))
+        for field in fields(self):
+            if field.default is not MISSING and getattr(self, field.name) == field.default:
+                del kept[field.name]
+        return kept
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Cell:
         """The cell that ``spec`` defines; raises TypeError on foreign or missing fields."""
         values = dict(spec)
-        values["betas"] = tuple(values["betas"])
-        values["evaluate"] = tuple(values["evaluate"])
+        for name in ("betas", "evaluate", "along"):
+            if name in values:
+                values[name] = tuple(values[name])
         return cls(**values)
 
     @cached_property

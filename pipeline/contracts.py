@@ -1,7 +1,8 @@
 """The typed Parquet tables through which the stages meet, and the only way to read or write them.
 
 Each schema carries its name and version in the file's metadata, and each column its unit. A file
-that was cut short, belongs to another contract, or lacks a column is refused by name.
+that was cut short, belongs to another contract, or lacks a column is refused by name; only columns
+that came later may be missing, and read as null.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ class ContractError(ValueError):
 
 def _field(name: str, type_: pa.DataType, unit: str, nullable: bool = False) -> pa.Field:
     return pa.field(name, type_, nullable=nullable, metadata={"unit": unit})
+
+
+def _later(name: str, type_: pa.DataType, unit: str) -> pa.Field:
+    """A column that tables written before it lack: there it reads as null."""
+    return pa.field(name, type_, metadata={"unit": unit, "later": "yes"})
 
 
 def _schema(name: str, *fields: pa.Field) -> pa.Schema:
@@ -62,10 +68,33 @@ _CURVE_FIELDS = (
     _field("grad_norm", _f64, "global gradient norm before clipping", nullable=True),
     _field("noise_scale", _f64, "tokens, gradient noise scale", nullable=True),
     _field("seconds", _f64, "s of training since step 0, all turns"),
+    _later("grad_squared", _f64, "squared norm of the gradient's expectation, unbiased"),
+    _later("grad_variance", _f64, "trace of the covariance of one token's gradient, unbiased"),
 )
+_SCORE_FIELDS = (
+    _field("loss", _f64, "nats/token"),
+    _field("loss_se", _f64, "nats/token, standard error"),
+    _field("bits_per_byte", _f64, "bits/byte"),
+)
+_TEXT_SCORE = pa.struct([_field("corpus", _text, "name of the evaluation corpus"), *_SCORE_FIELDS])
 
-# One row for each evaluation along the training of a cell (its trunk's rows included).
-CURVE = _schema("curve", *_CURVE_FIELDS)
+# One row for each evaluation along the training of a cell (its trunk's rows included). A study's
+# curves have the scores on other texts in a table of their own, a row for each text.
+CURVE = _schema(
+    "curve",
+    *_CURVE_FIELDS,
+    _later("texts", pa.list_(_TEXT_SCORE), "scores on other texts at this step"),
+)
+TEXT_CURVES = _schema(
+    "text_curves",
+    _field("cell", _text, "cell key"),
+    _field("step", _i64, "optimizer steps"),
+    _field("tokens", _i64, "tokens seen"),
+    _field("flops", _f64, "FLOP, exact convention"),
+    _field("val_loss", _f64, "nats/token, whole validation split, at this step", nullable=True),
+    _field("corpus", _text, "name of the evaluation corpus"),
+    *_SCORE_FIELDS,
+)
 CURVES = _schema("curves", _field("cell", _text, "cell key"), *_CURVE_FIELDS)
 
 _RUN_FIELDS = (
@@ -87,14 +116,14 @@ _RUN_FIELDS = (
     _field("steps", _i64, "optimizer steps"),
     _field("lr", _f64, "peak learning rate of the hidden matrices"),
     _field("lr_embedding", _f64, "peak learning rate of embeddings and gains"),
-    _field("schedule", _text, "wsd | cosine | linear | constant"),
+    _field("schedule", _text, "wsd | cosine | linear | constant | ..., as in the config"),
     _field("warmup_steps", _i64, "optimizer steps"),
     _field("cooldown_steps", _i64, "optimizer steps"),
     _field("seed", _i64, "seed"),
     _field("recipe", _i64, "version of the meaning of training"),
     _field("flops_6nd", _f64, "FLOP, 6 N D"),
     _field("flops_exact", _f64, "FLOP with attention and head"),
-    _field("loss", _f64, "nats/token, final, whole validation split", nullable=True),
+    _field("loss", _f64, "nats/token, final or best, whole validation split", nullable=True),
     _field("loss_se", _f64, "nats/token, standard error", nullable=True),
     _field("bits_per_byte", _f64, "bits/byte, of the validation text", nullable=True),
     _field("status", _text, "finished | diverged"),
@@ -115,6 +144,12 @@ _RUN_FIELDS = (
     _field("git_dirty", _bool, "true when the tree had uncommitted changes"),
     _field("packages", _text, "JSON object: package -> version"),
     _field("data_sha256", _text, "hex digest over the corpus shards"),
+    _later("best_step", _i64, "optimizer steps behind the loss; below steps if stopped early"),
+    _later("lr_sum", _f64, "learning rates of the hidden matrices, summed over the steps"),
+    _later("final_lr", _f64, "last learning rate over the peak"),
+    _later("schedule_power", _f64, "exponent of the polynomial schedule"),
+    _later("optimizer", _text, "adamw | adafactor"),
+    _later("dropout", _f64, "dropout probability"),
 )
 
 # One row for each trained cell.
@@ -371,7 +406,7 @@ SCORE = _schema(
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
-        MANIFEST, CURVE, CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
+        MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
         OPTIMA, ALLOCATIONS, SENSITIVITY,
     )
@@ -429,6 +464,8 @@ def read(path: str | Path, schema: pa.Schema) -> pa.Table:
     if version != str(VERSION):
         raise ContractError(f"{path}: {name} version {version}, expected {VERSION}; {cure}")
     for field in schema:
+        if field.name not in found.schema.names and b"later" in field.metadata:
+            found = found.append_column(field, pa.nulls(len(found), field.type))
         if field.name not in found.schema.names:
             raise ContractError(f"{path}: the column {field.name!r} is missing; {cure}")
         if found.schema.field(field.name).type != field.type:

@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline import grid
 from pipeline.cells import Cell, short
-from pipeline.config import ConfigError, load, number
+from pipeline.config import ConfigError, choose, load, number
 from pipeline.corpus import definition
 from pipeline.corpus.definition import Corpus
 from pipeline.files import write_json
@@ -103,10 +103,6 @@ def _trained(config: Mapping[str, Any]) -> tuple[Corpus, tuple[Corpus, ...], tup
     names = [item.name for item in evaluation]
     if len(set(names)) < len(names):
         raise ConfigError("evaluation.corpora", names, "repeats a name", "name each corpus once")
-    unique = config["grid"]["unique_tokens"]
-    if unique is not None and number("grid.unique_tokens", unique) < 1:
-        fault, cure = "is less than 1", "give a number of tokens, or null"
-        raise ConfigError("grid.unique_tokens", unique, fault, cure)
     cells = tuple(grid.cells(config, _common_fields(config, corpus, evaluation)))
     if not cells:
         fault, cure = "holds no cell", "widen grid.min_tokens and max_tokens, or the budgets"
@@ -127,7 +123,8 @@ def _common_fields(
 ) -> dict[str, Any]:
     """The fields that every cell of a study shares."""
     training, model = config["training"], config["model"]
-    unique = config["grid"]["unique_tokens"]
+    texts = {item.name: item.key for item in evaluation}
+    along = choose("evaluation.along", config["evaluation"]["along"], texts)
     return {
         "corpus": corpus.key,
         "vocab_size": definition.vocab_size(config["corpus"]),
@@ -135,16 +132,17 @@ def _common_fields(
         "family": model["family"],
         "context": model["context"],
         "dropout": float(model["dropout"]),
-        "unique_tokens": None if unique is None else int(number("grid.unique_tokens", unique)),
-        "schedule": training["schedule"]["name"],
-        "warmup_steps": training["schedule"]["warmup_steps"],
-        "final_lr": float(training["schedule"]["final"]),
         "betas": (float(training["betas"][0]), float(training["betas"][1])),
         "weight_decay": float(training["weight_decay"]),
         "clip": float(training["clip"]),
         "precision": training["precision"],
         "recipe": training["recipe"],
         "evaluations_per_octave": training["evaluations_per_octave"],
+        "evaluate_every": training["evaluate_every"],
+        "patience": training["early_stopping"],
+        "noise_every": training["noise_every"],
+        "optimizer": training["optimizer"],
+        "along": tuple(texts[name] for name in along),
     }
 
 

@@ -1,9 +1,10 @@
-"""The grid of a config: sizes x token counts x seeds, each crossing a Cell."""
+"""The grid of a config: sizes x token counts x schedules x datasets x seeds, each one a Cell."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from pipeline import accounting, shapes
@@ -22,6 +23,7 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
             "grid", axes, "must give the token counts in one way",
             "give exactly one of grid.tokens, grid.tokens_per_param, grid.budgets",
         )  # fmt: skip
+    schedules, datasets = _schedules(config), _datasets(grid["unique_tokens"])
     for index, size in enumerate(grid["sizes"]):
         key = f"grid.sizes[{index}]"
         own = size if isinstance(size, Mapping) else {"params": size}
@@ -30,9 +32,11 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
         among, axis, where = (own, "tokens", key) if "tokens" in own else (grid, axes[0], "grid")
         counts = _tokens(among, axis, shape, common["vocab_size"], config, where)
         for tokens_key, tokens in counts:
-            of_tokens = _token_fields(config, tokens_key, tokens, of_size["batch_tokens"])
-            for seed in grid["seeds"]:
-                yield Cell(**common, **of_size, **of_tokens, seed=seed)
+            steps = round(tokens / of_size["batch_tokens"])
+            for schedule in schedules:
+                fields = _schedule_fields(schedule, of_size, steps, tokens_key)
+                for unique, seed in product(datasets, grid["seeds"]):
+                    yield Cell(**common, **fields, unique_tokens=unique, seed=seed)
 
 
 def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape:
@@ -157,16 +161,63 @@ def _size_fields(
     }
 
 
-def _token_fields(config: Mapping[str, Any], key: str, tokens: float, batch: int) -> dict[str, Any]:
-    """The fields that follow from D: whole steps, and how many of them are cooldown."""
-    schedule = config["training"]["schedule"]
-    steps = round(tokens / batch)
+def _datasets(given: Any) -> list[int | None]:
+    """Sizes of the datasets in tokens; None is the whole split once."""
+    found: list[int | None] = []
+    for index, value in enumerate(given if isinstance(given, list) else [given]):
+        key = f"grid.unique_tokens[{index}]" if isinstance(given, list) else "grid.unique_tokens"
+        if value is not None and number(key, value) < 1:
+            raise ConfigError(key, value, "is less than 1", "give a number of tokens, or null")
+        found.append(None if value is None else int(number(key, value)))
+    return found
+
+
+def _schedules(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The schedules of a config, each with its own ``key``; refused where they make no sense."""
+    training, listed = config["training"], config["grid"].get("schedules")
+    found = [{**training["schedule"], "key": "training.schedule"}]
+    if listed:
+        found = [{**one, "key": f"grid.schedules[{i}]"} for i, one in enumerate(listed)]
+    for schedule in found:
+        key, name = schedule["key"], schedule["name"]
+        if name == "wsd" and training["early_stopping"]:
+            raise ConfigError(
+                f"{key}.name", name, "does not go with training.early_stopping, which ends each "
+                "run by itself, where wsd shares a trunk", "take constant, cosine or another",
+            )  # fmt: skip
+        if name == "exponential" and not schedule["final"]:
+            raise ConfigError(
+                f"{key}.final", 0, "is never reached by exponential", "give one such as 0.01"
+            )
+        if name != "polynomial" and schedule["power"] != 1:
+            raise ConfigError(
+                f"{key}.power", schedule["power"], f"has no use under {name}", "take polynomial"
+            )
+    return found
+
+
+def _schedule_fields(
+    schedule: Mapping[str, Any], of_size: Mapping[str, Any], steps: int, tokens_key: str
+) -> dict[str, Any]:
+    """The fields of a size and those that follow from its D and its schedule."""
+    batch = of_size["batch_tokens"]
     cooldown = max(1, round(schedule["cooldown"] * steps)) if schedule["name"] == "wsd" else 0
     if schedule["warmup_steps"] >= steps - cooldown:
         raise ConfigError(
-            "training.schedule.warmup_steps", schedule["warmup_steps"],
-            f"leaves no step after warmup: {key} gives {steps} steps of {batch} tokens, "
+            f"{schedule['key']}.warmup_steps", schedule["warmup_steps"],
+            f"leaves no step after warmup: {tokens_key} gives {steps} steps of {batch} tokens, "
             f"{cooldown} of them cooldown",
             "take fewer warmup steps, more tokens or a smaller batch",
         )  # fmt: skip
-    return {"tokens": steps * batch, "steps": steps, "cooldown_steps": cooldown}
+    return {
+        **of_size,
+        "lr": of_size["lr"] * schedule["peak"],
+        "lr_embedding": of_size["lr_embedding"] * schedule["peak"],
+        "tokens": steps * batch,
+        "steps": steps,
+        "schedule": schedule["name"],
+        "warmup_steps": schedule["warmup_steps"],
+        "cooldown_steps": cooldown,
+        "final_lr": float(schedule["final"]),
+        "schedule_power": float(schedule["power"]),
+    }

@@ -64,7 +64,7 @@ class Work:
     def is_done(self, state: Path) -> bool:
         """Is every cell trained and scored?"""
         for cell in self.cells:
-            done = finished.find(state, cell, self.corpus, log)
+            done = finished.find(state, cell, self.corpus, self.texts, log)
             if done is None or finished.unscored(done, cell, self.texts):
                 return False
         return True
@@ -84,7 +84,7 @@ def write_ledger(arguments: argparse.Namespace, work: Work, cpu_seconds: float) 
 def publish_cell(arguments: argparse.Namespace, work: Work, _cpu_seconds: float) -> None:
     """Publish a cell's tables."""
     [cell] = work.cells
-    done = finished.find(arguments.state, cell, work.corpus, log)
+    done = finished.find(arguments.state, cell, work.corpus, work.texts, log)
     if done is None:
         raise InputError(f"{arguments.state}: the training of {cell.key} vanished; run this again")
     finished.publish(done, cell, work.texts, arguments.out)

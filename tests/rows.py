@@ -18,14 +18,18 @@ RUN: dict[str, Any] = {
     "peak_memory": 10**8, "restarts": 0, "lost_seconds": 0.0, "interruptions": "",
     "device": "cpu", "precision": "fp32", "threads": 1, "processes": 1, "host": "here",
     "finished_at": "2026-01-01T00:00:00Z", "git_commit": "unknown", "git_dirty": False,
-    "packages": "{}", "data_sha256": "aa",
+    "packages": "{}", "data_sha256": "aa", "best_step": 10, "lr_sum": 0.2, "final_lr": 0.0,
+    "schedule_power": 1.0, "optimizer": "adamw", "dropout": 0.0,
 }  # fmt: skip
 
 CURVE: dict[str, Any] = {
     "step": 10, "tokens": 10240, "flops": 2.4e8, "train_loss": 5.1, "val_loss": 5.0,
     "val_loss_se": 0.01, "loss_by_position": [6.0, 5.0], "lr": 0.025, "grad_norm": 1.0,
-    "noise_scale": None, "seconds": 1.0,
+    "noise_scale": None, "seconds": 1.0, "grad_squared": None, "grad_variance": None,
 }  # fmt: skip
+
+
+TEXTS = [{"corpus": "other", "loss": 5.5, "loss_se": 0.01, "bits_per_byte": 3.5}]
 
 
 def write_cell(cells: Path, key: str, **changes: Any) -> None:
@@ -34,5 +38,5 @@ def write_cell(cells: Path, key: str, **changes: Any) -> None:
     text = {"cell": key, "corpus": "other", "loss": 5.5, "loss_se": 0.01,
             "bits_per_byte": 3.5, "tokens": 1000}  # fmt: skip
     contracts.write(cells / key / "run.parquet", [run], contracts.RUN)
-    contracts.write(cells / key / "curve.parquet", [CURVE], contracts.CURVE)
+    contracts.write(cells / key / "curve.parquet", [{**CURVE, "texts": TEXTS}], contracts.CURVE)
     contracts.write(cells / key / "evaluation.parquet", [text], contracts.EVALUATION)

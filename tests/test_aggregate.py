@@ -48,6 +48,12 @@ def test_every_cell_stays_in_the_tables(tmp_path):
     assert {key: runs[0][key] for key in RUN} == {**RUN, "cell": "a"}
     curves = contracts.read(tmp_path / "toy" / "curves.parquet", contracts.CURVES).to_pylist()
     assert [row["cell"] for row in curves] == ["a", "b", "c"]
+    along = contracts.read(tmp_path / "toy" / "text_curves.parquet", contracts.TEXT_CURVES)
+    assert along.to_pylist()[0] == {
+        "cell": "a", "step": 10, "tokens": 10240, "flops": 2.4e8, "val_loss": 5.0,
+        "corpus": "other", "loss": 5.5, "loss_se": 0.01, "bits_per_byte": 3.5,
+    }  # fmt: skip
+    assert along["cell"].to_pylist() == ["a", "b", "c"]
     texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
     assert texts["cell"].to_pylist() == ["a", "b", "c"]
 
@@ -109,6 +115,8 @@ def test_imported_runs_stand_beside_trained_ones_or_alone(tmp_path, cells):
     assert [run["included"] for run in runs[-2:]] == [True, False]
     curves = contracts.read(tmp_path / "toy" / "curves.parquet", contracts.CURVES)
     assert curves["cell"].to_pylist() == cells
+    along = contracts.read(tmp_path / "toy" / "text_curves.parquet", contracts.TEXT_CURVES)
+    assert along["cell"].to_pylist() == cells
     texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
     assert texts["cell"].to_pylist() == [*cells, "x"]
     tasks = contracts.read(tmp_path / "toy" / "tasks.parquet", contracts.TASKS)

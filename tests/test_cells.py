@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
 
@@ -46,6 +46,15 @@ def test_every_field_is_part_of_the_key(field):
     if field == "betas":
         other = (0.5, 0.5)
     assert replace(CELL, **{field: other}).key != CELL.key
+
+
+def test_a_field_at_its_default_is_no_part_of_the_spec():
+    late = {f.name: f.default for f in fields(Cell) if f.default is not MISSING}
+    assert late.keys().isdisjoint(CELL.spec())
+    assert set(late) >= {"optimizer", "patience", "along"}
+    stopped = replace(CELL, patience=3, along=("code-1",))
+    assert stopped.spec() == {**CELL.spec(), "patience": 3, "along": ["code-1"]}
+    assert Cell.from_spec(stopped.spec()) == stopped
 
 
 def test_what_is_evaluated_does_not_retrain():

@@ -55,6 +55,18 @@ def test_files_that_are_not_the_table_are_named(tmp_path):
         contracts.read(path, contracts.RUN)
 
 
+@pytest.mark.parametrize(("schema", "row"), [(contracts.RUN, RUN), (contracts.CURVE, CURVE)])
+def test_columns_that_came_later_are_null_in_tables_from_before(tmp_path, schema, row):
+    later = [field.name for field in schema if b"later" in field.metadata]
+    assert set(later) & {"best_step", "texts"}
+    assert all(schema.field(name).nullable for name in later)
+    early = contracts.table(schema, [row]).drop_columns(later)
+    path = tmp_path / "early.parquet"
+    pq.write_table(early.replace_schema_metadata(schema.metadata), path)
+    assert contracts.read(path, schema).to_pylist() == [{**row, **dict.fromkeys(later)}]
+    assert contracts.read(path, schema).schema.equals(schema)
+
+
 def test_another_version_and_a_missing_or_foreign_column_are_named(tmp_path):
     path = tmp_path / "curve.parquet"
     table = contracts.table(contracts.CURVE, [CURVE])

@@ -63,6 +63,55 @@ def test_learning_rate_rules(rule, expected):
     assert (cell.lr, cell.lr_embedding) == pytest.approx(expected, rel=1e-4)
 
 
+def test_datasets_are_crossed_with_sizes_and_tokens():
+    found = study(grid={"unique_tokens": ["5e5", None, 2e6]})
+    assert len(found.cells) == 2 * 2 * 3
+    assert [cell.unique_tokens for cell in found.cells[:3]] == [500_000, None, 2_000_000]
+    # One dataset, or none, is what it was without the list.
+    plain = {cell.key for cell in study().cells}
+    assert plain == {cell.key for cell in found.cells if cell.unique_tokens is None}
+    one = study(grid={"unique_tokens": 5e5}).cells
+    assert {c.key for c in one} == {c.key for c in found.cells if c.unique_tokens == 500_000}
+    assert len(found.trunks) == 2 * 3
+
+
+def test_an_overfitting_grid_with_early_stopping():
+    training = {"schedule": {"name": "cosine", "warmup_steps": 100}, "early_stopping": 5,
+                "evaluate_every": 100}  # fmt: skip
+    found = study(grid={"unique_tokens": [1e5, 1e6]}, training=training, model={"dropout": 0.1})
+    assert len(found.cells) == 2 * 2 * 2
+    assert {(c.patience, c.evaluate_every, c.dropout) for c in found.cells} == {(5, 100, 0.1)}
+    assert found.trunks == {}
+
+
+def test_schedules_are_crossed_with_all_cells():
+    schedules = [
+        {"name": "wsd"}, {"name": "wsd", "cooldown": 0.5}, {"name": "constant", "peak": 0.5},
+        {"name": "polynomial", "power": 2}, {"name": "exponential", "final": 0.01},
+        {"name": "inverse_sqrt"}, {"name": "linear", "warmup_steps": 200},
+    ]  # fmt: skip
+    found = study(grid={"schedules": schedules})
+    assert len(found.cells) == 2 * 2 * 7
+    first = found.cells[:7]
+    assert first[0].key == study().cells[0].key
+    assert [c.cooldown_steps for c in first] == [195, 488, 0, 0, 0, 0, 0]
+    assert first[2].lr == first[0].lr / 2
+    assert first[2].lr_embedding == first[0].lr_embedding / 2
+    assert (first[3].schedule_power, first[4].final_lr, first[6].warmup_steps) == (2.0, 0.01, 200)
+    assert first[0].trunk == first[1].trunk
+
+
+def test_texts_along_the_curve_are_named():
+    texts = [{"name": n, "sources": [{"package": n}]} for n in ("code", "bible")]
+    found = study(evaluation={"corpora": texts, "along": ["bible"]})
+    assert found.cells[0].along == (found.evaluation[1].key,)
+    assert found.cells[0].evaluate == tuple(text.key for text in found.evaluation)
+    with pytest.raises(
+        ConfigError, match=r"evaluation\.along\[0\]: 'bibel' .*did you mean 'bible'"
+    ):
+        study(evaluation={"corpora": texts, "along": ["bibel"]})
+
+
 def test_one_size_can_have_its_own_learning_rate_and_batch():
     own = {"n_layer": 2, "d_model": 32, "n_head": 2, "lr": 0.5, "batch_tokens": 2048}
     changed = study(grid={"sizes": [own, 1e5]})
@@ -89,6 +138,14 @@ def test_batch_by_a_power_of_the_size_is_whole_sequences():
         ({"grid": {"sizes": [1e5, 1e5]}}, "is defined twice"),
         ({"grid": {"tokens": [1e6, 1.0001e6]}}, "is defined twice"),
         ({"grid": {"unique_tokens": 0}}, r"grid\.unique_tokens: 0 is less than 1"),
+        ({"grid": {"unique_tokens": [None, 0]}}, r"grid\.unique_tokens\[1\]: 0 is less than 1"),
+        ({"grid": {"unique_tokens": [5e5, 500_000]}}, "is defined twice"),
+        ({"training": {"early_stopping": 3}},
+         r"schedule\.name: 'wsd' does not go with training\.early_stopping"),
+        ({"grid": {"schedules": [{"name": "linear"}, {"name": "exponential"}]}},
+         r"schedules\[1\]\.final: 0 is never reached by exponential"),
+        ({"training": {"schedule": {"name": "cosine", "power": 2}}},
+         r"schedule\.power: 2 has no use under cosine; take polynomial"),
         ({"grid": {"tokens": [0]}}, r"grid\.tokens\[0\]: 0 is not positive"),
         ({"grid": {"budgets": [1e15]}}, "give exactly one of"),
         ({"grid": {"tokens": [3e4]}}, r"warmup_steps: 50 leaves no step after warmup.*29 steps"),

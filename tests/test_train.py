@@ -1,5 +1,6 @@
 """The commands of stage 2: what they leave, what they refuse, and what survives being killed."""
 
+import hashlib
 import json
 import os
 import resource
@@ -11,8 +12,18 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from tokenizers import Tokenizer, models
-from training_data import LONG, Results, cell, make_corpus, three
+from training_data import (
+    LONG,
+    Results,
+    cell,
+    chain,
+    make_corpus,
+    three,
+    train_in_turns,
+    write_corpus,
+)
 
 from pipeline.train import main
 from pipeline.training.interruption import exclusive
@@ -46,12 +57,93 @@ def test_a_branch_begins_with_its_trunks_rows(tmp_path):
     assert 0 < own["own_seconds"] < own["seconds"]
 
 
+# Of the curve and scores of the default cell of 40 steps, by the version before the columns that
+# came later: losses for any machine, and a digest of all bits for the processor it was made on.
+DEFAULT = {
+    "fp32": (
+        [3.356381595015287, 3.035205970068494, 2.2410666080180532, 1.553206144986984,
+         1.511627187052805], 2.0149811004337512, "81a529e88eda1200",
+    ),
+    "bf16": (
+        [3.3569547743023276, 3.0331782389260487, 2.2396485181991945, 1.553295418291627,
+         1.511324088326198], 2.0096958982466457, "5d3e2a585b2e1c9b",
+    ),
+}  # fmt: skip
+MADE_ON = ({"vendor_id": "AuthenticAMD", "cpu family": "25", "model": "1"}, "2.13.0+cpu")
+LATER = ("grad_squared", "grad_variance", "texts")
+
+
+def processor():
+    """What the kernel says of the processor's make, as far as MADE_ON asks."""
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    told = {name.strip(): value.strip() for name, _, value in lines}
+    return {name: told.get(name) for name in MADE_ON[0]}
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_cell_alone_is_the_same_as_from_its_trunk(tmp_path, precision):
-    cells = three(precision=precision)
+def test_a_default_cell_is_trained_as_it_ever_was(tmp_path, precision):
+    made = [cell(steps=s, cooldown_steps=s // 5, precision=precision, evaluate=("other-1",))
+            for s in (20, 40)]  # fmt: skip
+    results = Results(tmp_path, *made).trunk().publish()
+    (run, *curve), scores = results.read(1)
+    losses, score, digest = DEFAULT[precision]
+    rounding = 1e-5 if precision == "fp32" else 0.01
+    assert [row["val_loss"] for row in curve] == pytest.approx(losses, rel=rounding)
+    assert scores[0]["loss"] == pytest.approx(score, rel=rounding)
+    assert run["best_step"] == run["steps"] == 40
+    # Four steps of warmup, 28 at the peak, eight of cooldown: 2.5 + 28 + 4.5.
+    assert run["lr_sum"] == pytest.approx(35 * 0.0125)
+    early = [{name: row[name] for name in row if name not in LATER} for row in curve]
+    if (processor(), torch.__version__) == MADE_ON:
+        bits = json.dumps([early, scores], sort_keys=True)
+        assert hashlib.sha256(bits.encode()).hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize(
+    ("precision", "dropout"), [("fp32", 0.0), ("bf16", 0.0), ("fp32", 0.1), ("bf16", 0.1)]
+)
+def test_a_cell_alone_is_the_same_as_from_its_trunk(tmp_path, precision, dropout):
+    cells = three(precision=precision, dropout=dropout)
     shared = Results(tmp_path / "shared", *cells).trunk().publish()
     alone = Results(tmp_path / "alone", cells[2]).publish()
     assert alone.read(0) == shared.read(2)
+
+
+def test_dropout_survives_interruptions_of_trunk_and_branches(tmp_path):
+    cells = three(dropout=0.1)
+    whole = Results(tmp_path / "whole", *cells).trunk().publish()
+    results = Results(tmp_path / "turns", *cells)
+    assert train_in_turns(results, 11) >= 7
+    results.trunk().publish()
+    assert [results.read(i) for i in range(3)] == [whole.read(i) for i in range(3)]
+    assert whole.run(2)["dropout"] == 0.1
+    plain = Results(tmp_path / "plain", *three()).trunk().publish()
+    assert plain.run(2)["loss"] != whole.run(2)["loss"]
+
+
+def test_texts_are_scored_along_the_curve(tmp_path):
+    made = cell(along=("other-1",), evaluate=("other-1",))
+    results = Results(tmp_path / "along", made).publish()
+    (_, *curve), [last] = results.read()
+    plain = Results(tmp_path / "plain", cell(evaluate=("other-1",))).publish()
+    assert [{**row, "texts": None} for row in curve] == plain.read()[0][1:]
+    # At each evaluation the score is that of a run that ends there: here of branch points.
+    assert [row["step"] for row in curve] == [4, 8, 16, 32, 40]
+    names = ("corpus", "loss", "loss_se", "bits_per_byte")
+    assert curve[-1]["texts"] == [{name: last[name] for name in names}]
+    stopped = cell(steps=16, cooldown_steps=0, schedule="constant", evaluate=("other-1",))
+    [score] = Results(tmp_path / "stopped", stopped).publish().read()[1]
+    assert curve[2]["texts"] == [{name: score[name] for name in names}]
+
+
+def test_other_data_of_a_text_along_the_curve_trains_anew(tmp_path, capsys):
+    made = cell(along=("other-1",))
+    before = Results(tmp_path, made).publish().read()[0][1]["texts"]
+    write_corpus(tmp_path / "corpus/evaluation/other-1", {"evaluation": [chain(400, 9)]},
+                 name="other", key="other-1")  # fmt: skip
+    after = Results(tmp_path, made).publish().read()[0][1]["texts"]
+    assert "scored along its curve on other data" in capsys.readouterr().err
+    assert after != before
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])

@@ -84,6 +84,17 @@ def test_unique_tokens_stay_within_the_pool():
     assert set(starts_of(batches, range(20))) == {16 * k for k in range(12)}
 
 
+def test_datasets_are_nested_prefixes_gone_through_anew_in_each_epoch():
+    small, large = (
+        Batches(stream(9000), cell(unique_tokens=n), CPU) for n in (16 * 8 + 1, 16 * 40 + 1)
+    )
+    # Eight windows are two steps of four, forty are ten.
+    epochs = [starts_of(small, range(2 * e, 2 * e + 2)) for e in range(30)]
+    assert all(sorted(epoch) == [16 * k for k in range(8)] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 25
+    assert set(epochs[0]) < set(starts_of(large, range(10))) == {16 * k for k in range(40)}
+
+
 def test_splits_are_read_as_written(tmp_path):
     manifest = make_corpus(tmp_path)
     assert len(open_split(manifest, "train")) == 8000

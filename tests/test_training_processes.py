@@ -51,7 +51,7 @@ def test_three_processes_compute_what_one_does(tmp_path):
         for rank in range(3)
     ]  # fmt: skip
     try:
-        ends = [process.communicate(timeout=200) for process in processes]
+        ends = [process.communicate(timeout=400) for process in processes]
     finally:
         for process in processes:
             process.kill()

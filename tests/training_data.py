@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from pipeline import contracts
 from pipeline.cells import Cell
 from pipeline.files import write_json
 from pipeline.train import main
+from pipeline.training.inputs import read_corpus, read_texts
+from pipeline.training.interruption import Stopped, StopRequest
 
 VOCAB = 32
 CELL = Cell(
@@ -141,6 +144,35 @@ class Results:
         return contracts.read(self.specs[index].parent / "run.parquet", contracts.RUN).to_pylist()[
             0
         ]
+
+
+class After(StopRequest):
+    """Asks to stop when training has looked at it so often, once after each step."""
+
+    def __init__(self, looks: int):
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def signal(self):
+        self.looks -= 1
+        return SIGTERM if self.looks <= 0 else None
+
+
+def train_in_turns(results: Results, steps: int) -> int:
+    """Train the cells, stopped after every few steps and gone on with; how often it was stopped."""
+    from pipeline.training.loop import Machine
+    from pipeline.training.session import train
+
+    corpus, turns = read_corpus(results.manifest), 0
+    while True:
+        machine = Machine("cpu", stop=After(steps), log=lambda _: None)
+        try:
+            train(results.cells, corpus, read_texts(corpus, results.cells), results.state, machine)
+        except Stopped:
+            turns += 1
+        else:
+            return turns
 
 
 def three(**changes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,47 @@ def check_resuming(team: Processes, made: Cell) -> None:
             if source == target:
                 again = losses(second, made, team, range(3, 6))
                 assert again == losses(first, made, team, range(3, 6))
+
+
+def check_noise(team: Processes, made: Cell) -> None:
+    """Each process's rows are a part of the batch; what they tell together all know."""
+    made = replace(made, noise_every=2)
+    ours, shared = DataParallel(made, CPU, "fp32", team), Sharded(made, CPU, "fp32", team)
+    losses(ours, made, team, range(1))
+    losses(shared, made, team, range(1))
+    assert shared.noise is None
+    # The same by hand: the gradient of each process's rows alone, and of all.
+    alone, batches = Learner(made, CPU, "fp32"), Batches(
+        TokenStream((chain(20_000, 0),)), made, CPU)  # fmt: skip
+    tokens, targets = batches(0)
+    alone.backward(tokens, targets)
+    whole, parts = alone.gradient.double().clone(), []
+    rows = [r for r in team.gathered(team.part(len(tokens))) if r]
+    for part in rows:
+        alone.backward(tokens[part.start : part.stop], targets[part.start : part.stop])
+        parts.append((alone.gradient.double() - whole).square().sum() * len(part) / len(tokens))
+    variance = sum(parts) * made.batch_tokens / (len(rows) - 1)
+    squared = whole.square().sum() - variance / made.batch_tokens
+    assert ours.noise is not None
+    torch.testing.assert_close(ours.noise, torch.stack([squared, variance]), rtol=1e-4, atol=1e-6)
+    losses(ours, made, team, range(1, 2))
+    assert ours.noise is None
+
+
+def check_adafactor(team: Processes, made: Cell, folder: Path) -> None:
+    """Processes that each hold the whole model can take it; those that share one out cannot."""
+    made = replace(made, optimizer="adafactor", lr=0.05)
+    alone, ours = Learner(made, CPU, "fp32"), DataParallel(made, CPU, "fp32", team)
+    expected = losses(alone, made, Alone(), range(6))
+    for found, wanted in zip(losses(ours, made, team, range(6)), expected):
+        assert found == pytest.approx(wanted, rel=1e-5)
+    again = DataParallel(made, CPU, "fp32", team)
+    again.load(ours.arrays(), 6)
+    assert losses(again, made, team, range(6, 9)) == losses(ours, made, team, range(6, 9))
+    corpus = read_corpus(folder / "corpus" / "manifest.parquet")
+    machine = Machine("cpu", shard="always", team=team, log=lambda _: None)
+    with pytest.raises(InputError if team.first else Ended, match="adafactor needs whole matrices"):
+        Trainer(made, corpus, machine)
 
 
 def check_bf16(team: Processes, kind: type) -> None:
@@ -146,6 +188,30 @@ def check_runs(team: Processes, folder: Path) -> None:
                     assert row[key] == pytest.approx(other[key], rel=1e-5)
 
 
+def check_early_stopping(team: Processes, folder: Path) -> None:
+    """All end at the same step, and keep the model of the best one."""
+    made = cell(schedule="constant", cooldown_steps=0, unique_tokens=160, steps=60, lr=0.02,
+                patience=1, evaluate_every=5, evaluate=("other-1",))  # fmt: skip
+    corpus = read_corpus(folder / "corpus" / "manifest.parquet")
+    texts = {"other-1": read_corpus(folder / "corpus/evaluation/other-1/manifest.parquet")}
+    found = {}
+    for shard, members in (("alone", Alone()), ("never", team), ("always", team)):
+        state = folder / f"stopped-{shard}"
+        if team.first or members is team:
+            kind = "never" if shard == "alone" else shard
+            machine = Machine("cpu", shard=kind, team=members, log=lambda _: None)
+            train([made], corpus, texts, state, machine)
+        done = finished.Finished(finished.place(state, made) / "done")
+        if team.first:
+            found[shard] = {**done.training()["run"], "score": done.evaluation(texts["other-1"])}
+    for shard in ("never", "always") if team.first else ():
+        for key in ("best_step", "steps"):
+            assert found[shard][key] == found["alone"][key] < made.steps
+        assert found[shard]["loss"] == pytest.approx(found["alone"]["loss"], rel=1e-4)
+        score, wanted = found[shard]["score"], found["alone"]["score"]
+        assert score["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+
+
 def check_choice(team: Processes, folder: Path) -> None:
     """By itself a model is shared out where the smallest GPU cannot hold it, and only there."""
     corpus = read_corpus(folder / "corpus" / "manifest.parquet")
@@ -176,6 +242,10 @@ def check_all(folder: Path) -> None:
         make_corpus(folder / "corpus")
     team.told(lambda: None)
     check_runs(team, folder)
+    check_early_stopping(team, folder)
+    check_noise(team, uneven)
+    check_noise(team, scarce)
+    check_adafactor(team, uneven, folder)
     check_choice(team, folder)
     assert not math.isnan(team.gathered(0.0)[0])
     team.close()

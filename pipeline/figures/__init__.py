@@ -13,8 +13,8 @@ from pipeline.approaches import APPROACHES
 from pipeline.laws import SURFACES, named
 
 TABLES = (
-    "runs", "curves", "evaluations", "predictions", "backtest", "ranking", "optima", "allocations",
-    "plan", "sensitivity",
+    "runs", "curves", "text_curves", "evaluations", "predictions", "backtest", "ranking", "optima",
+    "allocations", "plan", "sensitivity",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.cells import Cell
 from pipeline.files import copy, write_json
 from pipeline.training.inputs import CorpusFacts, InputError, read_json
+from pipeline.training.schedules import lr_sum
 
 TABLES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 
@@ -25,11 +26,12 @@ TABLES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 CELL_COLUMNS = (
     "trunk", "corpus", "family", "n_layer", "d_model", "d_ff", "n_head", "context", "vocab_size",
     "params", "params_total", "tokens", "batch_tokens", "steps", "lr", "lr_embedding", "schedule",
-    "warmup_steps", "cooldown_steps", "seed", "recipe", "flops_6nd", "flops_exact",
+    "warmup_steps", "cooldown_steps", "final_lr", "schedule_power", "optimizer", "dropout", "seed",
+    "recipe", "flops_6nd", "flops_exact",
 )  # fmt: skip
 
 # Raised when the tables' columns change: what was rendered before is then rendered anew.
-RENDERING = 2
+RENDERING = 3
 # Columns that trainings finished before RENDERING 2 lack.
 EARLIER: dict[str, Any] = {"lost_seconds": 0.0, "interruptions": "", "processes": 1}
 
@@ -46,7 +48,10 @@ class Finished:
         return self.folder / "weights.ckpt"
 
     def training(self) -> dict[str, Any]:
-        """{"run": measured columns of contracts.RUN, "curve": rows of contracts.CURVE}."""
+        """{"run": measured columns of contracts.RUN, "curve": rows of contracts.CURVE}.
+
+        Where texts were scored along the curve, "texts": {key: digest of its data}.
+        """
         found = read_json(self.folder / "training.json", "a finished training")
         return {**found, "run": EARLIER | found["run"]}
 
@@ -70,15 +75,19 @@ def place(state: Path, cell: Cell) -> Path:
 
 
 def find(
-    state: Path, cell: Cell, corpus: CorpusFacts, log: Callable[[str], None]
-) -> Finished | None:
+    state: Path, cell: Cell, corpus: CorpusFacts, texts: Mapping[str, CorpusFacts],
+    log: Callable[[str], None],
+) -> Finished | None:  # fmt: skip
     """A cell's finished training on this data; discards one that is unreadable or on other data."""
     finished = Finished(place(state, cell) / "done")
     if not finished.folder.exists():
         return None
     try:
-        data = finished.training()["run"]["data_sha256"]
+        training = finished.training()
+        data = training["run"]["data_sha256"]
         fault = None if data == corpus.data_sha256 else f"it was trained on other data ({data})"
+        if training.get("texts", {}) != along(cell, texts):
+            fault = fault or "it was scored along its curve on other data"
     except (InputError, KeyError, TypeError) as error:
         fault = str(error)
     if fault is None:
@@ -95,23 +104,33 @@ def unscored(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -
     return [texts[key] for key in cell.evaluate if finished.evaluation(texts[key]) is None]
 
 
+def along(cell: Cell, texts: Mapping[str, CorpusFacts]) -> dict[str, str]:
+    """The texts that a cell is scored on along its curve, by key, and the digests of their data."""
+    return {key: texts[key].data_sha256 for key in cell.along}
+
+
 def keep(
-    state: Path, cell: Cell, run: Mapping[str, Any], curve: Iterable[Mapping[str, Any]],
-    save_weights: Callable[[Path], None] | None,
+    state: Path, cell: Cell, texts: Mapping[str, CorpusFacts], run: Mapping[str, Any],
+    curve: Iterable[Mapping[str, Any]], save_weights: Callable[[Path], None] | None,
 ) -> Finished:  # fmt: skip
     """Keep a training as finished: its folder appears whole or not at all."""
     target = place(state, cell) / "done"
     building = target.with_name(f".done.{os.getpid()}.tmp")
     building.mkdir(parents=True)
-    write_json(building / "training.json", {"run": dict(run), "curve": list(curve)})
+    content = {"run": dict(run), "curve": list(curve), "texts": along(cell, texts)}
+    write_json(building / "training.json", content)
     if save_weights:
         save_weights(building / "weights.ckpt")
     return Finished(building.replace(target))
 
 
 def run_row(cell: Cell, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of contracts.RUN."""
-    return {"cell": cell.key, **{c: getattr(cell, c) for c in CELL_COLUMNS}, **measured}
+    """A row of contracts.RUN; what was measured counts where the cell was to be something else."""
+    row = {"cell": cell.key, **{c: getattr(cell, c) for c in CELL_COLUMNS}, **measured}
+    if row["status"] == "finished":
+        # Trainings finished before RENDERING 3 all went to their last step.
+        row = {"best_step": row["steps"], "lr_sum": lr_sum(cell, row["steps"]), **row}
+    return row
 
 
 def render(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -> Path:

@@ -82,10 +82,10 @@ def read_corpus(manifest: str | Path) -> CorpusFacts:
 
 
 def read_texts(corpus: CorpusFacts, cells: Iterable[Cell]) -> dict[str, CorpusFacts]:
-    """The texts that the cells are scored on when they are finished, by key."""
+    """The texts that the cells are scored on, when they are finished or all along, by key."""
     folder = corpus.manifest.parent / "evaluation"
     texts = {}
-    for key in sorted({key for cell in cells for key in cell.evaluate}):
+    for key in sorted({key for cell in cells for key in (*cell.evaluate, *cell.along)}):
         texts[key] = read_corpus(folder / key / "manifest.parquet")
         if texts[key].vocab_size != corpus.vocab_size:
             raise InputError(

@@ -9,21 +9,24 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from tqdm import tqdm
 
 from pipeline import accounting
-from pipeline.cells import Cell
-from pipeline.training import checkpoints
+from pipeline.cells import Cell, digest
+from pipeline.training import checkpoints, noise, stopping
 from pipeline.training.allocation import keep_freed_memory
 from pipeline.training.data import Batches, TokenStream, end_of_text, open_split
 from pipeline.training.evaluation import Score, evaluate
 from pipeline.training.inputs import CorpusFacts
 from pipeline.training.interruption import Stopped, StopRequest
 from pipeline.training.learner import Learner, resolve_device, resolve_precision
+from pipeline.training.progress import Progress, Snapshot
 from pipeline.training.schedules import is_evaluated, lr_factor
 from pipeline.training.team import Alone
 from pipeline.training.turns import Turn
@@ -35,40 +38,6 @@ DIVERGED = 1.0  # nats/token above a uniform guess, after the warmup, that end a
 
 class Diverged(Exception):  # noqa: N818 - an outcome, recorded as a row
     """The loss is no number, or worse than a uniform guess by DIVERGED nats after the warmup."""
-
-
-@dataclass
-class Progress:
-    """All of a training but its arrays. ``rows`` are rows of contracts.CURVE."""
-
-    step: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    loss_sum: float = 0.0  # nats/token, over the steps since the last row
-    loss_steps: int = 0
-    seconds: float = 0.0  # of updates, without evaluations and checkpoints
-    trunk_seconds: float = 0.0  # those of the trunk up to the branch point
-    interruptions: list[dict[str, Any]] = field(default_factory=list)  # as turns.Turn tells
-
-    @property
-    def own_seconds(self) -> float:
-        """Seconds of updates of this trunk, or of this branch alone."""
-        return self.seconds - self.trunk_seconds
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Progress:
-        """Progress from a file's JSON; files of an earlier format only count the restarts."""
-        known = dict(values)
-        restarts = range(known.pop("restarts", 0))
-        early = [{"turn": f"early-{i}", "cause": "unknown", "lost_seconds": 0.0} for i in restarts]
-        return cls(**{"interruptions": early, **known})
-
-
-@dataclass
-class Snapshot:
-    """A training held in memory, to go on from after a branch."""
-
-    progress: Progress
-    arrays: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -88,7 +57,11 @@ class Machine:
 class Trainer:
     """One set of parameters and where it stands; goes through a trunk and its branches in turn."""
 
-    def __init__(self, cell: Cell, corpus: CorpusFacts, machine: Machine):
+    def __init__(
+        self, cell: Cell, corpus: CorpusFacts, machine: Machine,
+        texts: Mapping[str, CorpusFacts] = MappingProxyType({}),
+    ):  # fmt: skip
+        """``texts`` holds those that the cell is scored on along its curve, by key."""
         keep_freed_memory()
         torch.set_num_threads(machine.threads)
         self.machine, self.corpus, self.team = machine, corpus, machine.team
@@ -100,12 +73,14 @@ class Trainer:
         self.batches = Batches(open_split(corpus.manifest, "train"), cell, self.device, mine)
         self.end_of_text = end_of_text(corpus.manifest)
         self.validation = open_split(corpus.manifest, "validation", self.end_of_text)
+        self.texts = [(texts[key], self.open_text(texts[key])) for key in cell.along]
         self.evaluation_seconds, self._said = 0.0, time.monotonic()
 
     def restart(self) -> None:
         """Go back to step 0."""
         self.learner = self._learner()
         self.progress = Progress()
+        self.best: list[Tensor] = []  # parameters of least loss, as the first of learner.arrays
 
     def _is_sharded(self, cell: Cell) -> bool:
         """Do the processes share out one model, as it would not fit into each, or as was asked?"""
@@ -127,8 +102,9 @@ class Trainer:
         if self.team.size == 1:
             return Learner(self.cell, self.device, self.precision)
         if self.sharded:
-            from pipeline.training.sharded import Sharded
+            from pipeline.training.sharded import Sharded, check
 
+            self.team.told(lambda: check(self.cell))
             return Sharded(self.cell, self.device, self.precision, self.team)
         from pipeline.training.parallel import DataParallel
 
@@ -136,10 +112,12 @@ class Trainer:
 
     def identity(self, training: str) -> dict[str, str]:
         """What a checkpoint must agree in to be continued."""
+        texts = {"texts": digest([t.data_sha256 for t, _ in self.texts])} if self.texts else {}
         return {
             "training": training,
             "data_sha256": self.corpus.data_sha256,
             "precision": self.precision,
+            **texts,
         }
 
     def snapshot(self) -> Snapshot:
@@ -169,30 +147,37 @@ class Trainer:
         if progress is None:
             return False
         self.progress = progress
-        self.learner.load(arrays, progress.step)
+        own = max(0, len(arrays) - stopping.keeps(self.cell, progress.rows))
+        self.learner.load(arrays[:own], progress.step)
+        self.best = arrays[own:]
         self.machine.log(f"resuming from {path} at step {progress.step}")
         return True
 
     def save(self, path: Path, training: str) -> None:
-        arrays, identity = self.learner.arrays(), self.identity(training)
+        arrays, identity = [*self.learner.arrays(), *self.best], self.identity(training)
         self.team.told(lambda: checkpoints.save(path, identity, asdict(self.progress), arrays))
 
     def advance(self, cell: Cell, until: int, path: Path, training: str) -> None:
         """Train to step ``until`` under the cell's schedule, with rolling checkpoints at ``path``.
 
-        The turn stays on record beside them until the caller closes it. Raises Stopped (after a
+        Training ends before where the cell's rule of early stopping says so. The turn stays on
+        record beside the checkpoints until the caller closes it. Raises Stopped (after a
         checkpoint) at a signal, and Diverged (after a row).
         """
         progress, machine = self.progress, self.machine
         turn = self._open_turn(path.parent, training)
         pending = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.device)
+        noisy = torch.tensor(progress.noise, dtype=torch.float64, device=self.device)
         saved = begun = time.monotonic()
+        over = stopping.is_over(cell, progress.rows)
         with _bar(cell, progress.step, until, self.team.first) as bar:
-            while progress.step < until:
+            while progress.step < until and not over:
                 step = progress.step
                 factor = lr_factor(cell, step)
                 loss = self.learner.step(*self.batches(step), factor, step)
                 pending += loss
+                if self.learner.noise is not None:
+                    noisy += functional.pad(self.learner.noise, (0, 1), value=1.0)
                 progress.step, progress.loss_steps = step + 1, progress.loss_steps + 1
                 turn.note(progress.own_seconds + time.monotonic() - begun)
                 looks = progress.step % CHECK_STEPS == 0 or progress.step == until
@@ -200,12 +185,14 @@ class Trainer:
                 stop = self.team.stopping(progress.step, machine.stop.signal)
                 if not (looks or stop or is_evaluated(cell, step + 1)):
                     continue
-                progress.loss_sum = float(pending)
+                progress.loss_sum, progress.noise = float(pending), noisy.tolist()
                 progress.seconds += time.monotonic() - begun
                 bar.update(progress.step - bar.n)
                 if diverged or is_evaluated(cell, progress.step):
                     self._add_row(cell, cell.lr * factor, diverged)
                     pending.zero_()
+                    noisy.zero_()
+                    over = stopping.is_over(cell, progress.rows)
                     bar.set_postfix(loss=f"{progress.rows[-1]['val_loss'] or math.nan:.4f}")
                 if self._is_due(saved) or stop:
                     self.save(path, training)
@@ -239,10 +226,10 @@ class Trainer:
             "train_loss": _finite(train_loss), "val_loss": score and _finite(score.loss),
             "val_loss_se": score and _finite(score.se),
             "loss_by_position": score and score.by_position,
-            "lr": lr, "grad_norm": _finite(float(self.learner.norm)), "noise_scale": None,
-            "seconds": progress.seconds,
+            "lr": lr, "grad_norm": _finite(float(self.learner.norm)), "seconds": progress.seconds,
+            **noise.columns(progress.noise), "texts": None if diverged else self._texts(),
         })  # fmt: skip
-        progress.loss_sum, progress.loss_steps = 0.0, 0
+        progress.loss_sum, progress.loss_steps, progress.noise = 0.0, 0, [0.0] * 3
         self.evaluation_seconds += time.monotonic() - begun
         self._report(cell, train_loss)
         if (
@@ -251,6 +238,12 @@ class Trainer:
             or not math.isfinite(score.loss if score else 0)
         ):
             raise Diverged(f"diverged at step {progress.step}: train loss {train_loss:.4g}")
+        if stopping.is_best(cell, progress.rows):
+            self.best = self.learner.arrays()[:1]
+
+    def _texts(self) -> list[dict[str, Any]] | None:
+        """Scores on the texts of the curve; None where there are none."""
+        return [score_row(text, self.score(stream)) for text, stream in self.texts] or None
 
     def _report(self, cell: Cell, train_loss: float) -> None:
         """A line now and then for who follows a log; the bar serves who watches a terminal."""
@@ -264,6 +257,18 @@ class Trainer:
     def score(self, stream: TokenStream) -> Score:
         """The present model's loss on a split."""
         return evaluate(self.learner, stream, self.cell.context, self.team)
+
+    def open_text(self, text: CorpusFacts) -> TokenStream:
+        """Another text, to be scored on."""
+        return open_split(text.manifest, "evaluation", self.end_of_text)
+
+
+def score_row(text: CorpusFacts, score: Score) -> dict[str, Any]:
+    """The score on another text in columns of the contracts."""
+    return {
+        "corpus": text.name, "loss": score.loss, "loss_se": score.se,
+        "bits_per_byte": text.bits_per_byte(score.loss, "evaluation"),
+    }  # fmt: skip
 
 
 def _is_diverged(cell: Cell, step: int, loss: Tensor) -> bool:

@@ -40,6 +40,12 @@ class DataParallel(Learner):
     def _dropout_seed(self, index: int) -> int:
         return dropout_seed_of(self.cell, index, self.team.rank)
 
+    def _pooled_parts(self) -> tuple[Tensor, float]:
+        """As Learner's, of the parts of all processes."""
+        small, parts = super()._pooled_parts()
+        pooled = summed(torch.stack([small, torch.full_like(small, parts)]))
+        return pooled[0], float(pooled[1])
+
     def arrays(self) -> list[Tensor]:
         """As Learner's in the first process; nothing in the others, which hold the same."""
         return super().arrays() if self.team.first else []
@@ -48,6 +54,6 @@ class DataParallel(Learner):
         """As Learner's, from the arrays that the first process has."""
         with torch.no_grad():
             super().load(arrays, step)
-            for flat in (self.master, self.first, self.second):
+            for flat in (self.master, *self.state):
                 send(flat)
             self._cast()

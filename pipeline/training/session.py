@@ -20,13 +20,13 @@ from torch import Tensor
 from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.files import write_json
-from pipeline.training import checkpoints, finished, turns
-from pipeline.training.data import open_split
+from pipeline.training import checkpoints, finished, stopping, turns
 from pipeline.training.evaluation import Score
 from pipeline.training.finished import Finished
 from pipeline.training.inputs import CorpusFacts, InputError
 from pipeline.training.interruption import exclusive
-from pipeline.training.loop import Diverged, Machine, Progress, Snapshot, Trainer
+from pipeline.training.loop import Diverged, Machine, Trainer, score_row
+from pipeline.training.progress import Progress, Snapshot
 
 ROLLING = "rolling.ckpt"
 
@@ -55,10 +55,10 @@ def train(
             own = finished.place(state, cell)
             with ExitStack() as lock:
                 team.told(partial(hold, own, lock))
-                done = team.told(partial(finished.find, state, cell, corpus, machine.log))
+                done = team.told(partial(finished.find, state, cell, corpus, texts, machine.log))
                 if done is None:
-                    trunk = trunk or Trunk(Trainer(cell, corpus, machine), folder)
-                    done = _train_cell(cell, trunk, state)
+                    trunk = trunk or Trunk(Trainer(cell, corpus, machine, texts), folder)
+                    done = _train_cell(cell, trunk, state, texts)
                     _score(done, cell, trunk.trainer, texts)
                 elif team.told(partial(finished.unscored, done, cell, texts)):
                     _score(done, cell, _revived(done, cell, corpus, machine), texts)
@@ -150,14 +150,21 @@ class Trunk:
             return None
 
 
-def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
-    """Train one cell to its end and keep it as finished, diverged or not."""
+def _train_cell(
+    cell: Cell, trunk: Trunk, state: Path, texts: Mapping[str, CorpusFacts]
+) -> Finished:
+    """Train one cell to its end and keep it as finished, diverged or not.
+
+    With early stopping the model of least validation loss is what is kept.
+    """
     trainer, rolling = trunk.trainer, finished.place(state, cell) / ROLLING
     status = "finished"
     try:
         if not trainer.resume(rolling, cell.state):
             trunk.reach(cell)
         trainer.advance(cell, cell.steps, rolling, cell.state)
+        if cell.patience:
+            trainer.learner.load(trainer.best, trainer.progress.step)
     except Diverged as outcome:
         trainer.machine.log(f"{cell.key}: {outcome}")
         status = "diverged"
@@ -169,7 +176,7 @@ def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
         checkpoints.save(path, trainer.identity(cell.state), {"step": cell.steps}, weights)
 
     done = trainer.team.told(lambda: finished.keep(
-        state, cell, measured, trainer.progress.rows,
+        state, cell, texts, measured, trainer.progress.rows,
         save_weights if status == "finished" else None,
     ))  # fmt: skip
     trainer.machine.log(f"{cell.key}: {status}, kept in {done.folder}")
@@ -179,18 +186,18 @@ def _train_cell(cell: Cell, trunk: Trunk, state: Path) -> Finished:
 def _measured(cell: Cell, trainer: Trainer, status: str) -> dict[str, Any]:
     """The columns of contracts.RUN that training found out."""
     progress, corpus = trainer.progress, trainer.corpus
-    last = progress.rows[-1] if status == "finished" else {}
-    loss = last.get("val_loss")
+    last = stopping.counted(cell, progress.rows) if status == "finished" else {}
+    loss, best_step = last.get("val_loss"), last.get("step")
     speed = progress.step * cell.batch_tokens / max(progress.seconds, 1e-9)
     commit, dirty = provenance.git_commit()
     if loss is not None:
         trainer.machine.log(
-            f"{cell.key}: loss {loss:.4f} nats/token after {cell.steps} steps, "
+            f"{cell.key}: loss {loss:.4f} nats/token after {best_step} of {progress.step} steps, "
             f"{progress.seconds:.1f} s, {speed:.0f} tokens/s"
         )
     return {
         "unique_tokens": cell.unique_tokens or corpus.tokens["train"],
-        "loss": loss, "loss_se": last.get("val_loss_se"),
+        "loss": loss, "loss_se": last.get("val_loss_se"), "best_step": best_step,
         "bits_per_byte": None if loss is None else corpus.bits_per_byte(loss, "validation"),
         "status": status, "seconds": progress.seconds,
         "own_seconds": progress.own_seconds,
@@ -204,20 +211,25 @@ def _measured(cell: Cell, trainer: Trainer, status: str) -> dict[str, Any]:
         "processes": trainer.team.size,
         "host": provenance.host(), "finished_at": provenance.now(), "git_commit": commit,
         "git_dirty": dirty, "packages": json.dumps(provenance.packages(), sort_keys=True),
-        "data_sha256": corpus.data_sha256,
+        "data_sha256": corpus.data_sha256, **_gone(cell, progress.step),
     }  # fmt: skip
+
+
+def _gone(cell: Cell, step: int) -> dict[str, Any]:
+    """Columns of contracts.RUN that early stopping leaves below what the cell was to reach."""
+    if not cell.patience:
+        return {}
+    gone = replace(cell, steps=step, tokens=step * cell.batch_tokens)
+    names = ("steps", "tokens", "flops_6nd", "flops_exact")
+    return {name: getattr(gone, name) for name in names}
 
 
 def _score(done: Finished, cell: Cell, trainer: Trainer, texts: Mapping[str, CorpusFacts]) -> None:
     """Score the trainer's present model on the cell's texts that lack a score."""
     begun, team = time.monotonic(), trainer.team
     for text in team.told(lambda: finished.unscored(done, cell, texts)):
-        stream = open_split(text.manifest, "evaluation", trainer.end_of_text)
-        score: Score = trainer.score(stream)
-        row = {
-            "corpus": text.name, "loss": score.loss, "loss_se": score.se, "tokens": score.tokens,
-            "bits_per_byte": text.bits_per_byte(score.loss, "evaluation"),
-        }  # fmt: skip
+        score: Score = trainer.score(trainer.open_text(text))
+        row = {**score_row(text, score), "tokens": score.tokens}
         team.told(partial(done.add_evaluation, text, row))
     trainer.evaluation_seconds += time.monotonic() - begun
 

@@ -21,7 +21,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from pipeline import accounting
 from pipeline.cells import Cell
 from pipeline.training import learner
-from pipeline.training.learner import Group, Learner
+from pipeline.training.inputs import InputError
+from pipeline.training.learner import Learner
+from pipeline.training.optimizers import Group
 from pipeline.training.parallel import dropout_seed_of
 from pipeline.training.processes import summed
 from pipeline.training.team import Alone, share
@@ -33,15 +35,25 @@ ACTIVATIONS = 18  # numbers per token, layer and width kept for the backward pas
 def needed_bytes(cell: Cell, precision: str, kind: str) -> int:
     """Memory in bytes of training the whole cell in one process, as an estimate.
 
-    For each parameter 4 of the master, 8 of the moments, 4 of the summed gradient, and in the
+    For each parameter 4 of the master, 8 of AdamW's moments, 4 of the summed gradient, and in the
     precision of the arithmetic a fresh gradient, with bf16 a copy as well. For each token of one
     forward pass the activations of all layers; the loss holds few logits at a time.
     """
     width = 2 if precision == "bf16" else 4
     parameters = accounting.total_params(cell.shape, cell.vocab_size, cell.context)
-    each = 16 + (2 * width if precision == "bf16" else width)
+    each = 16 if cell.optimizer == "adamw" else 8
+    each += 2 * width if precision == "bf16" else width
     tokens = min(max(learner.MICRO_TOKENS[kind], cell.context), cell.batch_tokens)
     return parameters * each + tokens * cell.n_layer * cell.d_model * ACTIVATIONS * width
+
+
+def check(cell: Cell) -> None:
+    """Refuse a cell that cannot be shared out."""
+    if cell.optimizer == "adafactor":
+        raise InputError(
+            f"{cell.key}: adafactor needs whole matrices, of which processes that share out a "
+            "model hold parts; give --shard never, or set training.optimizer to adamw"
+        )
 
 
 def device_bytes(device: torch.device) -> int | None:
@@ -116,6 +128,9 @@ class Sharded(Learner):
             gradient.copy_(_local(weight.grad))
             weight.grad = None
         return summed(total)
+
+    def _noise(self, _tokens: Tensor, _targets: Tensor) -> None:
+        """Not measured: no process has the gradient of a part of the batch."""
 
     def _dropout_seed(self, index: int) -> int:
         return dropout_seed_of(self.cell, index, self.team.rank)

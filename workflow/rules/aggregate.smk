@@ -9,6 +9,7 @@ rule aggregate_runs:
     output:
         "results/{study}/runs.parquet",
         "results/{study}/curves.parquet",
+        "results/{study}/text_curves.parquet",
         "results/{study}/evaluations.parquet",
         "results/{study}/tasks.parquet",
     log:
