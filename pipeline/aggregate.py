@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cells", type=Path, required=True, help="folder that holds the cells")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
     parser.add_argument("--regression", type=Path, help="folder of the tables of a regression")
-    parser.add_argument("--corpus", type=Path, help="corpus.json of a language whose entropy is known")
+    parser.add_argument("--corpus", type=Path, help="corpus.json of a synthetic language")
     parser.add_argument("--imports", type=Path, help="folder of imported tables; OUT/imports")
     arguments = parser.parse_args(argv)
     try:

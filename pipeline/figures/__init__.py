@@ -67,16 +67,16 @@ FIGURES: dict[str, Figure] = {
     "transfer": Figure(
         "Transfer to other texts", "Learning", ("runs", "evaluations"), also=("transfer",)
     ),
-    "loss_vs_params": Figure("Loss against model size", "Laws", ("runs", "known"), ("power_params",)),
+    "loss_vs_params": Figure(
+        "Loss against model size", "Laws", ("runs", "known"), ("power_params",)
+    ),
     "loss_vs_tokens": Figure("Loss against data", "Laws", ("runs", "known"), ("power_tokens",)),
     "loss_vs_compute": Figure("Loss against compute", "Laws", ("runs",), ("power_compute",)),
     "kaplan_surface": Figure("L(N, D), form of Kaplan et al.", "Laws", ("runs",), ("kaplan",)),
     "chinchilla_surface": Figure(
         "L(N, D), form of Hoffmann et al.", "Laws", ("runs",), ("chinchilla",)
     ),
-    "floor": Figure(
-        "Fitted floors under the losses", "Laws", ("runs", "known"), any_laws=FLOORED
-    ),
+    "floor": Figure("Fitted floors under the losses", "Laws", ("runs", "known"), any_laws=FLOORED),
     "exponents": Figure("Fitted exponents", "Laws", ("runs", "known"), any_laws=("*",)),
     "tasks": Figure(
         "Error on tasks against loss", "Laws", ("runs",), any_laws=("task_sigmoid", "gadre_error")

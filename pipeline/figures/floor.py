@@ -60,7 +60,7 @@ def _runs(axes: Axes, data: Data, colours: marks.SizeColours) -> None:
         marks.point(axes, run["tokens"], run["loss"], run, colours(run["params"]))
         if run["included"] and run["loss"] is not None:
             by_size.setdefault(run["params"], []).append(run)
-    for size, members in by_size.items():
+    for size, members in by_size.items():  # the runs come in the order of their tokens
         x, y = [run["tokens"] for run in members], [run["loss"] for run in members]
         axes.plot(x, y, color=colours(size), lw=0.7, alpha=0.6)
     counts = [run["tokens"] for run in data.runs]

@@ -205,7 +205,8 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        title=title, front=caption("workflow"), facts=facts(data.runs, markup), loss=data.loss_label, known=bool(data.known),
+        title=title, front=caption("workflow"), facts=facts(data.runs, markup),
+        loss=data.loss_label, known=bool(data.known),
         categories=by_category(figures), links=links, parameters=exponent_rows(data),
         verdict=verdict(data.ranking), backtests=backtest_rows(data.ranking),
         bins=[_bin_name(*ends) for ends in backtest_bins(data.ranking)],

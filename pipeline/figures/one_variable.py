@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -85,19 +86,22 @@ def _exact(axes: Axes, data: Data, fit: FittedLaw, view: View, grid: Floats) -> 
 
 
 def _lines(axes: Axes, runs: list[Row], x: str, fixed: str) -> dict[str, tuple[float, Any]]:
-    """Join runs of the same fixed value in grey; return label -> (loss at the end, colour)."""
+    """Join runs of the same fixed value in grey; return label -> (loss at the end, colour).
+
+    Where several differ only by their seed the line takes their geometric mean.
+    """
     groups: dict[float, list[Row]] = {}
     for run in runs:
         if run["loss"] is not None and run["included"]:
             groups.setdefault(run[fixed], []).append(run)
     ends: dict[str, tuple[float, Any]] = {}
     for value, members in sorted(groups.items()):
-        members.sort(key=lambda run: run[x])
-        axes.plot(
-            [run[x] for run in members], [run["loss"] for run in members],
-            color=marks.PALE, lw=0.7, zorder=2,
-        )  # fmt: skip
-        ends[scales.count(value)] = (members[-1]["loss"], marks.GREY)
+        by_x: dict[float, list[float]] = {}
+        for run in sorted(members, key=lambda run: run[x]):
+            by_x.setdefault(run[x], []).append(run["loss"])
+        means = [geometric_mean(losses) for losses in by_x.values()]
+        axes.plot(list(by_x), means, color=marks.PALE, lw=0.7, zorder=2)
+        ends[scales.count(value)] = (means[-1], marks.GREY)
     return ends
 
 
