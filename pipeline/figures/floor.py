@@ -39,13 +39,16 @@ def draw(figure: Figure, data: Data) -> None:
             handles.append(Line2D([], [], marker="o", ms=4, ls="none", color=colour, label=label))
     handles += _exact((left, right), data)
     level = next(iter(data.fits.values())).level
-    right.set_title(f"floor and\n{100 * level:.3g} % interval", loc="center")
+    right.set_xlabel("floors")
     right.set(xlim=(-0.7, len(data.fits) - 0.3), xticks=[])
     right.spines["left"].set_visible(False)
     right.tick_params(axis="y", length=0)
     colours.key(figure, (right,))
     marks.doubts(figure, data.fits, 62)
-    marks.legend_below(left, handles + marks.state_handles(data.runs), 1)
+    figure.legend(
+        handles=handles + marks.state_handles(data.runs), loc="outside upper left",
+        title=f"floor with {100 * level:.3g} % interval", alignment="left",
+    )  # fmt: skip
 
 
 def floor(fit: FittedLaw) -> tuple[Parameter, Row]:
