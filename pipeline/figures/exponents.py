@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from pipeline.figures import frame, marks
 from pipeline.figures.data import UNUSABLE, Data, Row, estimate
 
-COLUMNS = {"value": 0.0, "runs": 0.48, "beside": 0.56}  # where the table's columns start
+COLUMNS = {"value": 0.0, "runs": 0.48, "beside": 0.575}  # where the table's columns start
 
 # The ends of an interval stand out of the value's point, however near they are.
 VALUE: dict[str, Any] = {"marker": "o", "ms": 3, "ls": "none", "zorder": 3}

@@ -27,7 +27,6 @@ def draw(figure: Figure, data: Data) -> None:
     colours = marks.SizeColours(run["params"] for run in data.runs)
     _runs(left, data, colours)
     left.set_ylabel(data.measured_label)
-    left.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     handles: list[Any] = []
     for place, (key, fit) in enumerate(data.fits.items()):
         parameter, row = floor(fit)
@@ -39,16 +38,19 @@ def draw(figure: Figure, data: Data) -> None:
             handles.append(Line2D([], [], marker="o", ms=4, ls="none", color=colour, label=label))
     handles += _exact((left, right), data)
     level = next(iter(data.fits.values())).level
-    right.set_xlabel("floors")
+    low, high = left.get_ylim()
+    even = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    left.set_yticks([tick for tick in even if low <= tick <= high])
+    right.set_xlabel(f"floor\n({data.unit})")
     right.set(xlim=(-0.7, len(data.fits) - 0.3), xticks=[])
     right.spines["left"].set_visible(False)
     right.tick_params(axis="y", length=0)
     colours.key(figure, (right,))
     marks.doubts(figure, data.fits, 62)
-    figure.legend(
-        handles=handles + marks.state_handles(data.runs), loc="outside upper left",
-        title=f"floor with {100 * level:.3g} % interval", alignment="left",
-    )  # fmt: skip
+    title = f"floor with {100 * level:.3g} % interval" if handles else ""
+    handles += marks.state_handles(data.runs)
+    if handles:
+        figure.legend(handles=handles, title=title, loc="outside upper left", alignment="left")
 
 
 def floor(fit: FittedLaw) -> tuple[Parameter, Row]:
