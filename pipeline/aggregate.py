@@ -1,6 +1,7 @@
-"""Stage 3: cells and imported tables of a study -> its runs, curves, evaluations and tasks.
+"""Stage 3: cells, imported tables or a regression -> a study's runs, curves, evaluations, tasks.
 
-Every run stays in the tables. One that should not be fitted is marked with a reason.
+Every run stays in the tables. One that should not be fitted is marked with a reason. Beside them
+stands what is known of the laws: known.parquet, empty for most studies.
 """
 
 from __future__ import annotations
@@ -14,8 +15,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import contracts
-from pipeline.contracts import CURVES, EVALUATIONS, RUNS, TASKS, TEXT_CURVES, ContractError
+from pipeline import contracts, known
+from pipeline.contracts import (
+    CURVES,
+    EVALUATIONS,
+    KNOWN,
+    RUNS,
+    TASKS,
+    TEXT_CURVES,
+    ContractError,
+)
 
 TABLES = ("runs", "curves", "text_curves", "evaluations", "tasks")
 SAME_RUN = ("params", "params_total", "tokens", "seed")  # what tells runs apart, and their loss
@@ -121,6 +130,19 @@ def _imported(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
     return {**found, **empty, "runs": contracts.table(RUNS, marked)}
 
 
+def _computed(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
+    """The tables of a regression, its runs marked by the rules of the study, in its own terms."""
+    found = contracts.read(folder / "runs.parquet", RUNS)
+    marked = [_marked(run, design) for run in found.to_pylist()]
+    return {
+        "runs": contracts.table(found.schema, marked),
+        "curves": CURVES.empty_table(),
+        "text_curves": TEXT_CURVES.empty_table(),
+        "evaluations": EVALUATIONS.empty_table(),
+        "tasks": TASKS.empty_table(),
+    }
+
+
 def _marked(run: dict[str, Any], design: Mapping[str, Any]) -> dict[str, Any]:
     """A run of the study: used in fits, or left out with its reason."""
     reason = exclusion(run, design["exclude"])
@@ -142,17 +164,22 @@ def _refuse_repeats(runs: pa.Table) -> None:
             )
 
 
-def tables(design: Mapping[str, Any], cells: Path, imports: Path) -> Iterator[tuple[str, pa.Table]]:
+def tables(
+    design: Mapping[str, Any], cells: Path, imports: Path, regression: Path | None = None
+) -> Iterator[tuple[str, pa.Table]]:
     """(name, table) of a study, for each of TABLES.
 
-    ``design`` is the study's design.json; ``imports`` holds a folder for each imported table.
+    ``design`` is the study's design.json; ``imports`` holds a folder for each imported table,
+    ``regression`` the tables of a regression, whose terms no other source shares.
     Raises ContractError naming a file that is missing, cut short or foreign, where recipes or data
     of trained cells are mixed, and where two sources hold the same run.
     """
     sources = [_native(design, cells)]
     sources += [_imported(design, imports / name) for name in design["imports"]]
+    if regression:
+        sources = [_computed(design, regression)]
     joined = {
-        name: pa.concat_tables([source[name].cast(contracts.SCHEMAS[name]) for source in sources])
+        name: pa.concat_tables([source[name].cast(sources[0][name].schema) for source in sources])
         for name in TABLES
     }
     _refuse_repeats(joined["runs"])
@@ -164,14 +191,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("design", type=Path, help="the study's design.json")
     parser.add_argument("--cells", type=Path, required=True, help="folder that holds the cells")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
+    parser.add_argument("--regression", type=Path, help="folder of the tables of a regression")
+    parser.add_argument("--corpus", type=Path, help="corpus.json of a synthetic language")
     parser.add_argument("--imports", type=Path, help="folder of imported tables; OUT/imports")
     arguments = parser.parse_args(argv)
     try:
         design = json.loads(arguments.design.read_text(encoding="utf-8"))
         imports = arguments.imports or arguments.out / "imports"
-        for name, table in tables(design, arguments.cells, imports):
+        for name, table in tables(design, arguments.cells, imports, arguments.regression):
             contracts.write(arguments.out / f"{name}.parquet", table, contracts.SCHEMAS[name])
             print(f"{name}: {len(table)} rows", file=sys.stderr)
+        facts = known.facts(arguments.regression, arguments.corpus)
+        contracts.write(arguments.out / "known.parquet", facts, KNOWN)
+        print(f"known: {len(facts)} rows", file=sys.stderr)
     except (ContractError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -77,11 +77,11 @@ def _completed(config: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str,
 
 
 def _refuse_nothing(full: Mapping[str, Any]) -> None:
-    """A study trains a grid on a corpus, or takes runs that others made, or both."""
+    """A study trains a grid on a corpus, takes runs that others made, or both; or a regression."""
     lacking = None
     if "grid" in full and "corpus" not in full:
         lacking = "corpus"
-    elif "grid" not in full and not full["runs"]:
+    elif "grid" not in full and not full["runs"] and "regression" not in full:
         lacking = "grid"
     if lacking:
         about = schema()["properties"][lacking]["description"]

@@ -7,7 +7,7 @@ that came later may be missing, and read as null.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,16 @@ TASKS = _schema(
     _field("task", _text, "name of the task"),
     _field("error", _f64, "share of the answers that are wrong, in [0, 1]"),
     _field("error_se", _f64, "its standard error", nullable=True),
+)
+
+# One row for each parameter of a law whose true value is known, beside which a fit can be held.
+KNOWN = _schema(
+    "known",
+    _field("law", _text, "law name"),
+    _field("parameter", _text, "parameter name"),
+    _field("value", _f64, "true value"),
+    _field("unit", _text, "its unit, which for a loss is that of the fit it can be held against"),
+    _field("reason", _text, "how it is known, in a few words"),
 )
 
 # The four tables of one fitted law, in fits/<law>/.
@@ -406,7 +416,7 @@ SCORE = _schema(
 SCHEMAS = {
     schema.metadata[b"contract"].decode(): schema
     for schema in (
-        MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS,
+        MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS, KNOWN,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
         OPTIMA, ALLOCATIONS, SENSITIVITY,
     )
@@ -428,6 +438,19 @@ def table(schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> pa.Table:
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ContractError(f"{name}: {error}") from error
+
+
+def told(schema: pa.Schema, columns: Mapping[str, Mapping[str, str]]) -> pa.Schema:
+    """The same contract, some of whose columns tell another ``unit``, or a ``name`` in figures.
+
+    They are written into the file, so that what a table measures is known wherever it is read.
+    """
+    for column, tells in columns.items():
+        index = schema.get_field_index(column)
+        field = schema.field(index)
+        own = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        schema = schema.set(index, field.with_metadata({**own, **tells}))
+    return schema
 
 
 def write(path: str | Path, data: pa.Table | Iterable[dict[str, Any]], schema: pa.Schema) -> None:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,32 +40,69 @@ OPTIONAL = {
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a table of runs calls its loss and its tokens, and the unit of its column ``loss``."""
+
+    loss: str = "loss"
+    of: str = "validation"  # what the loss is measured on
+    unit: str = "nats/token"
+    tokens: str = "training tokens"
+
+    @classmethod
+    def of_table(cls, path: Path) -> Terms:
+        """Those that a table's columns tell; the usual ones where they, or the file, tell none."""
+        if not path.exists():
+            return cls()  # whoever reads it says so
+        schema = contracts.read(path, contracts.RUNS).schema
+        loss, tokens = (schema.field(name).metadata or {} for name in ("loss", "tokens"))
+        usual = cls()
+        if b"name" not in loss:
+            return usual
+        return cls(
+            loss[b"name"].decode(), "", loss[b"unit"].decode().partition(",")[0],
+            tokens.get(b"name", usual.tokens.encode()).decode(),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Convention:
-    """The columns of runs.parquet that stand for N, C and the loss."""
+    """The columns of runs.parquet that stand for N, C and the loss, and what they are called."""
 
     params: str = "params"
     flops: str = "flops_6nd"
     loss: str = "loss"
+    terms: Terms = Terms()
 
     @property
     def columns(self) -> dict[str, str]:
         """Name in formulas -> column of runs.parquet."""
-        return {**asdict(self), "tokens": "tokens"}
+        return {
+            "params": self.params, "flops": self.flops, "loss": self.loss, "tokens": "tokens"
+        }  # fmt: skip
 
     @property
-    def card(self) -> dict[str, str]:
-        """The convention as it is written on fit cards."""
+    def card(self) -> dict[str, Any]:
+        """The convention as it is written on fit cards; ``terms`` where they are not the usual."""
+        if self.terms != Terms():
+            return {**self.columns, "loss": self.terms.unit, "terms": asdict(self.terms)}
         unit = contracts.RUNS.field(self.loss).metadata[b"unit"].decode().partition(",")[0]
         return {**self.columns, "loss": unit}
 
 
-def of_card(card: Mapping[str, str]) -> Convention:
+def terms(card: Mapping[str, Any]) -> Terms:
+    """What a fit card calls the loss and the tokens, the loss with its unit."""
+    told = card.get("terms", {"unit": card.get("loss", Terms().unit)})
+    return Terms(**told)
+
+
+def of_card(card: Mapping[str, Any]) -> Convention:
     """The convention of a fit card, which names the loss by its unit.
 
     Raises ValueError where that is no unit known here.
     """
+    own = terms(card) if "terms" in card else Terms()
     for loss in LOSS:
-        found = Convention(card["params"], card["flops"], loss)
+        found = Convention(card["params"], card["flops"], loss, own)
         if found.card["loss"] == card["loss"]:
             return found
     raise ValueError(f"fit.convention.loss: {card['loss']!r} is no unit of a loss known here")

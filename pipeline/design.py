@@ -25,6 +25,7 @@ from pipeline.corpus import definition
 from pipeline.corpus.definition import Corpus
 from pipeline.files import write_json
 from pipeline.imports.definition import Import, imports
+from pipeline.regression.definition import Regression, regression
 
 RESERVED = ("cells", "corpora", "state", "trunks")  # folders of results/ that are no study
 # Of one CPU core, for the first estimate of a cell's time: exact FLOP/s and seconds per step.
@@ -34,7 +35,7 @@ FLOPS_PER_SECOND, SECONDS_PER_STEP = 1.3e11, 2.5e-3
 
 @dataclass(frozen=True)
 class Study:
-    """All that a config asks for: cells to train on a corpus, tables of runs to import, or both."""
+    """All that a config asks for: cells to train, tables of runs to import, or a regression."""
 
     name: str
     title: str
@@ -43,6 +44,7 @@ class Study:
     cells: tuple[Cell, ...]
     imports: tuple[Import, ...]
     config: Mapping[str, Any]
+    regression: Regression | None = None
 
     @cached_property
     def by_key(self) -> dict[str, Cell]:
@@ -59,6 +61,11 @@ class Study:
             "study": self.name, "title": self.title, "cells": keys,
             "imports": [item.name for item in self.imports], "exclude": exclude,
         }  # fmt: skip
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the corpus is a language whose entropy rate is known."""
+        return self.corpus is not None and "synthetic" in self.config["corpus"]["sources"][0]
 
     @property
     def texts(self) -> list[str]:
@@ -89,7 +96,7 @@ def study(config: Mapping[str, Any]) -> Study:
     corpus, evaluation, cells = _trained(config) if "grid" in config else (None, (), ())
     return Study(
         config["study"], config["title"] or config["study"], corpus, evaluation, cells, tables,
-        config,
+        config, regression(config),
     )  # fmt: skip
 
 
@@ -159,6 +166,9 @@ def write_definitions(study: Study, results: Path) -> None:
             files[corpus / "evaluation" / text.key / "definition.json"] = text.card
     for item in study.imports:
         files[results / study.name / "imports" / item.name / "definition.json"] = item.card
+    if study.regression:
+        folder = results / study.name / "regression"
+        files[folder / "definition.json"] = study.regression.card
     for cell in study.cells:
         files[results / "cells" / cell.key / "spec.json"] = cell.spec()
     files[results / study.name / "design.json"] = study.card
@@ -242,6 +252,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if found.cells:
         print(table(found))
+    if found.regression:
+        pairs = list(found.regression.pairs)
+        print(f"regression: {len(pairs)} pairs of N and D, {found.regression.seeds} seeds each")
     for item in found.imports:
         print(f"{item.name}: runs of {item.file}")
     return 0

@@ -11,6 +11,8 @@ from pipeline.laws import COLUMNS, LAWS, named
 
 # What every trained cell has; imported runs have what their table brings.
 NATIVE = {"params", "tokens", "unique_tokens", "flops", "steps", "batch_tokens", "lr", "loss"}
+# What a regression has.
+COMPUTED = {"params", "tokens", "unique_tokens", "flops", "loss"}
 # Numbers beside the loss, which a law's key names after @: of a text, or of a task.
 FURTHER = {"evaluation_loss": "text", "task_error": "task"}
 TABLES = {"evaluation_loss": "evaluations", "task_error": "tasks"}
@@ -56,6 +58,11 @@ def _refuse(study: Study, place: str, key: str) -> None:
             raise ConfigError(place, key, f"names no {kind} of this study ({known})",
                               f"add it to {where}, or take one of them")  # fmt: skip
     for column in columns(key):
+        if study.regression and column not in COMPUTED:
+            raise ConfigError(
+                place, key, f"takes {column} ({COLUMNS[column]}), which a regression does not have",
+                "leave the law out",
+            )  # fmt: skip
         if study.cells and column not in NATIVE and column not in FURTHER:
             raise ConfigError(
                 place, key, f"takes {column} ({COLUMNS[column]}), which trained cells do not have",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.conventions import FLOPS, LOSS, PARAMS, Convention
+from pipeline.conventions import FLOPS, LOSS, PARAMS, Convention, Terms
 from pipeline.laws.base import Law
 from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Options
@@ -48,8 +48,9 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
 
 
 def convention(arguments: argparse.Namespace) -> Convention:
-    """The convention that a command line asks for."""
-    return Convention(arguments.params, arguments.flops, arguments.loss)
+    """The convention that a command line asks for, in the terms of the table it names."""
+    terms = Terms.of_table(arguments.runs)
+    return Convention(arguments.params, arguments.flops, arguments.loss, terms)
 
 
 def objective(arguments: argparse.Namespace, law: Law) -> Objective:

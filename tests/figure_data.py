@@ -256,8 +256,9 @@ def card(name: str, rows: list[dict[str, Any]], predicted: np.ndarray, few: bool
 
 
 def write_study(
-    folder: Path, rows: list[dict[str, Any]], laws: Sequence[str] = LAWS, few: Sequence[str] = ()
-) -> Paths:
+    folder: Path, rows: list[dict[str, Any]], laws: Sequence[str] = LAWS, few: Sequence[str] = (),
+    known: Sequence[dict[str, Any]] = (),
+) -> Paths:  # fmt: skip
     """Every table of a study under ``folder``; laws named in ``few`` have too few points."""
     contracts.write(folder / "runs.parquet", rows, contracts.RUNS)
     curves = [line for row in rows for line in curve(row)]
@@ -279,6 +280,7 @@ def write_study(
     contracts.write(
         folder / "sensitivity.parquet", list(sensitivities(laws, few)), contracts.SENSITIVITY
     )
+    contracts.write(folder / "known.parquet", known, contracts.KNOWN)
     contracts.write(folder / "plan.parquet", list(planned(rows, laws, few)), contracts.PLAN)
     return Paths(folder)
 

@@ -25,14 +25,21 @@ def test_a_run_is_left_out_with_a_reason(change, reason):
     assert aggregate.exclusion({**RUN, **change}, RULES) == reason
 
 
-def aggregated(tmp_path, keys, exclude=RULES, imports=()):
+def aggregated(tmp_path, keys, exclude=RULES, imports=(), further=()):
     """Run the command on these cells and imports; its exit status."""
     card = {
         "study": "toy", "title": "", "cells": keys, "imports": list(imports), "exclude": exclude,
     }  # fmt: skip
     (tmp_path / "design.json").write_text(json.dumps(card))
     return aggregate.main(
-        [str(tmp_path / "design.json"), "--cells", str(tmp_path), "--out", str(tmp_path / "toy")]
+        [
+            str(tmp_path / "design.json"),
+            "--cells",
+            str(tmp_path),
+            "--out",
+            str(tmp_path / "toy"),
+            *further,
+        ]
     )
 
 
@@ -56,6 +63,32 @@ def test_every_cell_stays_in_the_tables(tmp_path):
     assert along["cell"].to_pylist() == ["a", "b", "c"]
     texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
     assert texts["cell"].to_pylist() == ["a", "b", "c"]
+
+
+def test_a_regression_keeps_its_terms_and_tells_what_is_known(tmp_path):
+    terms = {"loss": {"name": "error", "unit": "share"}}
+    row = dict.fromkeys(contracts.RUNS.names) | {
+        "study": "toy", "source": "regression", "cell": "a", "params": 200, "tokens": 2000,
+        "flops_6nd": 2.4e6, "loss": 0.5, "status": "finished", "included": True,
+    }  # fmt: skip
+    place = tmp_path / "regression"
+    rows = [row, {**row, "cell": "b", "tokens": 20}]
+    contracts.write(place / "runs.parquet", rows, contracts.told(contracts.RUNS, terms))
+    fact = {"law": "kaplan", "parameter": "Nc", "value": 1.0, "unit": "1", "reason": "so"}
+    contracts.write(place / "known.parquet", [fact], contracts.KNOWN)
+    assert aggregated(tmp_path, [], further=["--regression", str(place)]) == 0
+    runs = contracts.read(tmp_path / "toy" / "runs.parquet", contracts.RUNS)
+    assert runs["exclusion"].to_pylist() == [None, "too_few_tokens"]
+    assert runs.schema.field("loss").metadata[b"unit"] == b"share"
+    assert runs.schema.field("tokens").metadata == contracts.RUNS.field("tokens").metadata
+    known = contracts.read(tmp_path / "toy" / "known.parquet", contracts.KNOWN).to_pylist()
+    assert known == [fact]
+
+
+def test_of_a_study_of_text_nothing_is_known(tmp_path):
+    write_cell(tmp_path, "a")
+    assert aggregated(tmp_path, ["a"]) == 0
+    assert len(contracts.read(tmp_path / "toy" / "known.parquet", contracts.KNOWN)) == 0
 
 
 @pytest.mark.parametrize("column", ["recipe", "data_sha256", "precision"])

@@ -28,8 +28,8 @@ from pipeline.laws import LAWS, SURFACES
 
 SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "marks", "one_variable", "surface"}
 UNITS = re.compile(
-    r"\((nats/token|bits/byte|FLOP|FLOP, attention and head included|%|dimensionless|tokens; .*)\)$"
-    r"|(parameters|training tokens) \$[ND](\^\*)?\$$"
+    r"\((nats/token|bits/byte|share of variance|FLOP|FLOP, attention and head included|%|dimensionless|tokens; .*)\)$"
+    r"|(parameters|training tokens|training samples) \$[ND](\^\*)?\$$"
 )
 # Figures of laws, not of single runs.
 WITHOUT_RUNS = {"exponents", "sensitivity", "allocation", "frontier"}

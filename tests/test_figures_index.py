@@ -65,6 +65,7 @@ def write(study, title="Made up", laws=figure_data.LAWS, names=tuple(FIGURES)) -
         "--predictions", str(paths.folder / "predictions.parquet"),
         "--ranking", str(paths.folder / "ranking.parquet"),
         "--plan", str(paths.folder / "plan.parquet"),
+        "--known", str(paths.folder / "known.parquet"),
         "--figures", *(str(figures / f"{name}.svg") for name in names),
         "--out", str(figures / "index.html"),
     ])  # fmt: skip

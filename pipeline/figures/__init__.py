@@ -14,7 +14,7 @@ from pipeline.laws import SURFACES, named
 
 TABLES = (
     "runs", "curves", "text_curves", "evaluations", "predictions", "backtest", "ranking", "optima",
-    "allocations", "plan", "sensitivity",
+    "allocations", "plan", "sensitivity", "known",
 )  # fmt: skip
 
 
@@ -54,20 +54,30 @@ class Figure:
         return None if self.any_laws and not chosen else chosen
 
 
+# Laws of the loss with a floor.
+FLOORED = (
+    "power_floor_params", "power_floor_tokens", "power_floor_compute", "broken_params",
+    "broken_tokens", "broken_compute", "m4_tokens", "chinchilla", "overtraining", "muennighoff",
+    "overfit_penalty", "bounded", "precision",
+)  # fmt: skip
+
 FIGURES: dict[str, Figure] = {
     "learning_curves": Figure("Learning curves", "Learning", ("runs", "curves")),
     "loss_by_position": Figure("Loss by position in the context", "Learning", ("runs", "curves")),
     "transfer": Figure(
         "Transfer to other texts", "Learning", ("runs", "evaluations"), also=("transfer",)
     ),
-    "loss_vs_params": Figure("Loss against model size", "Laws", ("runs",), ("power_params",)),
-    "loss_vs_tokens": Figure("Loss against data", "Laws", ("runs",), ("power_tokens",)),
+    "loss_vs_params": Figure(
+        "Loss against model size", "Laws", ("runs", "known"), ("power_params",)
+    ),
+    "loss_vs_tokens": Figure("Loss against data", "Laws", ("runs", "known"), ("power_tokens",)),
     "loss_vs_compute": Figure("Loss against compute", "Laws", ("runs",), ("power_compute",)),
     "kaplan_surface": Figure("L(N, D), form of Kaplan et al.", "Laws", ("runs",), ("kaplan",)),
     "chinchilla_surface": Figure(
         "L(N, D), form of Hoffmann et al.", "Laws", ("runs",), ("chinchilla",)
     ),
-    "exponents": Figure("Fitted exponents", "Laws", ("runs",), any_laws=("*",)),
+    "floor": Figure("Fitted floors under the losses", "Laws", ("runs", "known"), any_laws=FLOORED),
+    "exponents": Figure("Fitted exponents", "Laws", ("runs", "known"), any_laws=("*",)),
     "tasks": Figure(
         "Error on tasks against loss", "Laws", ("runs",), any_laws=("task_sigmoid", "gadre_error")
     ),

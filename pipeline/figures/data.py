@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from pipeline import contracts
+from pipeline.conventions import Terms, terms
+from pipeline.laws import named
 from pipeline.laws.band import Band, SavedFit
 from pipeline.laws.band import read as read_fit
 from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
@@ -19,9 +21,9 @@ Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
 # Tables taken as they are.
 ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan",
-        "sensitivity")  # fmt: skip
+        "sensitivity", "known")  # fmt: skip
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
-NATS = "nats/token"
+NATS, BITS = "nats/token", "bits/byte"
 MINUS = "\u2212"  # of numbers outside mathtext
 UNUSABLE = (Status.TOO_FEW_POINTS, Status.NOT_CONVERGED)
 
@@ -73,9 +75,14 @@ class FittedLaw:
 
     @property
     def unit(self) -> str:
-        """The unit of the loss of the runs: nats/token or bits/byte."""
+        """The unit of the loss of the runs: nats/token, bits/byte, or what their table tells."""
         unit: str = self.saved.card["convention"].get("loss", NATS)
         return unit
+
+    @property
+    def terms(self) -> Terms:
+        """What the runs' table calls the loss and the tokens."""
+        return terms(self.saved.card["convention"])
 
     @property
     def estimates(self) -> list[tuple[Parameter, Row]]:
@@ -162,6 +169,7 @@ class Data:
     allocations: list[Row] = field(default_factory=list)
     plan: list[Row] = field(default_factory=list)
     sensitivity: list[Row] = field(default_factory=list)
+    known: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)
 
     @property
@@ -170,9 +178,33 @@ class Data:
         return next((fit.unit for fit in self.fits.values()), NATS)
 
     @property
+    def terms(self) -> Terms:
+        """What the loss and the tokens are called: the usual terms where there are no fits."""
+        return next((fit.terms for fit in self.fits.values()), Terms())
+
+    @property
     def loss_label(self) -> str:
         """What an axis of loss is called."""
-        return f"loss ({self.unit})"
+        return f"{self.terms.loss} ({self.unit})"
+
+    @property
+    def measured_label(self) -> str:
+        """The same, with what the loss is measured on."""
+        return f"{self.terms.of} {self.loss_label}".strip()
+
+    @property
+    def tokens_label(self) -> str:
+        """What an axis of D is called."""
+        return f"{self.terms.tokens} $D$"
+
+    def truth(self, key: str) -> dict[str, Row]:
+        """Parameter -> what is known of it, of the law of a fit; a loss only in the fit's unit."""
+        return {
+            row["parameter"]: row
+            for row in self.known
+            if row["law"] == named(key)
+            and (row["unit"] not in (NATS, BITS) or row["unit"] == self.unit)
+        }
 
 
 def held_out(backtest: Sequence[Row], law: str, fitted: int) -> list[Row]:
@@ -218,7 +250,7 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
 def shown(run: Row, unit: str) -> Row:
     """A run as figures show it: N as far as it is counted, the loss in the unit of the fits."""
     size = run["params_total"] if run["params"] is None else run["params"]
-    if unit == NATS:
+    if unit != BITS:
         return {**run, "params": size}
     loss, spread = run["bits_per_byte"], run["loss_se"]
     scaled = spread * loss / run["loss"] if spread and loss and run["loss"] else None

@@ -1,4 +1,4 @@
-"""What was run, in the rows that head the study's page: trained cells and imported runs apart."""
+"""What was run, in the rows that head the study's page: trained, computed and imported apart."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def facts(runs: Sequence[Row], markup: Callable[[str], str]) -> Facts:
     """
     states = [state(run) for run in runs]
     native = [run for run in runs if run["source"] == "native"]
+    computed = [run for run in runs if run["source"] == "regression"]
     return [
         ("Runs", f"{len(runs)}: {states.count('included')} in the fits, "
                  f"{states.count('excluded')} excluded, {states.count('diverged')} diverged"),
         ("Sizes N", _span(run["params"] for run in runs)),
         ("Tokens D", _span(run["tokens"] for run in runs)),
         *(_training(native, markup) if native else []),
+        *(_regression(computed) if computed else []),
         *_imports(runs),
     ]  # fmt: skip
 
@@ -44,22 +46,39 @@ def _training(runs: Sequence[Row], markup: Callable[[str], str]) -> Facts:
             trunks[run["trunk"]] = max(trunks.get(run["trunk"], shared), shared)
     for shared in trunks.values():
         tokens, flops, seconds = tokens + shared[0], flops + shared[1], seconds + shared[2]
-    dirty = any(run["git_dirty"] for run in runs)
     return [
         ("Trained on", f"{count(tokens)} tokens in all, {markup(number(flops, 3))} FLOP"),
         ("Training time", f"{seconds:,.0f} s of wall time, summed over trainings"),
         ("Device", _distinct(runs, "device")),
         ("Precision, threads", f"{_distinct(runs, 'precision')}; {_distinct(runs, 'threads')}"),
-        ("Code", f"{_distinct(runs, 'git_commit', 12)}{' with uncommitted changes' * dirty}"),
+        *_code(runs),
         ("Data", f"sha256 {_distinct(runs, 'data_sha256', 16)}"),
     ]
+
+
+def _regression(runs: Sequence[Row]) -> Facts:
+    """The target of a regression, and what its fits took."""
+    asked = json.loads(runs[0]["provenance"])["definition"]
+    told = f"exponent {asked['exponent']:g}, noise {asked['noise']:g}, {asked['seeds']} seeds"
+    return [
+        ("Regression", told),
+        ("Time", f"{sum(run['seconds'] for run in runs):,.1f} s, summed over fits"),
+        ("Device", _distinct(runs, "device")),
+        *_code(runs),
+    ]
+
+
+def _code(runs: Sequence[Row]) -> Facts:
+    dirty = any(run["git_dirty"] for run in runs)
+    commit = f"{_distinct(runs, 'git_commit', 12)}{' with uncommitted changes' * dirty}"
+    return [("Code", commit)]
 
 
 def _imports(runs: Sequence[Row]) -> Facts:
     """Name, file, digest and runs of each imported table."""
     tables: dict[str, list[Row]] = {}
     for run in runs:
-        if run["source"] != "native":
+        if run["source"] not in ("native", "regression"):
             tables.setdefault(run["source"], []).append(run)
     found = []
     for name, members in tables.items():

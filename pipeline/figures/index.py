@@ -8,7 +8,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,7 @@ from docutils.writers import html5_polyglot
 from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES
 from pipeline.figures.axes import count
-from pipeline.figures.data import Data, FittedLaw, Row, estimate, load, number, state
+from pipeline.figures.data import Data, Row, estimate, load, number, state
 from pipeline.figures.facts import facts
 from pipeline.files import atomic
 from pipeline.planning.words import BYTES, TITLES
@@ -29,6 +29,7 @@ from pipeline.planning.words import number as quantity
 
 TEMPLATE = Path(__file__).with_name("index.html.j2")
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
+TABLES = ("runs", "predictions", "ranking", "plan", "known")
 SCREEN = 2.05  # CSS pixels on the page for each point of a figure's width
 
 
@@ -52,18 +53,24 @@ def caption(name: str) -> str:
     return publish_parts(text, writer=html5_polyglot.Writer(), settings_overrides=settings)["body"]
 
 
-def exponent_rows(fits: Iterable[FittedLaw]) -> list[dict[str, Any]]:
-    """Every parameter of every law: value with interval, runs, status and its sentence."""
+def exponent_rows(data: Data) -> list[dict[str, Any]]:
+    """Every parameter of every law: value with interval, what is known, runs, status and why."""
     return [
         {
             "law": fit.key, "title": fit.law.title, "symbol": markup(f"${p.symbol}$"),
             "meaning": p.meaning, "value": markup(estimate(row["value"], row["low"], row["high"])),
+            "exact": exact(data.truth(fit.key).get(p.name)),
             "runs": row["points"], "status": row["status"].replace("_", " "),
             "reason": row["reason"],
         }
-        for fit in fits
+        for fit in data.fits.values()
         for p, row in fit.estimates
     ]  # fmt: skip
+
+
+def exact(row: Row | None) -> dict[str, str] | None:
+    """The true value of a parameter, as HTML, and how it is known."""
+    return row and {"value": markup(f"${number(row['value'], 4)}$"), "reason": row["reason"]}
 
 
 def backtest_bins(ranking: Sequence[Row]) -> list[tuple[float, float]]:
@@ -198,8 +205,9 @@ def page(title: str, data: Data, figures: list[dict[str, Any]], links: dict[str,
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        title=title, front=caption("workflow"), facts=facts(data.runs, markup), unit=data.unit,
-        categories=by_category(figures), links=links, parameters=exponent_rows(data.fits.values()),
+        title=title, front=caption("workflow"), facts=facts(data.runs, markup),
+        loss=data.loss_label, known=bool(data.known),
+        categories=by_category(figures), links=links, parameters=exponent_rows(data),
         verdict=verdict(data.ranking), backtests=backtest_rows(data.ranking),
         bins=[_bin_name(*ends) for ends in backtest_bins(data.ranking)],
         answers=answer_rows(data.plan), plans=plan_rows(data.predictions),
@@ -212,14 +220,14 @@ def main(given: Sequence[str] | None = None) -> None:
     """Write the page from the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.figures.index", description=__doc__)
     parser.add_argument("--title", required=True)
-    for table in ("runs", "predictions", "ranking", "plan", "fits"):
+    for table in (*TABLES, "fits"):
         parser.add_argument(f"--{table}", type=Path, required=True)
     parser.add_argument("--laws", nargs="*", default=[])
     parser.add_argument("--figures", nargs="*", type=Path, default=[], metavar="SVG")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(given)
     folder = options.out.parent
-    tables = {name: getattr(options, name) for name in ("runs", "predictions", "ranking", "plan")}
+    tables = {name: getattr(options, name) for name in TABLES}
     links = {name: link(path, folder) for name, path in tables.items()}
     cards = {law: options.fits / law / "card.json" for law in options.laws}
     links |= {f"fit of {law}": link(card, folder) for law, card in cards.items()}

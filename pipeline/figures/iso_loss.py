@@ -60,7 +60,7 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
     y = scales.padded([*counts, max(counts) * BEYOND], 0.03)
     axes.set(xlim=x, ylim=y)
     scales.count_axis(axes, "x", scales.PARAMS)
-    scales.count_axis(axes, "y", scales.TOKENS)
+    scales.count_axis(axes, "y", data.tokens_label)
     axes.grid(False)
     axes.add_patch(
         Rectangle((min(sizes), min(counts)), max(sizes) - min(sizes), max(counts) - min(counts),

@@ -23,7 +23,6 @@ NONE = "no budget with several sizes"  # in place of a method: runs alone
 LISTED = 12  # more budgets than this get a colour bar instead of a list
 FOUND = "converged"
 MINIMA = [name for name, entry in APPROACHES.items() if entry.isoflop]
-LOSSES = {"loss": scales.LOSS, "bits_per_byte": "loss (bits/byte)"}
 
 
 def draw(figure: Figure, data: Data) -> None:
@@ -41,7 +40,7 @@ def draw(figure: Figure, data: Data) -> None:
         axes.set_title(heading(data, method), linespacing=1.35)
     for axes in panels:
         scales.count_axis(axes, "x", scales.PARAMS)
-    scales.loss_axis(panels[0], label=f"validation {LOSSES[loss_column(data)]}")
+    scales.loss_axis(panels[0], label=data.measured_label)
     _key(figure, panels, budgets, colours)
     figure.legend(handles=_handles(data, law), loc="outside upper left", ncols=4 if wide else 1)
     _refusals(figure, data, methods, 130 if wide else 62)

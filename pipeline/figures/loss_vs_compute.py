@@ -37,7 +37,7 @@ def draw(figure: Figure, data: Data) -> None:
     low, high = scales.padded([run[x] for run in data.runs])
     axes.set_xlim(low, high)
     scales.flops_axis(axes, "x", scales.FLOPS[x])
-    scales.loss_axis(axes, label="validation " + data.loss_label)
+    scales.loss_axis(axes, label=data.measured_label)
     if fit.drawable:
         grid = np.geomspace(low, high, 200)
         marks.band(axes, grid, fit.band(flops=grid), marks.GREY)

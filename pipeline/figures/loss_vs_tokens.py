@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from pipeline.figures import axes, frame
+from pipeline.figures import frame
 from pipeline.figures.data import Data
 from pipeline.figures.one_variable import View, draw_view
 
-VIEW = View("power_tokens", "tokens", axes.TOKENS, "params", "N")
+VIEW = View("power_tokens", "tokens", "params", "N")
 
 
 def draw(figure: Figure, data: Data) -> None:

@@ -54,7 +54,7 @@ def _plane(axes: Axes, data: Data, fit: FittedLaw, plans: dict[str, dict[str, Ro
     y = _limits([*counts, *wanted["tokens"]])
     axes.set(xlim=x, ylim=y)
     scales.count_axis(axes, "x", scales.PARAMS)
-    scales.count_axis(axes, "y", scales.TOKENS)
+    scales.count_axis(axes, "y", data.tokens_label)
     axes.grid(False)
     corner, size = (min(sizes), min(counts)), (np.ptp(sizes), np.ptp(counts))
     axes.add_patch(Rectangle(corner, *size, fc=MEASURED, ec="none", zorder=0))

@@ -14,7 +14,6 @@ from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw
 
-LABELS = {"tokens": scales.TOKENS, "params": scales.PARAMS}
 LETTERS = {"tokens": "$D$", "params": "$N$"}
 
 
@@ -27,7 +26,7 @@ def draw_surface(figure: Figure, data: Data, law: str) -> None:
     fit = data.fits[law]
     _limits(left, data, fit, "tokens")
     _limits(right, data, fit, "params")
-    scales.loss_axis(left, label="validation " + data.loss_label)
+    scales.loss_axis(left, label=data.measured_label)
     ends = [
         (left, _panel(left, data, fit, "tokens", "params"), LETTERS["params"]),
         (right, _panel(right, data, fit, "params", "tokens"), LETTERS["tokens"]),
@@ -48,7 +47,8 @@ def draw_surface(figure: Figure, data: Data, law: str) -> None:
 def _limits(axes: Axes, data: Data, fit: FittedLaw, x: str) -> None:
     values = [run[fit.column(x)] for run in data.runs]
     axes.set_xlim(*scales.padded(values))
-    scales.count_axis(axes, "x", LABELS[x], values)
+    label = data.tokens_label if x == "tokens" else scales.PARAMS
+    scales.count_axis(axes, "x", label, values)
 
 
 def _panel(

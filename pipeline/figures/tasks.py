@@ -41,7 +41,7 @@ def _panel(axes: Axes, data: Data, key: str, fit: FittedLaw) -> None:
     shown = [(runs[row["cell"]], row["observed"]) for row in fit.points if row["cell"] in runs]
     for run, error in shown:
         marks.point(axes, run["loss"], error, run, colour)
-    axes.set_xlabel(f"validation {data.loss_label}")
+    axes.set_xlabel(data.measured_label)
     axes.set_ylabel(f"error on {task} (dimensionless)")
     handles: list[Any] = [
         Line2D([], [], marker="o", ls="none", color=colour, label=f"run ({len(shown)})")

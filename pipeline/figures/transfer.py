@@ -58,7 +58,7 @@ def draw(figure: Figure, data: Data) -> None:
         label, marker = "the validation text itself", "none" if joined else "_"
         handles.append(Line2D([], [], color=marks.INK, marker=marker, label=label, **DASHED))
     scales.count_axis(left, "x", scales.PARAMS)
-    scales.loss_axis(right, "x", f"validation {data.loss_label}")
+    scales.loss_axis(right, "x", data.measured_label)
     scales.loss_axis(left, label=scales.LOSS)
     title = "text (gap to validation, nats/token)" if comparable else "text"
     if data.fits:

@@ -15,6 +15,10 @@ from pipeline.config import ConfigError, number
 from pipeline.imports.columns import COLUMNS
 from pipeline.imports.units import UNITS, Kind, unit
 
+# Names that stand for runs made here.
+RESERVED = {
+    "native": "is the name of trained runs", "regression": "is the name of a regression's runs",
+}  # fmt: skip
 SUSPICIONS = {
     "flops": "the table's compute and 6 N D differ by more than a factor three",
     "units": "counts look like thousands, millions or billions",
@@ -72,8 +76,8 @@ def imports(config: Mapping[str, Any]) -> tuple[Import, ...]:
     found = tuple(table(item, f"runs[{i}]") for i, item in enumerate(config["runs"]))
     names = [item.name for item in found]
     for index, name in enumerate(names):
-        if name in names[:index] or name == "native":
-            fault = "is the name of trained runs" if name == "native" else "is given twice"
+        if name in names[:index] or name in RESERVED:
+            fault = RESERVED.get(name, "is given twice")
             raise ConfigError(f"runs[{index}].name", name, fault, "take another name")
     return found
 

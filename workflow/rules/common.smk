@@ -45,6 +45,16 @@ IMPORT_FILES = ("runs.parquet", "evaluations.parquet", "tasks.parquet", "import.
 IMPORT_TABLES = expand(
     "results/{study}/imports/{table}/{file}", study=STUDY.name, table=IMPORTS, file=IMPORT_FILES
 )
+# Where the aggregate also finds runs, or what is known of them: option -> place, and its files.
+OTHER_PLACES, OTHER_SOURCES = {}, {}
+if STUDY.regression:
+    OTHER_PLACES["regression"] = f"results/{STUDY.name}/regression"
+    OTHER_SOURCES["regression"] = [
+        f"{OTHER_PLACES['regression']}/{table}.parquet" for table in ("runs", "known")
+    ]
+if STUDY.synthetic:
+    OTHER_PLACES["corpus"] = f"results/corpora/{STUDY.corpus.key}/corpus.json"
+    OTHER_SOURCES["corpus"] = OTHER_PLACES["corpus"]
 # Laws of the loss of the runs themselves, and not of their other texts or tasks.
 LOSS_LAWS = [law for law in FITTED if LAWS[named(law)].target == "loss"]
 PLANNED = [law for law in FITTED if law in SURFACES]

@@ -33,6 +33,7 @@ rule index_figures:
         predictions="results/{study}/predictions.parquet",
         ranking="results/{study}/ranking.parquet",
         plan="results/{study}/plan.parquet",
+        known="results/{study}/known.parquet",
         fits=fits(FITTED),
         code=modules("pipeline.figures.index"),
     output:
@@ -47,6 +48,6 @@ rule index_figures:
         figures=[f"figures/{STUDY.name}/{name}.svg" for name in DRAWN],
     shell:
         "python -m pipeline.figures.index --title {params.title:q} --runs {input.runs} "
-        "--predictions {input.predictions} --ranking {input.ranking} --plan {input.plan} "
+        "--predictions {input.predictions} --ranking {input.ranking} --plan {input.plan} --known {input.known} "
         "--fits results/{wildcards.study}/fits --laws {params.laws} "
         "--figures {params.figures} --out {output} > {log} 2>&1"
