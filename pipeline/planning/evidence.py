@@ -146,7 +146,8 @@ def evidence(
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
     found = {key: read(fits / key) for key in known if key != name}
     for other in found.values():
-        _refuse_stranger(fit, other)
+        if isinstance(other.law, SurfaceLaw):  # the others say nothing of the same losses
+            _refuse_stranger(fit, other)
     spans, residuals, losses = support(fits / name)
     told = [] if backtest is None else _own_rows(backtest, name, losses)
     others = {key: other for key, other in found.items() if other.usable}
