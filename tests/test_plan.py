@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -503,6 +504,17 @@ def test_fits_headlines_and_backtests_of_other_runs_are_refused(study, asked, tm
     code, _, _, err = asked("--flops", 1e14, "--backtest", tmp_path / "backtest.parquet")
     assert code == 2
     assert "none of the runs behind the fit of kaplan" in err
+
+
+def test_a_split_that_the_runs_do_not_determine_is_said(study, tmp_path, capsys):
+    shutil.copytree(study / "fits" / "kaplan", tmp_path / "fits" / "kaplan")
+    path = tmp_path / "fits" / "kaplan" / "card.json"
+    ask = ["--fits", str(tmp_path / "fits"), "--law", "kaplan", "--flops", "1e13"]
+    assert main(ask) == 0
+    assert "do not determine how a budget splits" not in " ".join(capsys.readouterr().out.split())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"allocation": None}))
+    assert main(ask) == 0
+    assert "do not determine how a budget splits" in " ".join(capsys.readouterr().out.split())
 
 
 def test_fits_of_batch_and_steps_tell_batch_split_and_stopping(study, tmp_path, capsys):

@@ -19,6 +19,11 @@ def sentences(evidence: Evidence, question: Question, run: Run) -> Iterator[str]
             f"{evidence.law.name} does not take {name.replace('_', ' ')}: to it all tokens are "
             f"fresh. Cap them with --max-tokens, or plan with a fit of {takers}."
         )
+    if evidence.fit.card.get("allocation", 0) is None:
+        yield (
+            "These runs do not determine how a budget splits between N and D: the N and D given "
+            "here are one of several answers that describe them as well."
+        )
     if far <= 1:
         yield "Within the range of the runs."
         return
