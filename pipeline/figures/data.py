@@ -19,7 +19,7 @@ Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
 # Tables taken as they are.
 ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan",
-        "sensitivity")  # fmt: skip
+        "sensitivity", "critical_batches")  # fmt: skip
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS = "nats/token"
 MINUS = "\u2212"  # of numbers outside mathtext
@@ -162,6 +162,7 @@ class Data:
     allocations: list[Row] = field(default_factory=list)
     plan: list[Row] = field(default_factory=list)
     sensitivity: list[Row] = field(default_factory=list)
+    critical_batches: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)
 
     @property
@@ -201,7 +202,7 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
     rows = {name: table.to_pylist() for name, table in found.items() if name != "curves"}
     curves: dict[str, list[Row]] = {}
     if "curves" in found:
-        wanted = ["cell", "step", "tokens", "flops", "val_loss", "loss_by_position"]
+        wanted = ["cell", "step", "tokens", "flops", "val_loss", "loss_by_position", "noise_scale"]
         for row in found["curves"].select(wanted).to_pylist():
             if row["val_loss"] is not None and row["tokens"] > 0:
                 curves.setdefault(row["cell"], []).append(row)

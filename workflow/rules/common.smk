@@ -26,12 +26,13 @@ try:
     STUDY = study(complete(config))
     check_corpus(STUDY, RESULTS)
     FITTED = fitted.laws(STUDY)
-    BUDGETS = STUDY.budgets
+    BUDGETS, LOSSES = STUDY.budgets, STUDY.losses
     # Imported runs may hold isoFLOP curves; where they do not, the table of optima says so.
     ISOFLOP = bool(STUDY.imports) or "budgets" in STUDY.config.get("grid", {})
     ASKED = STUDY.config["fit"]["allocations"]
     TAKEN = choose("fit.allocations", applicable(ISOFLOP) if ASKED is None else ASKED, APPROACHES)
-    DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells), TAKEN)
+    SCANNED = STUDY.measures_batches
+    DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells), TAKEN, SCANNED)
     DRAWN = choose("figures", STUDY.config.get("figures"), DRAWABLE)
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
@@ -42,8 +43,10 @@ IMPORT_FILES = ("runs.parquet", "evaluations.parquet", "tasks.parquet", "import.
 IMPORT_TABLES = expand(
     "results/{study}/imports/{table}/{file}", study=STUDY.name, table=IMPORTS, file=IMPORT_FILES
 )
+# Laws fitted to the runs as they ended, and not to what the critical batch makes of them.
+ON_RUNS = [law for law in FITTED if fitted.rows(STUDY, law) == "runs"]
 # Laws of the loss of the runs themselves, and not of their other texts or tasks.
-LOSS_LAWS = [law for law in FITTED if LAWS[named(law)].target == "loss"]
+LOSS_LAWS = [law for law in ON_RUNS if LAWS[named(law)].target == "loss"]
 PLANNED = [law for law in FITTED if law in SURFACES]
 # What plans are made from: also the batch, and what L(N, S) says of wrong sizes and stopping early.
 READ = [law for law in FITTED if law in (*SURFACES, "critical_batch", "kaplan_steps")]
@@ -141,6 +144,11 @@ def fit_options(*further):
 def further(wildcards):
     """The table, beside the runs, that a law is fitted to: of other texts or of tasks."""
     return [f"results/{STUDY.name}/{table}.parquet" for table in fitted.tables(wildcards.law)]
+
+
+def fitted_rows(wildcards):
+    """The table whose rows a law is fitted to."""
+    return f"results/{STUDY.name}/{fitted.rows(STUDY, wildcards.law)}.parquet"
 
 
 def plan_options():
