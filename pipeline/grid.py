@@ -169,7 +169,7 @@ def learning_rates(rule: Mapping[str, Any], shape: Shape) -> tuple[float, float]
 
 
 def _times(factor: float, rate: float) -> float:
-    """A rate times a factor; as it is given where that is one, so that its digest stays the same."""
+    """A rate times a factor; as it is given where that is one, so that digests stay."""
     return rate if factor == 1 else factor * rate
 
 

@@ -39,7 +39,7 @@ def curve(batch: int, rate: float, tokens: float, params: float = 1536) -> list[
     taken = steps(losses, batch, rate, params)
     at = EVALUATED[EVALUATED * batch <= tokens]
     values = np.interp(np.log(at), np.log(taken), losses)
-    # Rounding of a thousandth: no curve is exact, and its own residuals are the solver's yardstick.
+    # Rounded as no curve is exact: the residuals are the yardstick of the solver's last step.
     values = np.exp(np.log(values).round(4))
     return [CURVE | {"step": int(step), "tokens": int(step) * batch, "val_loss": float(value)}
             for step, value in zip(at, values, strict=True)]  # fmt: skip

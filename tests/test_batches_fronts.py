@@ -61,7 +61,9 @@ def test_one_odd_batch_size_does_not_bend_the_front():
 @pytest.mark.parametrize("per_step", [1.0, 7.0])
 def test_units_of_tokens_and_steps_do_not_matter(tokens, per_step):
     rng = np.random.default_rng(1)
-    noisy = [p._replace(steps=p.steps * np.exp(0.05 * rng.standard_normal())) for p in points(BATCHES)]
+    noisy = [
+        p._replace(steps=p.steps * np.exp(0.05 * rng.standard_normal())) for p in points(BATCHES)
+    ]
     base = fitted(MODEL, 3.0, tuple(noisy), OPTIONS)
     other = [p._replace(batch=p.batch * tokens, steps=p.steps * per_step) for p in noisy]
     moved = fitted(MODEL, 3.0, tuple(other), OPTIONS)
@@ -105,7 +107,9 @@ def test_seeds_are_averaged_in_log_steps_and_all_must_have_met_the_loss():
         rows = [CURVE | {"step": factor * s, "val_loss": 5 * s**-0.1} for s in (1, 10, last)]
         return Trace(batch_data.run(256, 0.01, rows, seed=number), rows)
 
-    (met,), unmet = fastest([seed(0, 1, 100), seed(1, 4, 20)], np.log(5 * np.array([10.0, 50]) ** -0.1))
+    (met,), unmet = fastest(
+        [seed(0, 1, 100), seed(1, 4, 20)], np.log(5 * np.array([10.0, 50]) ** -0.1)
+    )
     assert met.steps == pytest.approx(20)
     assert unmet == []
 
@@ -146,7 +150,7 @@ def test_noisy_quadratic_descent_has_the_critical_batch_of_its_noise_scale():
     """SGD on a quadratic, at the best rate of every step: E_min / S_min is the mean noise scale.
 
     tr(H Sigma) / (G H G) with the true gradient, averaged over the steps of a very large batch
-    (McCandlish et al. 2018, eq. 2.8 and appendix D); S_min is the steps of descent without noise.
+    (McCandlish et al. 2018, sections 2.2 and 2.3); S_min is the steps of descent without noise.
     """
     rng, d, repeats, length = np.random.default_rng(0), 100, 4, 400
     h = np.geomspace(0.01, 1, d)

@@ -15,7 +15,9 @@ def trace(steps, losses):
 
 def test_a_power_of_the_steps_is_met_exactly_between_its_rows():
     steps = [10, 17, 40, 90, 100]
-    found = crossed(trace(steps, [5 * s**-0.2 for s in steps]), np.log(5 * np.array([13.0, 60, 99]) ** -0.2))
+    found = crossed(
+        trace(steps, [5 * s**-0.2 for s in steps]), np.log(5 * np.array([13.0, 60, 99]) ** -0.2)
+    )
     assert np.exp(found) == pytest.approx([13, 60, 99], rel=1e-12)
 
 
@@ -51,7 +53,9 @@ def test_cells_of_one_trunk_are_one_trace_and_excluded_runs_are_none(tmp_path):
     (whole,) = batch_data.scan((512,), (0.01,))
     short = Trace(whole.run | {"cell": "short", "steps": whole.rows[30]["step"]}, whole.rows[:31])
     out = Trace(whole.run | {"cell": "out", "included": False, "trunk": "other"}, whole.rows)
-    shared = [Trace(t.run | {"trunk": t.run["trunk"] or "one"}, t.rows) for t in (short, whole, out)]
+    shared = [
+        Trace(t.run | {"trunk": t.run["trunk"] or "one"}, t.rows) for t in (short, whole, out)
+    ]
     found = traces(*batch_data.write(tmp_path, shared))
     assert [t.run["cell"] for t in found] == [whole.run["cell"]]
     assert found[0].loss.tolist() == whole.loss.tolist()

@@ -28,11 +28,18 @@ from pipeline.laws import LAWS, SURFACES
 
 SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "marks", "one_variable", "surface"}
 UNITS = re.compile(
-    r"\((nats/token|bits/byte|FLOP|FLOP, attention and head included|%|dimensionless|tokens; .*)\)$"
+    r"\((nats/token|bits/byte|FLOP|FLOP, attention and head included|%|dimensionless|tokens|steps|tokens; .*)\)$"
     r"|(parameters|training tokens) \$[ND](\^\*)?\$$"
 )
 # Figures of laws, not of single runs.
-WITHOUT_RUNS = {"exponents", "sensitivity", "allocation", "frontier"}
+WITHOUT_RUNS = {
+    "critical_batch",
+    "batch_fronts",
+    "exponents",
+    "sensitivity",
+    "allocation",
+    "frontier",
+}
 DIVERGED, EXCLUDED = 9, 0
 
 
@@ -142,7 +149,9 @@ def test_drawing_imports_neither_solvers_nor_heavy_packages(name):
 
 
 def test_drawable_follows_the_laws_and_evaluations_of_the_study():
-    assert drawable(tuple(LAWS), evaluated=True) == list(FIGURES)
+    assert drawable(tuple(LAWS), evaluated=True, scanned=True) == list(FIGURES)
+    scans = set(FIGURES) - set(drawable(tuple(LAWS), evaluated=True))
+    assert scans == {"critical_batch", "batch_fronts"}
     assert "transfer" not in drawable(tuple(LAWS), evaluated=False)
     alone = drawable(("kaplan",), evaluated=False)
     assert {"kaplan_surface", "residuals", "iso_loss", "allocation", "exponents"} <= set(alone)

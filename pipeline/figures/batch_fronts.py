@@ -19,11 +19,11 @@ from pipeline.figures.data import Data, Row
 FOUND = "converged"
 MODEL = ("params", "n_layer", "d_model", "d_ff", "n_head", "context", "family", "unique_tokens")
 ACROSS = 2  # panels in a row
-BEYOND = 4.0  # factor by which a front is drawn beyond its batch sizes
+BEYOND = 100.0  # factor by which a front is drawn beyond its batch sizes
 TOKENS, STEPS = "tokens processed $E$ (tokens)", "optimizer steps $S$ (steps)"
 FORMULA = (
-    r"$\left(\dfrac{S}{S_{\min}} - 1\right) \left(\dfrac{E}{E_{\min}} - 1\right) = 1,"
-    r"\qquad B_{\mathrm{crit}} = \dfrac{E_{\min}}{S_{\min}}$"
+    r"fronts $(S/S_{\min} - 1)\,(E/E_{\min} - 1) = 1$, "
+    r"with $B_{\mathrm{crit}} = E_{\min}/S_{\min}$"
 )
 
 
@@ -32,8 +32,12 @@ def draw(figure: Figure, data: Data) -> None:
     models: dict[tuple[Any, ...], list[Row]] = {}
     for row in data.critical_batches:
         models.setdefault(tuple(row[name] for name in MODEL), []).append(row)
-    across = min(len(models), ACROSS) or 1
-    down = math.ceil(len(models) / across) or 1
+    if not models:
+        figure.set_size_inches(frame.COLUMN, 0.6)
+        marks.head(figure, "no size was trained at several batch sizes")
+        return
+    across = min(len(models), ACROSS)
+    down = math.ceil(len(models) / across)
     figure.set_size_inches(frame.WIDE if across > 1 else frame.COLUMN, 0.95 + 2.7 * down)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     colours = marks.SizeColours(
@@ -44,17 +48,13 @@ def draw(figure: Figure, data: Data) -> None:
         axes.set_title(f"$N$ = {scales.count(model[0])}")
     for axes in panels[len(models) :]:
         axes.set_axis_off()
-    if not models:
-        panels[0].set_title("no size was trained at several batch sizes")
-        _label(panels[0])
-        return
-    bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), ax=list(panels), pad=0.02)
+    bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), ax=list(panels), pad=0.02,
+                          aspect=35)  # fmt: skip
     bar.outline.set_visible(False)
     scales.loss_axis(bar.ax, "y", scales.LOSS)
     marks.head(figure, FORMULA)
     handles = _handles(data.critical_batches)
-    columns = len(handles) if across > 1 else 1
-    figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+    figure.legend(handles=handles, loc="outside lower left", ncols=3 if across > 1 else 1)
 
 
 def _panel(axes: Axes, rows: list[Row], colours: marks.SizeColours) -> None:
@@ -69,13 +69,9 @@ def _panel(axes: Axes, rows: list[Row], colours: marks.SizeColours) -> None:
     all_steps = [s for row in rows for s in row["steps"]]
     tokens = [b * s for row in rows for b, s in zip(row["batch_tokens"], row["steps"])]
     axes.set(xlim=scales.padded(tokens, 0.12), ylim=scales.padded(all_steps, 0.12))
-    _label(axes)
-    _diagonals(axes, sorted({b for row in rows for b in row["batch_tokens"]}))
-
-
-def _label(axes: Axes) -> None:
     scales.count_axis(axes, "x", TOKENS)
     scales.count_axis(axes, "y", STEPS)
+    _diagonals(axes, sorted({b for row in rows for b in row["batch_tokens"]}))
 
 
 def _line(axes: Axes, row: Row, batch: Any, colour: Any) -> None:
@@ -99,9 +95,10 @@ def _diagonals(axes: Axes, batches: list[int]) -> None:
         x, y = (batch * top, top) if above else (right, right / batch)
         if not (left < x <= right and bottom < y <= top):
             continue
+        name = f"$B$ = {batch:,}" if batch == batches[0] else f"{batch:,}"
         axes.annotate(
-            scales.count(batch), (x, y), (0, 2) if above else (2, 0), textcoords="offset points",
-            ha="center" if above else "left", va="bottom" if above else "center",
+            name, (x, y), (0, 2) if above else (2, 0), textcoords="offset points",
+            ha="right" if above else "left", va="bottom" if above else "center",
             fontsize=marks.LABEL_SIZE, color=marks.GREY, annotation_clip=False,
         )  # fmt: skip
 
@@ -116,8 +113,9 @@ def _handles(rows: list[Row]) -> list[Any]:
     handles.append(Line2D([], [], lw=1.0, label="front of one loss", **grey))
     if any(row["status"] != FOUND and row["steps_min"] for row in rows):
         handles.append(Line2D([], [], lw=1.0, ls=":", label="not determined", **grey))
+    twice = r"$B_{\mathrm{crit}}$: $2S_{\min}$, $2E_{\min}$"
     handles.append(Line2D([], [], marker="D", ms=3.6, mfc="white", mec=marks.INK, mew=0.7,
-                          ls="none", label=r"$B_{\mathrm{crit}}$: $2S_{\min}$, $2E_{\min}$"))  # fmt: skip
+                          ls="none", label=twice))  # fmt: skip
     return handles
 
 

@@ -98,7 +98,7 @@ def _handles(fit: FittedLaw, fronts: list[Row], noise: list[Any]) -> list[Any]:
                               label="not determined"))  # fmt: skip
     if fit.drawable:
         handles.append(Line2D([], [], color=colour, label="law"))
-        handles.append(Line2D([], [], color=colour, label="beyond", **BEYOND))
+        handles.append(Line2D([], [], color=colour, label="law, beyond them", **BEYOND))
         if fit.has_intervals:
             handles.append(marks.band_handle(fit, colour))
     if noise:

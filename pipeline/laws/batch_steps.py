@@ -1,7 +1,7 @@
 r"""S(B) = S_min (1 + B_crit / B): the price in steps of a small batch, to one loss.
 
 With E = B S tokens this is (S/S_min - 1)(E/E_min - 1) = 1 with E_min = B_crit S_min (McCandlish et
-al. 2018, arXiv:1812.06162, eq. 2.11; Kaplan et al. 2020, arXiv:2001.08361, eq. 5.1 and 5.2). The
+al. 2018, arXiv:1812.06162, section 2.3; Kaplan et al. 2020, arXiv:2001.08361, eq. 5.1 and 5.2). The
 batch is known exactly, so that steps and tokens have one and the same residual in the logarithm.
 
 theta = (log S_min, log B_crit).
@@ -24,7 +24,7 @@ class BatchSteps(InOrder):
     title = "Steps by batch size"
     formula = r"S(B) = S_{\min} \left(1 + \frac{B_{\mathrm{crit}}}{B}\right)"
     citation = (
-        "McCandlish et al. 2018, arXiv:1812.06162, eq. 2.11; Kaplan et al. 2020, "
+        "McCandlish et al. 2018, arXiv:1812.06162, section 2.3; Kaplan et al. 2020, "
         "arXiv:2001.08361, eq. 5.1"
     )
     use = "Steps of one model to one loss at several batch sizes, each at its best learning rate."
