@@ -349,6 +349,7 @@ CRITICAL_BATCHES = _schema(
     _field("family", _text, "architecture"),
     _field("unique_tokens", _i64, "distinct training tokens available to the runs"),
     _field("loss", _f64, "nats/token, the loss that was met"),
+    _field("bits_per_byte", _f64, "bits/byte, the same loss", nullable=True),
     _field("steps_min", _f64, "S_min, steps that a very large batch needs to it", nullable=True),
     _field("steps_min_low", _f64, "lower end of its interval", nullable=True),
     _field("steps_min_high", _f64, "upper end of its interval", nullable=True),

@@ -47,10 +47,11 @@ def measured(
         yield from fronts(own, asked, options)
 
 
-def front_row(front: Front, level: float) -> dict[str, Any]:
-    """One row of the contract ``critical_batches``."""
+def front_row(front: Front, run: dict[str, Any], level: float) -> dict[str, Any]:
+    """One row of the contract ``critical_batches``; ``run`` is one of those behind the front."""
     row: dict[str, Any] = {
         **front.model._asdict(), "loss": front.loss, "level": level,
+        "bits_per_byte": scaled(run, front.loss),
         "status": front.status.value, "reason": front.reason,
         "batch_tokens": [point.batch for point in front.points],
         "steps": [point.steps for point in front.points],
@@ -139,11 +140,14 @@ def main(argv: list[str] | None = None) -> int:
         levels = None if arguments.losses is None else np.array(sorted(arguments.losses)[::-1])
         options = drawn(arguments.bootstraps, arguments.level, arguments.seed)
         found = list(measured(along, levels, arguments.count, options))
-        rows = [front_row(front, arguments.level) for front in found]
-        contracts.write(arguments.out, rows, contracts.CRITICAL_BATCHES)
         runs = {trace.run["cell"]: trace.run for trace in along}
-        fitted = [front for front in found if math.isfinite(front.values["tokens_min"])]
-        points = [level_row(front, runs[front.points[0].cell]) for front in fitted]
+        behind = [(front, runs[front.points[0].cell]) for front in found]
+        rows = [front_row(front, run, arguments.level) for front, run in behind]
+        contracts.write(arguments.out, rows, contracts.CRITICAL_BATCHES)
+        points = [
+            level_row(front, run) for front, run in behind
+            if math.isfinite(front.values["tokens_min"])
+        ]  # fmt: skip
         contracts.write(arguments.levels, points, contracts.RUNS)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -319,7 +319,7 @@ def fronts(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
             ends = {name: (0.8 * value, 1.25 * value) for name, value in values.items()}
             status = Status.UNIDENTIFIABLE if loss < 3.5 else Status.CONVERGED
             front = Front(model, float(loss), found, values, ends, status, "As it is.")
-            yield front_row(front, LEVEL)
+            yield front_row(front, own, LEVEL)
 
 
 def sensitivities(laws: Sequence[str], few: Sequence[str]) -> Iterable[dict[str, Any]]:

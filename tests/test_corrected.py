@@ -111,6 +111,25 @@ def test_imported_corrections_stay_and_what_lacks_a_batch_is_left_out():
     assert diverged["exclusion"] == "diverged"
 
 
+def test_imported_runs_stand_beside_the_points(tmp_path, study):
+    (whole,) = scan((512,), (0.01,))
+    lean = dict.fromkeys(contracts.RUNS.names) | {
+        "cell": "theirs", "study": "scan", "source": "table", "tokens": 10**6, "flops_6nd": 6e12,
+        "status": "finished", "loss": 3.0, "steps": 1000, "batch_tokens": 1000, "included": True,
+    }  # fmt: skip
+    runs, curves = batch_data.write(tmp_path, [whole, Trace(lean, [])])
+    fit_ = [
+        "--fit",
+        str(study[0] / "fits" / "critical_batch"),
+        "--out",
+        str(tmp_path / "c.parquet"),
+    ]
+    assert main(["--runs", str(runs), "--curves", str(curves), *fit_]) == 0
+    last = contracts.read(tmp_path / "c.parquet", contracts.RUNS).to_pylist()[-1]
+    assert last["cell"] == "theirs"
+    assert last["steps_min"] == pytest.approx(1000 / (1 + critical_batch(3.0) / 1000), rel=1e-2)
+
+
 def test_without_a_law_nothing_is_corrected():
     (found,) = corrected([row()], None, Convention())
     assert (found["included"], found["exclusion"]) == (False, "no_critical_batch")

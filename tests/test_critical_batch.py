@@ -38,6 +38,7 @@ def test_every_size_and_loss_has_its_known_front(measured):
         assert row["tokens_min"] == pytest.approx(row["steps_min"] * row["critical_batch"])
         for name in ("steps_min", "tokens_min", "critical_batch"):
             assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+        assert row["bits_per_byte"] == pytest.approx(row["loss"] / 2)
         assert row["lr"] == [batch_data.RATES[1]] * 6
         assert not any(row["at_edge"])
         assert row["cells"][0] == f"B256-r0.01-N{row['params']}-s0"

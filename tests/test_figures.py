@@ -427,6 +427,47 @@ def test_transfer_draws_the_fitted_lines_and_joins_no_runs_of_other_counts(paths
     assert [line for line in bare.axes[1].lines if len(line.get_xdata()) > 2] == []
 
 
+def test_fronts_are_the_stored_ones_and_diagonals_are_batch_sizes(paths):
+    data = loaded("batch_fronts", paths["toy"])
+    figure = frame.render(draw_of("batch_fronts"), data)
+    panels = [axes for axes in figure.axes if axes.get_xlabel().startswith("tokens processed")]
+    sizes = list(dict.fromkeys(row["params"] for row in data.critical_batches))
+    assert len(panels) == len(sizes) == 3
+    for axes, size in zip(panels, sizes, strict=True):
+        rows = [row for row in data.critical_batches if row["params"] == size]
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 200]
+        for line, row in zip(lines, rows, strict=True):
+            tokens, steps = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+            product = (steps / row["steps_min"] - 1) * (tokens / row["tokens_min"] - 1)
+            assert product == pytest.approx(1, rel=1e-6)  # eq. 5.1
+            assert line.get_linestyle() == ("-" if row["status"] == "converged" else ":")
+        slopes = [line.get_xdata()[0] / line.get_ydata()[0] for line in axes.lines
+                  if len(line.get_xdata()) == 2]  # fmt: skip
+        assert slopes == pytest.approx(figure_data.SCANNED)
+
+
+@pytest.mark.parametrize("bits", [False, True])
+def test_the_critical_batch_stands_where_its_law_and_the_noise_scale_do(bits, paths, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(paths["toy"].folder, study)
+    card_file = study / "fits" / "critical_batch" / "card.json"
+    card = json.loads(card_file.read_text())
+    card["convention"]["loss"] = "bits/byte" if bits else "nats/token"
+    card_file.write_text(json.dumps(card))
+    axes = frame.render(
+        draw_of("critical_batch"), loaded("critical_batch", figure_data.Paths(study))
+    ).axes[0]
+    at = {marker: [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines
+                   if line.get_marker() == marker] for marker in ("o", "x")}  # fmt: skip
+    nats = 2.0 if bits else 1.0  # per unit of the axis
+    for loss, batch in at["o"]:
+        assert batch == pytest.approx(figure_data.SCAN["B"] / (nats * loss) ** 5)
+    for loss, scale in at["x"]:  # medians of a narrow stretch of loss
+        assert scale == pytest.approx(4e6 / (nats * loss) ** 5, rel=0.05)
+    assert len(at["o"]) == 12
+    assert len(at["x"]) > 20
+
+
 def test_numbers_below_zero_have_a_minus_sign_not_a_hyphen(paths):
     data = loaded("tasks", paths["toy"])
     for name in ("tasks", "transfer"):

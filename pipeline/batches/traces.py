@@ -77,7 +77,7 @@ def traces(runs: Path, curves: Path) -> list[Trace]:
         if row["cell"] in by_cell:
             by_cell[row["cell"]].append(row)
     found: dict[str, Trace] = {}
-    for run in rows:
+    for run in (row for row in rows if by_cell[row["cell"]]):
         trace = Trace(run, at_peak(run, by_cell[run["cell"]]))
         known = found.get(run["trunk"] or run["cell"])
         if trace.rows and (known is None or len(trace.rows) > len(known.rows)):

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row
+from pipeline.figures.data import NATS, Data, FittedLaw, Row
 
 LAW = "critical_batch"
 FOUND = "converged"
@@ -26,9 +26,10 @@ def draw(figure: Figure, data: Data) -> None:
     figure.set_size_inches(frame.COLUMN, 3.7)
     axes = figure.subplots()
     fit = data.fits[LAW]
-    fronts = [row for row in data.critical_batches if row["critical_batch"]]
+    unit = "loss" if data.unit == NATS else "bits_per_byte"  # of the law
+    fronts = [{**row, "loss": row[unit]} for row in data.critical_batches if row["critical_batch"]]
     colours = marks.SizeColours(row["params"] for row in data.critical_batches)
-    noise = list(noise_scales(data))
+    noise = [found for found in noise_scales(data) if found[0] in colours.sizes]
     for row in fronts:
         _front(axes, row, colours(row["params"]))
     for params, loss, scale in noise:
@@ -43,7 +44,7 @@ def draw(figure: Figure, data: Data) -> None:
                                  + [scale for _, loss, scale in noise if low <= loss <= high],
                                  share=0.25))  # fmt: skip
     scales.count_axis(axes, "y", BATCH)
-    scales.loss_axis(axes, "x", "validation " + scales.LOSS)
+    scales.loss_axis(axes, "x", f"validation {data.loss_label}")
     marks.strip(axes, fit, 1, "front")
     marks.doubts(figure, {LAW: fit}, 62)
     marks.legend_below(axes, _handles(fit, fronts, noise), 2)
@@ -54,10 +55,12 @@ def noise_scales(data: Data) -> Iterator[tuple[int, float, float]]:
     """(N, loss, noise scale): the median over the curves of a size in each stretch of loss."""
     found: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for run in data.runs:
-        for row in data.curves.get(run["cell"], ()):
+        curve = data.curves.get(run["cell"]) if run["included"] else None
+        per_nat = run["loss"] / curve[-1]["val_loss"] if curve else 1.0  # the loss may be in bits
+        for row in curve or ():
             if row["noise_scale"] and row["noise_scale"] > 0:
-                stretch = round(np.log(row["val_loss"]) / STRETCH)
-                pair = row["val_loss"], row["noise_scale"]
+                pair = per_nat * row["val_loss"], row["noise_scale"]
+                stretch = round(np.log(pair[0]) / STRETCH)
                 found.setdefault((run["params"], stretch), []).append(pair)
     for (params, _), pairs in sorted(found.items()):
         loss, scale = np.median(np.array(pairs), axis=0)
