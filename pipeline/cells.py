@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,7 +34,11 @@ def short(value: float) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training run. Counts are in tokens and optimizer steps; learning rates are peaks."""
+    """One training run. Counts are in tokens and optimizer steps; learning rates are peaks.
+
+    A field with a default came later: a cell that has the default keeps the spec, and so the key,
+    that it had before there was such a field.
+    """
 
     corpus: str
     family: str
@@ -63,10 +67,13 @@ class Cell:
     recipe: int
     evaluations_per_octave: int
     evaluate: tuple[str, ...]
+    reuse: int = 1
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.n_layer, self.d_model, self.d_ff, self.n_head)
+        return Shape(
+            self.n_layer, self.d_model, self.d_ff, self.n_head, self.family, self.reuse
+        )
 
     @property
     def params(self) -> int:
@@ -90,8 +97,10 @@ class Cell:
         return self.steps - self.cooldown_steps
 
     def spec(self) -> dict[str, Any]:
-        """The definition of the run as JSON values."""
-        return json.loads(json.dumps(asdict(self)))
+        """The definition of the run as JSON values, without fields at their default."""
+        defaults = {f.name: f.default for f in fields(self) if f.default is not MISSING}
+        told = {k: v for k, v in asdict(self).items() if k not in defaults or v != defaults[k]}
+        return json.loads(json.dumps(told))
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Cell:

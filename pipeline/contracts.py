@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from pipeline.files import atomic
 
 VERSION = 1
+# Columns that came later, and what a file without them meant; where a column may be null, it is.
+LATER: dict[str, Any] = {"reuse": 1, "dropout": None}
 
 
 class ContractError(ValueError):
@@ -75,8 +77,10 @@ _RUN_FIELDS = (
     _field("family", _text, "architecture"),
     _field("n_layer", _i64, "layers"),
     _field("d_model", _i64, "residual width"),
-    _field("d_ff", _i64, "feed-forward width"),
-    _field("n_head", _i64, "attention heads"),
+    _field("d_ff", _i64, "feed-forward width, 0 without such a part"),
+    _field("n_head", _i64, "attention heads, 0 without attention"),
+    _field("reuse", _i64, "times that the layers are applied"),
+    _field("dropout", _f64, "probability; null where an earlier version did not tell", True),
     _field("context", _i64, "tokens"),
     _field("vocab_size", _i64, "tokens"),
     _field("params", _i64, "non-embedding parameters N"),
@@ -92,7 +96,7 @@ _RUN_FIELDS = (
     _field("cooldown_steps", _i64, "optimizer steps"),
     _field("seed", _i64, "seed"),
     _field("recipe", _i64, "version of the meaning of training"),
-    _field("flops_6nd", _f64, "FLOP, 6 N D"),
+    _field("flops_6nd", _f64, "FLOP, 6 N D for each use of the layers"),
     _field("flops_exact", _f64, "FLOP with attention and head"),
     _field("loss", _f64, "nats/token, final, whole validation split", nullable=True),
     _field("loss_se", _f64, "nats/token, standard error", nullable=True),
@@ -429,6 +433,9 @@ def read(path: str | Path, schema: pa.Schema) -> pa.Table:
     if version != str(VERSION):
         raise ContractError(f"{path}: {name} version {version}, expected {VERSION}; {cure}")
     for field in schema:
+        if field.name not in found.schema.names and field.name in LATER:
+            meant = None if field.nullable else LATER[field.name]
+            found = found.append_column(field, [pa.array([meant] * len(found), field.type)])
         if field.name not in found.schema.names:
             raise ContractError(f"{path}: the column {field.name!r} is missing; {cure}")
         if found.schema.field(field.name).type != field.type:

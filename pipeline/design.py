@@ -52,7 +52,8 @@ class Study:
     def card(self) -> dict[str, Any]:
         """What later stages need of the design: design.json."""
         exclude = {
-            key: number(f"exclude.{key}", value) for key, value in self.config["exclude"].items()
+            key: value if isinstance(value, list) else number(f"exclude.{key}", value)
+            for key, value in self.config["exclude"].items()
         }
         keys = [cell.key for cell in self.cells]
         return {
@@ -137,15 +138,12 @@ def _common_fields(
     config: Mapping[str, Any], corpus: Corpus, evaluation: tuple[Corpus, ...]
 ) -> dict[str, Any]:
     """The fields that every cell of a study shares."""
-    training, model = config["training"], config["model"]
+    training = config["training"]
     unique = config["grid"]["unique_tokens"]
     return {
         "corpus": corpus.key,
         "vocab_size": definition.vocab_size(config["corpus"]),
         "evaluate": tuple(item.key for item in evaluation),
-        "family": model["family"],
-        "context": model["context"],
-        "dropout": float(model["dropout"]),
         "unique_tokens": None if unique is None else int(number("grid.unique_tokens", unique)),
         "schedule": training["schedule"]["name"],
         "warmup_steps": training["schedule"]["warmup_steps"],

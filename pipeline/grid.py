@@ -11,6 +11,14 @@ from pipeline.accounting import Shape
 from pipeline.cells import Cell
 from pipeline.config import ConfigError, number
 
+# Keys of ``model`` that an entry of grid.sizes may have for itself.
+OF_A_SIZE = (
+    "family", "reuse", "context", "dropout", "aspect", "ff_ratio", "head_width", "max_layers",
+)  # fmt: skip
+UNUSED = {  # family -> keys of a size that mean nothing in it
+    "transformer": ("reuse",), "recurrent": (), "lstm": ("reuse", "d_ff", "n_head"),
+}  # fmt: skip
+
 
 def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell]:
     """The grid, cell by cell; ``common`` holds the fields that all cells share."""
@@ -22,13 +30,20 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
             "grid", axes, "must give the token counts in one way",
             "give exactly one of grid.tokens, grid.tokens_per_param, grid.budgets",
         )  # fmt: skip
-    for index, size in enumerate(grid["sizes"]):
+    sizes = [size if isinstance(size, Mapping) else {"params": size} for size in grid["sizes"]]
+    models = [config["model"] | {k: own[k] for k in OF_A_SIZE if k in own} for own in sizes]
+    if config["model"]["reuse"] > 1 and all(model["family"] != "recurrent" for model in models):
+        raise ConfigError(
+            "model.reuse", config["model"]["reuse"], "is used by no size",
+            "give family: recurrent, in model or in a size",
+        )  # fmt: skip
+    for index, (own, model) in enumerate(zip(sizes, models)):
         key = f"grid.sizes[{index}]"
-        own = size if isinstance(size, Mapping) else {"params": size}
-        shape = _shape(own, config["model"], key)
-        of_size = _size_fields(config, own, shape, key)
+        shape = _shape(own, model, key)
+        of_size = _size_fields(config, own, model, shape, key)
         among, axis, where = (own, "tokens", key) if "tokens" in own else (grid, axes[0], "grid")
-        counts = _tokens(among, axis, shape, common["vocab_size"], config, where)
+        cost = _budgeted(grid, shape, common["vocab_size"], model["context"])
+        counts = _tokens(among, axis, shape, cost, where)
         for tokens_key, tokens in counts:
             of_tokens = _token_fields(config, tokens_key, tokens, of_size["batch_tokens"])
             for seed in grid["seeds"]:
@@ -36,13 +51,25 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
 
 
 def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape:
+    """The shape of a size, whose ``model`` is the study's with what the size has for itself."""
+    family = model["family"]
+    for unused in UNUSED[family]:
+        if unused in size:
+            raise ConfigError(
+                f"{key}.{unused}", size[unused], f"means nothing in the family {family}",
+                "leave it out, or take another family",
+            )  # fmt: skip
+    reuse = model["reuse"] if family == "recurrent" else 1
     if "params" in size:
         if extra := {"n_layer", "d_model", "d_ff", "n_head"} & set(size):
             raise ConfigError(
                 key, dict(size), f"gives both params and {min(extra)}", "give a target or a shape"
             )
         target = number(f"{key}.params", size["params"])
-        shape = shapes.solve(target, model["aspect"], model["head_width"], model["max_layers"])
+        shape = shapes.solve(
+            target, model["aspect"], model["head_width"], model["max_layers"], family, reuse,
+            model["ff_ratio"],
+        )  # fmt: skip
         if shape is None:
             raise ConfigError(
                 key, size["params"], "is met within 1 % by no shape",
@@ -55,20 +82,31 @@ def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape
                 key, dict(size), f"lacks {needed}", "give params, or n_layer and d_model"
             )
     d_model = size["d_model"]
+    if family == "lstm":
+        return Shape(size["n_layer"], d_model, 0, 0, family)
     n_head = size.get("n_head") or shapes.heads(d_model, model["head_width"])
     if d_model % n_head:
         raise ConfigError(
             f"{key}.n_head", n_head, f"does not divide d_model = {d_model}", "choose a divisor"
         )
-    return Shape(size["n_layer"], d_model, size.get("d_ff", 4 * d_model), n_head)
+    d_ff = size.get("d_ff") or max(1, round(model["ff_ratio"] * d_model))
+    return Shape(size["n_layer"], d_model, d_ff, n_head, family, reuse)
+
+
+def _budgeted(grid: Mapping[str, Any], shape: Shape, vocab: int, context: int) -> float:
+    """FLOP per token as the grid's budgets count them."""
+    if grid["budget_convention"] == "exact":
+        return accounting.exact_flops_per_token(shape, vocab, context)
+    return accounting.flops_6nd(shape, 1)
 
 
 def _tokens(
-    grid: Mapping[str, Any], axis: str, shape: Shape, vocab: int, config: Mapping[str, Any],
-    where: str,
-) -> Iterator[tuple[str, float]]:  # fmt: skip
-    """Tokens seen by one size, as (config key, D); ``where`` is the key of ``grid``."""
-    params = accounting.non_embedding_params(shape)
+    grid: Mapping[str, Any], axis: str, shape: Shape, cost: float, where: str
+) -> Iterator[tuple[str, float]]:
+    """Tokens seen by one size, as (config key, D); ``where`` is the key of ``grid``.
+
+    ``cost`` is the FLOP per token that a budget pays.
+    """
     for index, value in enumerate(grid[axis]):
         key = f"{where}.{axis}[{index}]"
         amount = number(key, value)
@@ -77,22 +115,18 @@ def _tokens(
         if axis == "tokens":
             yield key, amount
         elif axis == "tokens_per_param":
-            yield key, amount * params
+            yield key, amount * accounting.non_embedding_params(shape)
         else:
-            exact = grid["budget_convention"] == "exact"
-            cost = (
-                accounting.exact_flops_per_token(shape, vocab, config["model"]["context"])
-                if exact
-                else 6.0 * params
-            )
             tokens = amount / cost
             low, high = (number(f"grid.{k}", grid[k]) for k in ("min_tokens", "max_tokens"))
             if low <= tokens <= high:
                 yield key, tokens
 
 
-def _batch_tokens(config: Mapping[str, Any], own: Mapping[str, Any], params: int, key: str) -> int:
-    context, batch = config["model"]["context"], config["training"]["batch"]
+def _batch_tokens(
+    batch: Mapping[str, Any], own: Mapping[str, Any], context: int, params: int, key: str
+) -> int:
+    of_context = f"{key}.context" if "context" in own else "model.context"
     if "batch_tokens" in own:
         key, tokens = f"{key}.batch_tokens", own["batch_tokens"]
     elif batch["rule"] == "fixed":
@@ -107,7 +141,7 @@ def _batch_tokens(config: Mapping[str, Any], own: Mapping[str, Any], params: int
         return max(1, sequences) * context
     if tokens % context:
         raise ConfigError(
-            key, tokens, f"is no multiple of model.context = {context}",
+            key, tokens, f"is no multiple of {of_context} = {context}",
             f"take {max(1, round(tokens / context)) * context}",
         )  # fmt: skip
     return tokens
@@ -142,16 +176,22 @@ def learning_rates(rule: Mapping[str, Any], shape: Shape) -> tuple[float, float]
 
 
 def _size_fields(
-    config: Mapping[str, Any], own: Mapping[str, Any], shape: Shape, key: str
-) -> dict[str, Any]:
-    """The fields that follow from a size and its own settings."""
-    lr, lr_embedding = learning_rates(config["training"]["learning_rate"], shape)
+    config: Mapping[str, Any], own: Mapping[str, Any], model: Mapping[str, Any], shape: Shape,
+    key: str,
+) -> dict[str, Any]:  # fmt: skip
+    """The fields that follow from a size, its model and its own settings."""
+    training, params = config["training"], accounting.non_embedding_params(shape)
+    lr, lr_embedding = learning_rates(training["learning_rate"], shape)
     return {
+        "family": shape.family,
+        "reuse": shape.reuse,
+        "context": model["context"],
+        "dropout": float(model["dropout"]),
         "n_layer": shape.n_layer,
         "d_model": shape.d_model,
         "d_ff": shape.d_ff,
         "n_head": shape.n_head,
-        "batch_tokens": _batch_tokens(config, own, accounting.non_embedding_params(shape), key),
+        "batch_tokens": _batch_tokens(training["batch"], own, model["context"], params, key),
         "lr": own.get("lr", lr),
         "lr_embedding": own.get("lr_embedding", lr_embedding),
     }

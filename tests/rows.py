@@ -9,7 +9,8 @@ from pipeline import contracts
 
 RUN: dict[str, Any] = {
     "cell": "N1k-D1k-s0-0000000000", "trunk": None, "corpus": "text-0", "family": "transformer",
-    "n_layer": 2, "d_model": 8, "d_ff": 32, "n_head": 1, "context": 16, "vocab_size": 300,
+    "n_layer": 2, "d_model": 8, "d_ff": 32, "n_head": 1, "reuse": 1, "dropout": 0.0, "context": 16,
+    "vocab_size": 300,
     "params": 1536, "params_total": 4104, "tokens": 10240, "unique_tokens": 10240,
     "batch_tokens": 1024, "steps": 10, "lr": 0.025, "lr_embedding": 0.02, "schedule": "wsd",
     "warmup_steps": 2, "cooldown_steps": 2, "seed": 0, "recipe": 1, "flops_6nd": 9.4e7,

@@ -69,8 +69,13 @@ def _number(path: Path, line: int, column: str, text: str | None) -> float:
 
 
 def from_study(path: Path, counted: str) -> Candidates:
-    """Every size of a study's grid with every token count, in the fit's N; FLOP exact."""
-    cells = study(load(path)).cells
+    """Every size of a study's grid with every token count, in the fit's N; FLOP exact.
+
+    Without the families that the study leaves out of its fits.
+    """
+    config = load(path)
+    left_out = config["exclude"]["families"]
+    cells = [cell for cell in study(config).cells if cell.family not in left_out]
     sizes = {getattr(cell, counted): cell.flops_exact / cell.tokens for cell in cells}
     counts = sorted({cell.tokens for cell in cells})
     rows = [(n, d, each * d) for n, each in sorted(sizes.items()) for d in counts]

@@ -39,12 +39,12 @@ def quantities(
 def shape_quantities(
     evidence: Evidence, question: Question, run: Run
 ) -> tuple[list[Quantity], list[str]]:
-    """A transformer of the planned size, its learning rate and its memory."""
+    """A model of the planned size, its learning rate and its memory."""
     recipe = question.recipe
     found = shape.planned(run.params, recipe, evidence.counted)
     if found is None:
         return [], [
-            f"No transformer of at most {recipe.max_layers} layers has {run.params:.3g} parameters "
+            f"No {recipe.family} of at most {recipe.max_layers} layers has {run.params:.3g} parameters "
             f"within 1 % at a width of about {recipe.aspect:g} per layer: change --aspect or "
             "--max-layers."
         ]

@@ -26,6 +26,9 @@ class Recipe:
     vocab_size: int = 50257
     learning_rate: Mapping[str, Any] | None = None
     batch: Mapping[str, Any] | None = field(default=None)
+    family: str = "transformer"
+    reuse: int = 1
+    ff_ratio: float = 4.0
 
     @classmethod
     def of(cls, config: Mapping[str, Any], vocab_size: int) -> Recipe:
@@ -33,7 +36,8 @@ class Recipe:
         model, training = config["model"], config["training"]
         return cls(
             model["aspect"], model["head_width"], model["max_layers"], model["context"],
-            vocab_size, training["learning_rate"], training["batch"],
+            vocab_size, training["learning_rate"], training["batch"], model["family"],
+            model["reuse"], model["ff_ratio"],
         )  # fmt: skip
 
     @classmethod
@@ -71,7 +75,10 @@ def planned(params: float, recipe: Recipe, counted: str) -> Shape | None:
     """
     target, shape = params, None
     for _ in range(ROUNDS):
-        shape = shapes.solve(target, recipe.aspect, recipe.head_width, recipe.max_layers)
+        shape = shapes.solve(
+            target, recipe.aspect, recipe.head_width, recipe.max_layers, recipe.family,
+            recipe.reuse, recipe.ff_ratio,
+        )  # fmt: skip
         if shape is None or counted == "params":
             return shape
         size = accounting.total_params(shape, recipe.vocab_size, recipe.context)

@@ -23,13 +23,13 @@ TABLES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 
 # Columns of contracts.RUN that a cell itself gives, each by its own name.
 CELL_COLUMNS = (
-    "trunk", "corpus", "family", "n_layer", "d_model", "d_ff", "n_head", "context", "vocab_size",
-    "params", "params_total", "tokens", "batch_tokens", "steps", "lr", "lr_embedding", "schedule",
-    "warmup_steps", "cooldown_steps", "seed", "recipe", "flops_6nd", "flops_exact",
+    "trunk", "corpus", "family", "n_layer", "d_model", "d_ff", "n_head", "reuse", "dropout",
+    "context", "vocab_size", "params", "params_total", "tokens", "batch_tokens", "steps", "lr", "lr_embedding",
+    "schedule", "warmup_steps", "cooldown_steps", "seed", "recipe", "flops_6nd", "flops_exact",
 )  # fmt: skip
 
 # Raised when the tables' columns change: what was rendered before is then rendered anew.
-RENDERING = 2
+RENDERING = 3
 # Columns that trainings finished before RENDERING 2 lack.
 EARLIER: dict[str, Any] = {"lost_seconds": 0.0, "interruptions": "", "processes": 1}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from pipeline.cells import Cell
-from pipeline.model import FAMILIES
+from pipeline.models import FAMILIES
 from pipeline.training.inputs import InputError
 from pipeline.training.operations import PLAIN, fastest
 

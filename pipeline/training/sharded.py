@@ -41,7 +41,7 @@ def needed_bytes(cell: Cell, precision: str, kind: str) -> int:
     parameters = accounting.total_params(cell.shape, cell.vocab_size, cell.context)
     each = 16 + (2 * width if precision == "bf16" else width)
     tokens = min(max(learner.MICRO_TOKENS[kind], cell.context), cell.batch_tokens)
-    return parameters * each + tokens * cell.n_layer * cell.d_model * ACTIVATIONS * width
+    return parameters * each + tokens * cell.shape.depth * cell.d_model * ACTIVATIONS * width
 
 
 def device_bytes(device: torch.device) -> int | None:
