@@ -71,9 +71,7 @@ class Cell:
 
     @property
     def shape(self) -> Shape:
-        return Shape(
-            self.n_layer, self.d_model, self.d_ff, self.n_head, self.family, self.reuse
-        )
+        return Shape(self.n_layer, self.d_model, self.d_ff, self.n_head, self.family, self.reuse)
 
     @property
     def params(self) -> int:

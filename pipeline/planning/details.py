@@ -44,8 +44,8 @@ def shape_quantities(
     found = shape.planned(run.params, recipe, evidence.counted)
     if found is None:
         return [], [
-            f"No {recipe.family} of at most {recipe.max_layers} layers has {run.params:.3g} parameters "
-            f"within 1 % at a width of about {recipe.aspect:g} per layer: change --aspect or "
+            f"No {recipe.family} of at most {recipe.max_layers} layers has {run.params:.3g} "
+            f"parameters within 1 % at a width of about {recipe.aspect:g} per layer: change --aspect or "
             "--max-layers."
         ]
     total = accounting.total_params(found, recipe.vocab_size, recipe.context)

@@ -24,8 +24,9 @@ TABLES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 # Columns of contracts.RUN that a cell itself gives, each by its own name.
 CELL_COLUMNS = (
     "trunk", "corpus", "family", "n_layer", "d_model", "d_ff", "n_head", "reuse", "dropout",
-    "context", "vocab_size", "params", "params_total", "tokens", "batch_tokens", "steps", "lr", "lr_embedding",
-    "schedule", "warmup_steps", "cooldown_steps", "seed", "recipe", "flops_6nd", "flops_exact",
+    "context", "vocab_size", "params", "params_total", "tokens", "batch_tokens", "steps", "lr",
+    "lr_embedding", "schedule", "warmup_steps", "cooldown_steps", "seed", "recipe", "flops_6nd",
+    "flops_exact",
 )  # fmt: skip
 
 # Raised when the tables' columns change: what was rendered before is then rendered anew.
