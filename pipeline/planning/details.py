@@ -45,8 +45,8 @@ def shape_quantities(
     if found is None:
         return [], [
             f"No {recipe.family} of at most {recipe.max_layers} layers has {run.params:.3g} "
-            f"parameters within 1 % at a width of about {recipe.aspect:g} per layer: change --aspect or "
-            "--max-layers."
+            f"parameters within 1 % at a width of about {recipe.aspect:g} per layer: change "
+            "--aspect or --max-layers."
         ]
     total = accounting.total_params(found, recipe.vocab_size, recipe.context)
     rows = [
