@@ -382,6 +382,37 @@ ALLOCATIONS = _schema(
     _field("status", _text, "status of the exponent"),
     _field("reason", _text, "the status as a sentence"),
 )
+# One row for each model and loss that its runs met at several batch sizes.
+CRITICAL_BATCHES = _schema(
+    "critical_batches",
+    _field("params", _i64, "non-embedding parameters N"),
+    _field("n_layer", _i64, "layers"),
+    _field("d_model", _i64, "residual width"),
+    _field("d_ff", _i64, "feed-forward width"),
+    _field("n_head", _i64, "attention heads"),
+    _field("context", _i64, "tokens"),
+    _field("family", _text, "architecture"),
+    _field("unique_tokens", _i64, "distinct training tokens available to the runs"),
+    _field("loss", _f64, "nats/token, the loss that was met"),
+    _field("bits_per_byte", _f64, "bits/byte, the same loss", nullable=True),
+    _field("steps_min", _f64, "S_min, steps that a very large batch needs to it", nullable=True),
+    _field("steps_min_low", _f64, "lower end of its interval", nullable=True),
+    _field("steps_min_high", _f64, "upper end of its interval", nullable=True),
+    _field("tokens_min", _f64, "E_min, tokens that a very small batch needs to it", nullable=True),
+    _field("tokens_min_low", _f64, "lower end of its interval", nullable=True),
+    _field("tokens_min_high", _f64, "upper end of its interval", nullable=True),
+    _field("critical_batch", _f64, "tokens, E_min / S_min; null where unknown", nullable=True),
+    _field("critical_batch_low", _f64, "lower end of its interval", nullable=True),
+    _field("critical_batch_high", _f64, "upper end of its interval", nullable=True),
+    _field("level", _f64, "coverage of the intervals, in (0, 1)"),
+    _field("status", _text, "status of the fit"),
+    _field("reason", _text, "the status as a sentence"),
+    _field("batch_tokens", pa.list_(_i64), "tokens per step of the batch sizes that met the loss"),
+    _field("steps", pa.list_(_f64), "steps of each to the loss, at its best learning rate"),
+    _field("lr", pa.list_(_f64), "that learning rate, of the hidden matrices"),
+    _field("at_edge", pa.list_(_bool), "it was the least or the greatest tried"),
+    _field("cells", pa.list_(_text), "cell key of the run, or of the first seed"),
+)
 # One row for each run to train next, in order.
 NEXT_CELLS = _schema(
     "next_cells",
@@ -418,7 +449,7 @@ SCHEMAS = {
     for schema in (
         MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS, KNOWN,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
-        OPTIMA, ALLOCATIONS, SENSITIVITY,
+        OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES,
     )
 }  # fmt: skip
 

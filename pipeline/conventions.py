@@ -24,7 +24,7 @@ FLOPS = ("flops_6nd", "flops_exact")
 LOSS = ("loss", "bits_per_byte")
 COUNTED = ("params", "tokens", "flops", "loss")  # what every included run has
 # Columns that only some laws take, by their name in formulas; there where every included run has
-# one.
+# one, and where none is included, so that a law can say that there are too few.
 OPTIONAL = {
     "unique_tokens": "unique_tokens",
     "flops_min": "flops_min",
@@ -194,7 +194,7 @@ def included_runs(path: Path, convention: Convention, measured: Measured | None 
     columns = {name: _numbers(table, column) for name, column in convention.columns.items()}
     for name, column in OPTIONAL.items():
         values = _numbers(table, column)
-        if len(values) and _positive(values).all():
+        if _positive(values).all():
             columns[name] = values
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = _numbers(table, "loss_se") / _numbers(table, "loss")

@@ -78,6 +78,24 @@ class Study:
         """Names of the tasks that runs are scored on."""
         return list(dict.fromkeys(name for item in self.imports for name in item.tasks))
 
+    @property
+    def measures_batches(self) -> bool:
+        """Whether the critical batch size is measured on the trained cells."""
+        return bool(self.config["critical_batch"]["measure"])
+
+    @property
+    def losses(self) -> list[float] | None:
+        """Losses at which batch sizes are compared; None where they are to be chosen."""
+        asked = self.config["critical_batch"]["losses"]
+        if asked is None:
+            return None
+        found = [number(f"critical_batch.losses[{i}]", value) for i, value in enumerate(asked)]
+        for index, loss in enumerate(found):
+            if loss <= 0:
+                key = f"critical_batch.losses[{index}]"
+                raise ConfigError(key, asked[index], "is not positive", "give nats/token")
+        return found
+
     @cached_property
     def trunks(self) -> dict[str, list[Cell]]:
         """Trunk key -> its cells, fewest tokens first."""
@@ -94,10 +112,20 @@ def study(config: Mapping[str, Any]) -> Study:
         raise ConfigError("study", config["study"], "is a folder of its own", "take another name")
     tables = imports(config)
     corpus, evaluation, cells = _trained(config) if "grid" in config else (None, (), ())
+    _refuse_one_batch(config, cells)
     return Study(
         config["study"], config["title"] or config["study"], corpus, evaluation, cells, tables,
         config, regression(config),
     )  # fmt: skip
+
+
+def _refuse_one_batch(config: Mapping[str, Any], cells: tuple[Cell, ...]) -> None:
+    """Raise ConfigError where the critical batch is to be measured at a single batch size."""
+    if config["critical_batch"]["measure"] and len({cell.batch_tokens for cell in cells}) < 2:
+        raise ConfigError(
+            "critical_batch.measure", True, "needs cells of several batch sizes",
+            "give grid.batches, or leave the measurement out",
+        )  # fmt: skip
 
 
 def _trained(config: Mapping[str, Any]) -> tuple[Corpus, tuple[Corpus, ...], tuple[Cell, ...]]:

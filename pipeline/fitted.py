@@ -13,6 +13,9 @@ from pipeline.laws import COLUMNS, LAWS, named
 NATIVE = {"params", "tokens", "unique_tokens", "flops", "steps", "batch_tokens", "lr", "loss"}
 # What a regression has.
 COMPUTED = {"params", "tokens", "unique_tokens", "flops", "loss"}
+# What the measured critical batch adds to them, and where a law finds it: the table of levels that
+# it was measured at, or the runs and curves corrected by it.
+MEASURED = {"critical_batch": "levels", "steps_min": "corrected", "flops_min": "corrected"}
 # Numbers beside the loss, which a law's key names after @: of a text, or of a task.
 FURTHER = {"evaluation_loss": "text", "task_error": "task"}
 TABLES = {"evaluation_loss": "evaluations", "task_error": "tasks"}
@@ -27,6 +30,13 @@ def columns(key: str) -> list[str]:
 def tables(key: str) -> list[str]:
     """The tables of a study, beside its runs, that hold what a law takes or predicts."""
     return [TABLES[column] for column in columns(key) if column in TABLES]
+
+
+def rows(study: Study, key: str) -> str:
+    """The table of a study, under the contract runs, whose rows a law is fitted to."""
+    if not study.measures_batches:
+        return "runs"
+    return next((MEASURED[column] for column in columns(key) if column in MEASURED), "runs")
 
 
 def laws(study: Study) -> list[str]:
@@ -63,11 +73,20 @@ def _refuse(study: Study, place: str, key: str) -> None:
                 place, key, f"takes {column} ({COLUMNS[column]}), which a regression does not have",
                 "leave the law out",
             )  # fmt: skip
-        if study.cells and column not in NATIVE and column not in FURTHER:
+        measured = column in MEASURED and study.measures_batches
+        if study.cells and column not in NATIVE and column not in FURTHER and not measured:
+            cure = "leave the law out, or fit it in a study of imported runs alone"
+            if column in MEASURED:
+                cure = "set critical_batch.measure with several grid.batches, or leave the law out"
             raise ConfigError(
                 place, key, f"takes {column} ({COLUMNS[column]}), which trained cells do not have",
-                "leave the law out, or fit it in a study of imported runs alone",
+                cure,
             )  # fmt: skip
+    if rows(study, key) == "corrected" and "critical_batch" not in study.config["fit"]["laws"]:
+        raise ConfigError(
+            place, key, "takes runs corrected by the law critical_batch, which is not fitted",
+            "add critical_batch to fit.laws",
+        )  # fmt: skip
 
 
 def needs(keys: list[str]) -> list[str]:

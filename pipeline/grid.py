@@ -1,4 +1,4 @@
-"""The grid of a config: sizes x token counts x schedules x datasets x seeds, each one a Cell."""
+"""The grid of a config: sizes x batches x rates x tokens x schedules x datasets x seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
     """The grid, cell by cell; ``common`` holds the fields that all cells share."""
     grid = config["grid"]
     axes = [axis for axis in ("tokens", "tokens_per_param", "budgets") if axis in grid]
-    alone = all(isinstance(size, Mapping) and "tokens" in size for size in grid["sizes"])
+    alone = any(
+        all(isinstance(item, Mapping) and "tokens" in item for item in grid[name])
+        for name in ("sizes", "batches") if name in grid
+    )  # fmt: skip
     if len(axes) != 1 and not (alone and not axes):
         raise ConfigError(
             "grid", axes, "must give the token counts in one way",
@@ -28,15 +31,37 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
         key = f"grid.sizes[{index}]"
         own = size if isinstance(size, Mapping) else {"params": size}
         shape = _shape(own, config["model"], key)
-        of_size = _size_fields(config, own, shape, key)
-        among, axis, where = (own, "tokens", key) if "tokens" in own else (grid, axes[0], "grid")
-        counts = _tokens(among, axis, shape, common["vocab_size"], config, where)
-        for tokens_key, tokens in counts:
-            steps = round(tokens / of_size["batch_tokens"])
-            for schedule in schedules:
-                fields = _schedule_fields(schedule, of_size, steps, tokens_key)
-                for unique, seed in product(datasets, grid["seeds"]):
-                    yield Cell(**common, **fields, unique_tokens=unique, seed=seed)
+        for batch, batch_key in _batches(grid, own, key):
+            places = (batch, batch_key), (own, key)
+            among, where = next((p for p in places if "tokens" in p[0]), (grid, "grid"))
+            axis = axes[0] if among is grid else "tokens"
+            counts = list(_tokens(among, axis, shape, common["vocab_size"], config, where))
+            for rate, (tokens_key, tokens) in product(batch.get("rates", grid["rates"]), counts):
+                of_size = _size_fields(config, {**own, **batch}, shape, batch_key, rate)
+                steps = round(tokens / of_size["batch_tokens"])
+                for schedule in schedules:
+                    fields = _schedule_fields(schedule, of_size, steps, tokens_key)
+                    for unique, seed in product(datasets, grid["seeds"]):
+                        yield Cell(**common, **fields, unique_tokens=unique, seed=seed)
+
+
+def _batches(
+    grid: Mapping[str, Any], own: Mapping[str, Any], key: str
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """The batch sizes that one size is trained at, as (its settings, config key).
+
+    Without a scan there is one, that of the size or of training.batch.
+    """
+    if "batches" not in grid:
+        yield {}, key
+    elif "batch_tokens" in own:
+        raise ConfigError(
+            f"{key}.batch_tokens", own["batch_tokens"], "is given beside grid.batches",
+            "leave one of them out",
+        )  # fmt: skip
+    for index, batch in enumerate(grid.get("batches", ())):
+        given = batch if isinstance(batch, Mapping) else {"batch_tokens": batch}
+        yield given, f"grid.batches[{index}]"
 
 
 def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape:
@@ -145,10 +170,15 @@ def learning_rates(rule: Mapping[str, Any], shape: Shape) -> tuple[float, float]
     return rate, rate
 
 
+def _times(factor: float, rate: float) -> float:
+    """A rate times a factor; as it is given where that is one, so that digests stay."""
+    return rate if factor == 1 else factor * rate
+
+
 def _size_fields(
-    config: Mapping[str, Any], own: Mapping[str, Any], shape: Shape, key: str
+    config: Mapping[str, Any], own: Mapping[str, Any], shape: Shape, key: str, rate: float
 ) -> dict[str, Any]:
-    """The fields that follow from a size and its own settings."""
+    """The fields that follow from a size, its own settings and a factor on its learning rates."""
     lr, lr_embedding = learning_rates(config["training"]["learning_rate"], shape)
     return {
         "n_layer": shape.n_layer,
@@ -156,8 +186,8 @@ def _size_fields(
         "d_ff": shape.d_ff,
         "n_head": shape.n_head,
         "batch_tokens": _batch_tokens(config, own, accounting.non_embedding_params(shape), key),
-        "lr": own.get("lr", lr),
-        "lr_embedding": own.get("lr_embedding", lr_embedding),
+        "lr": _times(rate, own.get("lr", lr)),
+        "lr_embedding": _times(rate, own.get("lr_embedding", lr_embedding)),
     }
 
 

@@ -16,10 +16,13 @@ from pipeline import allocate, backtest, contracts
 from pipeline.approaches import APPROACHES
 from pipeline.approaches.allocation import Options as Resampling
 from pipeline.approaches.budgets import budgets
+from pipeline.batches.fronts import Front, Point
+from pipeline.batches.traces import Model
+from pipeline.critical_batch import front_row
 from pipeline.files import write_json
 from pipeline.laws import SURFACES, law, named
 from pipeline.laws.band import read
-from pipeline.laws.base import Kind, Runs, SurfaceLaw
+from pipeline.laws.base import Kind, Runs, Status, SurfaceLaw
 from pipeline.laws.estimate import Options
 
 TRUTH = {"Nc": 4.6e9, "alpha_N": 0.089, "Dc": 5.3e8, "alpha_D": 0.179}
@@ -35,6 +38,9 @@ TASK = {
     "task_sigmoid": {"a": -0.7, "b": 0.9, "k": 2.0, "L0": 3.5},
     "gadre_error": {"eps": 0.95, "k": 3.0, "gamma": 0.6},
 }
+# The critical batch size by loss, of studies that scan batch sizes.
+SCAN = {"B": 6e6, "alpha_B": 0.2}
+SCANNED = (256, 512, 1024, 2048, 4096, 8192)
 MEASURED = ("transfer@code", "transfer@encyclopedia", "task_sigmoid@quiz", "gadre_error@quiz")
 
 
@@ -124,7 +130,7 @@ def curve(row: dict[str, Any], points: int = 28) -> list[dict[str, Any]]:
             "cell": row["cell"], "step": step, "tokens": tokens,
             "flops": row["flops_exact"] * tokens / row["tokens"], "train_loss": loss,
             "val_loss": loss, "val_loss_se": 0.004, "loss_by_position": gains, "lr": row["lr"],
-            "grad_norm": 0.5, "noise_scale": None, "seconds": row["seconds"] * step / row["steps"],
+            "grad_norm": 0.5, "noise_scale": 4e6 / loss**5 if step > 50 else None, "seconds": row["seconds"] * step / row["steps"],
         })  # fmt: skip
     return rows
 
@@ -181,6 +187,8 @@ def theta(name: str, rows: list[dict[str, Any]]) -> np.ndarray:
                 tried.append((float(misfit.sum()), [*values[:2], alpha, values[2], beta]))
         best = dict(zip(("E", "A", "alpha", "B", "beta"), min(tried)[1], strict=True))
         return law(name).theta({k: np.asarray(v) for k, v in best.items()})
+    if name == "critical_batch":
+        return law(name).theta({k: np.asarray(v) for k, v in SCAN.items()})
     if named(name) in TASK:
         return law(name).theta({k: np.asarray(v) for k, v in TASK[named(name)].items()})
     if named(name) == "transfer":
@@ -272,6 +280,10 @@ def write_study(
     contracts.write(folder / "evaluations.parquet", evaluations, contracts.EVALUATIONS)
     for name in (*laws, *MEASURED):
         write_fit(folder / "fits" / name, name, rows, name in few)
+    write_fit(folder / "fits" / "critical_batch", "critical_batch", rows, len(rows) < 3)
+    contracts.write(
+        folder / "critical_batches.parquet", list(fronts(rows)), contracts.CRITICAL_BATCHES
+    )
     write_backtest(folder, rows, laws)
     write_split(folder, rows, [name for name in laws if name not in few])
     contracts.write(
@@ -283,6 +295,33 @@ def write_study(
     contracts.write(folder / "known.parquet", known, contracts.KNOWN)
     contracts.write(folder / "plan.parquet", list(planned(rows, laws, few)), contracts.PLAN)
     return Paths(folder)
+
+
+def fronts(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Fronts of the first three sizes at four losses; the lowest is not determined."""
+    noise = np.random.default_rng(3)
+    sizes = list(dict.fromkeys(row["d_model"] for row in rows))[:3] if len(rows) > 2 else []
+    for place, width in enumerate(sizes):
+        own = next(row for row in rows if row["d_model"] == width)
+        model = Model(
+            *(own[name] or 0 if name != "family" else "transformer" for name in Model._fields)
+        )
+        for loss in np.geomspace(4.6 - 0.1 * place, 3.4 - 0.1 * place, 4):
+            critical, least = SCAN["B"] / loss**5, 5e4 / loss**3
+            found = tuple(
+                Point(b, least * (1 + critical / b) * math.exp(noise.normal(0, 0.03)), 0.01,
+                      own["cell"], b == 8192)
+                for b in SCANNED
+            )  # fmt: skip
+            values = {
+                "steps_min": least,
+                "tokens_min": least * critical,
+                "critical_batch": critical,
+            }
+            ends = {name: (0.8 * value, 1.25 * value) for name, value in values.items()}
+            status = Status.UNIDENTIFIABLE if loss < 3.5 else Status.CONVERGED
+            front = Front(model, float(loss), found, values, ends, status, "As it is.")
+            yield front_row(front, own, LEVEL)
 
 
 def sensitivities(laws: Sequence[str], few: Sequence[str]) -> Iterable[dict[str, Any]]:

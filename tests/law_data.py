@@ -69,6 +69,7 @@ TRUTH: dict[str, dict[str, float]] = {
     "deepseek_batch": {"c": 0.2920, "beta": 0.3271},
     "step_law_lr": {"c": 1.79, "alpha": 0.713, "beta": 0.307},
     "step_law_batch": {"c": 0.58, "beta": 0.571},
+    "batch_steps": {"S_min": 2100.0, "B_crit": 5e5},
 }  # fmt: skip
 
 # Levels to cross, for laws that have further inputs or need a wider grid.
@@ -93,6 +94,10 @@ LEVELS: dict[str, dict[str, Floats]] = {
         "rounded_bits": np.array([3.0, 4.0, 6.0, 8.0]),
     },
     "kaplan_steps": {"params": np.geomspace(1e6, 1e9, 7), "steps_min": np.geomspace(1e3, 3e5, 8)},
+    "batch_steps": {
+        "params": np.array([3e6]), "tokens": np.array([1e10]),
+        "batch_tokens": np.geomspace(1e4, 2e7, 30),
+    },
 }  # fmt: skip
 
 # Losses of the transformers of seven sizes on four token counts (two layers, vocabulary 512).

@@ -127,9 +127,54 @@ def test_batch_by_a_power_of_the_size_is_whole_sequences():
     assert cells[0].tokens == cells[0].steps * cells[0].batch_tokens
 
 
+def test_batch_sizes_are_scanned_with_their_own_tokens_and_rates():
+    batches = [256, {"batch_tokens": 512, "tokens": [5e5], "rates": [0.5, 3.0]}]
+    found = study(grid={"sizes": [1e5], "batches": batches, "rates": [1.0, 2.0]}).cells
+    before = study(grid={"sizes": [1e5]}).cells[0]
+    lr = found[0].lr
+    assert lr == before.lr
+    assert [(c.batch_tokens, c.tokens, round(c.lr / lr, 9)) for c in found] == [
+        (256, 3906 * 256, 1), (256, 7812 * 256, 1), (256, 3906 * 256, 2), (256, 7812 * 256, 2),
+        (512, 977 * 512, 0.5), (512, 977 * 512, 3),
+    ]  # fmt: skip
+    assert found[4].lr_embedding / before.lr_embedding == 0.5
+    merged = json.loads(json.dumps(SMALL))
+    merged["grid"] = {"sizes": [1e5], "batches": batches[1:]}  # the batch gives the tokens
+    assert [c.batch_tokens for c in design.study(config.complete(merged)).cells] == [512, 512]
+
+
+def test_one_rate_of_one_leaves_every_cell_as_it_was():
+    own = {"n_layer": 2, "d_model": 32, "n_head": 2, "lr": 1, "batch_tokens": 2048}
+    scanned = {key: value for key, value in own.items() if key != "batch_tokens"}
+    plain = study(grid={"sizes": [own]}).cells
+    assert [c.key for c in study(grid={"sizes": [own], "rates": [1.0]}).cells] == [
+        c.key for c in plain
+    ]
+    batches = study(grid={"sizes": [scanned], "batches": [2048]}).cells
+    assert [c.key for c in batches] == [c.key for c in plain]
+
+
+def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
+    scan = {"grid": {"batches": [256, 512]}}
+    assert not study(**scan).measures_batches
+    assert study(**scan, critical_batch={"measure": True}).losses is None
+    assert study(**scan, critical_batch={"measure": True, "losses": ["3.5", 3]}).losses == [
+        3.5,
+        3.0,
+    ]
+    with pytest.raises(ConfigError, match=r"critical_batch\.losses\[1\]: -3 is not positive"):
+        _ = study(critical_batch={"losses": [3.5, -3]}).losses
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"critical_batch": {"measure": True}}, r"critical_batch\.measure: True needs cells of several"),
+        ({"grid": {"batches": [256, 1000]}}, r"grid\.batches\[1\]\.batch_tokens: 1000 is no multiple"),
+        ({"grid": {"sizes": [{"params": 1e5, "batch_tokens": 256}], "batches": [256, 512]}},
+         r"grid\.sizes\[0\]\.batch_tokens: 256 is given beside grid\.batches"),
+        ({"grid": {"batches": [{"batch_tokens": 256, "tokens": [0]}]}},
+         r"grid\.batches\[0\]\.tokens\[0\]: 0 is not positive"),
         ({"grid": {"sizes": [{"n_layer": 2, "d_model": 32, "n_head": 3}]}},
          r"sizes\[0\]\.n_head: 3 does not divide d_model = 32"),
         ({"grid": {"sizes": [{"n_layer": 2}]}}, "lacks d_model"),

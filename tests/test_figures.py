@@ -28,11 +28,18 @@ from pipeline.laws import LAWS, SURFACES
 
 SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "marks", "one_variable", "surface"}
 UNITS = re.compile(
-    r"\((nats/token|bits/byte|share of variance|FLOP|FLOP, attention and head included|%|dimensionless|tokens; .*)\)$"
+    r"\((nats/token|bits/byte|share of variance|FLOP|FLOP, attention and head included|%|dimensionless|tokens|steps|tokens; .*)\)$"
     r"|(parameters|training tokens|training samples) \$[ND](\^\*)?\$$"
 )
 # Figures of laws, not of single runs.
-WITHOUT_RUNS = {"exponents", "sensitivity", "allocation", "frontier"}
+WITHOUT_RUNS = {
+    "critical_batch",
+    "batch_fronts",
+    "exponents",
+    "sensitivity",
+    "allocation",
+    "frontier",
+}
 DIVERGED, EXCLUDED = 9, 0
 
 
@@ -142,7 +149,9 @@ def test_drawing_imports_neither_solvers_nor_heavy_packages(name):
 
 
 def test_drawable_follows_the_laws_and_evaluations_of_the_study():
-    assert drawable(tuple(LAWS), evaluated=True) == list(FIGURES)
+    assert drawable(tuple(LAWS), evaluated=True, scanned=True) == list(FIGURES)
+    scans = set(FIGURES) - set(drawable(tuple(LAWS), evaluated=True))
+    assert scans == {"critical_batch", "batch_fronts"}
     assert "transfer" not in drawable(tuple(LAWS), evaluated=False)
     alone = drawable(("kaplan",), evaluated=False)
     assert {"kaplan_surface", "residuals", "iso_loss", "allocation", "exponents"} <= set(alone)
@@ -416,6 +425,47 @@ def test_transfer_draws_the_fitted_lines_and_joins_no_runs_of_other_counts(paths
         draw_of("transfer"), loaded("transfer", figure_data.Paths(tmp_path / "study"))
     )
     assert [line for line in bare.axes[1].lines if len(line.get_xdata()) > 2] == []
+
+
+def test_fronts_are_the_stored_ones_and_diagonals_are_batch_sizes(paths):
+    data = loaded("batch_fronts", paths["toy"])
+    figure = frame.render(draw_of("batch_fronts"), data)
+    panels = [axes for axes in figure.axes if axes.get_xlabel().startswith("tokens processed")]
+    sizes = list(dict.fromkeys(row["params"] for row in data.critical_batches))
+    assert len(panels) == len(sizes) == 3
+    for axes, size in zip(panels, sizes, strict=True):
+        rows = [row for row in data.critical_batches if row["params"] == size]
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 200]
+        for line, row in zip(lines, rows, strict=True):
+            tokens, steps = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+            product = (steps / row["steps_min"] - 1) * (tokens / row["tokens_min"] - 1)
+            assert product == pytest.approx(1, rel=1e-6)  # eq. 5.1
+            assert line.get_linestyle() == ("-" if row["status"] == "converged" else ":")
+        slopes = [line.get_xdata()[0] / line.get_ydata()[0] for line in axes.lines
+                  if len(line.get_xdata()) == 2]  # fmt: skip
+        assert slopes == pytest.approx(figure_data.SCANNED)
+
+
+@pytest.mark.parametrize("bits", [False, True])
+def test_the_critical_batch_stands_where_its_law_and_the_noise_scale_do(bits, paths, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(paths["toy"].folder, study)
+    card_file = study / "fits" / "critical_batch" / "card.json"
+    card = json.loads(card_file.read_text())
+    card["convention"]["loss"] = "bits/byte" if bits else "nats/token"
+    card_file.write_text(json.dumps(card))
+    axes = frame.render(
+        draw_of("critical_batch"), loaded("critical_batch", figure_data.Paths(study))
+    ).axes[0]
+    at = {marker: [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines
+                   if line.get_marker() == marker] for marker in ("o", "x")}  # fmt: skip
+    nats = 2.0 if bits else 1.0  # per unit of the axis
+    for loss, batch in at["o"]:
+        assert batch == pytest.approx(figure_data.SCAN["B"] / (nats * loss) ** 5)
+    for loss, scale in at["x"]:  # medians of a narrow stretch of loss
+        assert scale == pytest.approx(4e6 / (nats * loss) ** 5, rel=0.05)
+    assert len(at["o"]) == 12
+    assert len(at["x"]) > 20
 
 
 def test_numbers_below_zero_have_a_minus_sign_not_a_hyphen(paths):

@@ -71,6 +71,23 @@ def test_laws_that_no_run_can_carry(law, message):
         fitted.laws(native("kaplan", law))
 
 
+def test_a_measured_critical_batch_lets_cells_carry_the_laws_of_it():
+    grid = {"sizes": [1e5], "tokens": [1e6], "batches": [256, 512]}
+    sections = {"corpus": NATIVE["corpus"], "grid": grid, "critical_batch": {"measure": True}}
+    asked = ["kaplan", "critical_batch", "kaplan_steps", "power_compute_min"]
+    found = study(asked, **sections)
+    assert fitted.laws(found) == asked
+    tables = [fitted.rows(found, law) for law in asked]
+    assert tables == ["runs", "levels", "corrected", "corrected"]
+    assert fitted.rows(native("kaplan"), "critical_batch") == "runs"
+    with pytest.raises(
+        ConfigError, match=r"fit\.laws\[0\]: 'kaplan_steps' takes runs corrected by"
+    ):
+        fitted.laws(study(["kaplan_steps"], **sections))
+    with pytest.raises(ConfigError, match="set critical_batch.measure with several grid.batches"):
+        fitted.laws(native("critical_batch"))
+
+
 def test_beside_trained_cells_a_law_needs_what_both_have(runs):
     sections = {name: NATIVE[name] for name in ("corpus", "grid")}
     with pytest.raises(ConfigError, match="takes flops_min"):

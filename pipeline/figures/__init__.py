@@ -14,7 +14,7 @@ from pipeline.laws import SURFACES, named
 
 TABLES = (
     "runs", "curves", "text_curves", "evaluations", "predictions", "backtest", "ranking", "optima",
-    "allocations", "plan", "sensitivity", "known",
+    "allocations", "plan", "sensitivity", "known", "critical_batches",
 )  # fmt: skip
 
 
@@ -78,6 +78,13 @@ FIGURES: dict[str, Figure] = {
     ),
     "floor": Figure("Fitted floors under the losses", "Laws", ("runs", "known"), any_laws=FLOORED),
     "exponents": Figure("Fitted exponents", "Laws", ("runs", "known"), any_laws=("*",)),
+    "critical_batch": Figure(
+        "Critical batch size against loss",
+        "Laws",
+        ("runs", "curves", "critical_batches"),
+        ("critical_batch",),
+    ),
+    "batch_fronts": Figure("Steps against tokens by batch size", "Laws", ("critical_batches",)),
     "tasks": Figure(
         "Error on tasks against loss", "Laws", ("runs",), any_laws=("task_sigmoid", "gadre_error")
     ),
@@ -114,14 +121,15 @@ FIGURES: dict[str, Figure] = {
 
 def drawable(
     fitted: Collection[str], evaluated: bool, trained: bool = True,
-    approaches: Collection[str] = tuple(APPROACHES),
+    approaches: Collection[str] = tuple(APPROACHES), scanned: bool = False,
 ) -> list[str]:  # fmt: skip
     """Names of the figures that a study with these fitted laws allows, in the registry's order.
 
     ``evaluated`` says whether the study's models are scored on other texts, ``trained`` whether it
-    trains any, and so has curves; ``approaches`` are those it takes to the compute-optimal split.
+    trains any, and so has curves; ``approaches`` are those it takes to the compute-optimal split;
+    ``scanned`` says whether it measures the critical batch size.
     """
-    there = {"evaluations": evaluated, "curves": trained}
+    there = {"evaluations": evaluated, "curves": trained, "critical_batches": scanned}
     return [
         name
         for name, figure in FIGURES.items()

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
 # Tables taken as they are.
 ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan",
-        "sensitivity", "known")  # fmt: skip
+        "sensitivity", "known", "critical_batches")  # fmt: skip
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS, BITS = "nats/token", "bits/byte"
 MINUS = "\u2212"  # of numbers outside mathtext
@@ -170,6 +170,7 @@ class Data:
     plan: list[Row] = field(default_factory=list)
     sensitivity: list[Row] = field(default_factory=list)
     known: list[Row] = field(default_factory=list)
+    critical_batches: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)
 
     @property
@@ -233,7 +234,7 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
     rows = {name: table.to_pylist() for name, table in found.items() if name != "curves"}
     curves: dict[str, list[Row]] = {}
     if "curves" in found:
-        wanted = ["cell", "step", "tokens", "flops", "val_loss", "loss_by_position"]
+        wanted = ["cell", "step", "tokens", "flops", "val_loss", "loss_by_position", "noise_scale"]
         for row in found["curves"].select(wanted).to_pylist():
             if row["val_loss"] is not None and row["tokens"] > 0:
                 curves.setdefault(row["cell"], []).append(row)

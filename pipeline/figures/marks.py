@@ -199,10 +199,11 @@ def spaced(
     return [level + index * gap for index, level in enumerate(levels)]
 
 
-def strip(axes: Axes, fit: FittedLaw, per_line: int) -> None:
+def strip(axes: Axes, fit: FittedLaw, per_line: int, point: str = "run") -> None:
     """Head the first axes with the formula and, below it, its numbers, runs and R2.
 
-    ``per_line`` is the most parameters, each with its interval, that a line has room for.
+    ``per_line`` is the most parameters, each with its interval, that a line has room for; ``point``
+    is what the law was fitted to, where that is no run.
     """
     lines = []
     if fit.drawable:
@@ -212,7 +213,7 @@ def strip(axes: Axes, fit: FittedLaw, per_line: int) -> None:
         ]
         even = math.ceil(len(numbers) / math.ceil(len(numbers) / per_line))
         lines += ["    ".join(numbers[i : i + even]) for i in range(0, len(numbers), even)]
-    lines.append(summary(fit))
+    lines.append(summary(fit, point))
     title = axes.set_title("\n".join(lines), linespacing=1.35)
     # Fractions in display style: the small ones fall under seven points.
     axes.annotate(
@@ -222,9 +223,9 @@ def strip(axes: Axes, fit: FittedLaw, per_line: int) -> None:
     )  # fmt: skip
 
 
-def summary(fit: FittedLaw) -> str:
+def summary(fit: FittedLaw, point: str = "run") -> str:
     """Runs behind a fit, its R2 in log loss, and what its brackets are."""
-    text = f"{fit.runs} run{'s' if fit.runs != 1 else ''}"
+    text = f"{fit.runs} {point}{'s' if fit.runs != 1 else ''}"
     if fit.drawable and fit.r_squared is not None:
         text += f", $R^2$ = {fit.r_squared:.4f}"
     if fit.drawable and fit.has_intervals:

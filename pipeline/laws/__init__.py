@@ -97,6 +97,7 @@ LAWS: dict[str, Entry] = {
         f"{__name__}.step_law", ("params", "tokens"), "lr", attribute="LEARNING_RATE"
     ),
     "step_law_batch": _curve("step_law", "tokens", "batch_tokens", "BATCH"),
+    "batch_steps": _curve("batch_steps", "batch_tokens", "steps"),
 }
 CURVES = tuple(name for name, entry in LAWS.items() if not entry.surface)
 SURFACES = tuple(name for name, entry in LAWS.items() if entry.surface)

@@ -34,7 +34,8 @@ try:
     ISOFLOP = bool(STUDY.imports) or "budgets" in STUDY.config.get("grid", {})
     CHOSEN = STUDY.config["fit"]["allocations"]
     TAKEN = choose("fit.allocations", applicable(ISOFLOP) if CHOSEN is None else CHOSEN, APPROACHES)
-    DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells), TAKEN)
+    LOSSES, SCANNED = STUDY.losses, STUDY.measures_batches
+    DRAWABLE = drawable(FITTED, bool(STUDY.texts), bool(STUDY.cells), TAKEN, SCANNED)
     DRAWN = choose("figures", STUDY.config.get("figures"), DRAWABLE)
 except ConfigError as error:
     raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
@@ -55,8 +56,10 @@ if STUDY.regression:
 if STUDY.synthetic:
     OTHER_PLACES["corpus"] = f"results/corpora/{STUDY.corpus.key}/corpus.json"
     OTHER_SOURCES["corpus"] = OTHER_PLACES["corpus"]
+# Laws fitted to the runs as they ended, and not to what the critical batch makes of them.
+ON_RUNS = [law for law in FITTED if fitted.rows(STUDY, law) == "runs"]
 # Laws of the loss of the runs themselves, and not of their other texts or tasks.
-LOSS_LAWS = [law for law in FITTED if LAWS[named(law)].target == "loss"]
+LOSS_LAWS = [law for law in ON_RUNS if LAWS[named(law)].target == "loss"]
 PLANNED = [law for law in FITTED if law in SURFACES]
 # What plans are made from: also the batch, and what L(N, S) says of wrong sizes and stopping early.
 READ = [law for law in FITTED if law in (*SURFACES, "critical_batch", "kaplan_steps")]
@@ -154,6 +157,11 @@ def fit_options(*further):
 def further(wildcards):
     """The table, beside the runs, that a law is fitted to: of other texts or of tasks."""
     return [f"results/{STUDY.name}/{table}.parquet" for table in fitted.tables(wildcards.law)]
+
+
+def fitted_rows(wildcards):
+    """The table whose rows a law is fitted to."""
+    return f"results/{STUDY.name}/{fitted.rows(STUDY, wildcards.law)}.parquet"
 
 
 def plan_options():

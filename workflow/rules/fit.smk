@@ -1,12 +1,12 @@
 # Stages 4 and 5: runs -> fitted laws -> predictions.
 
 # The tables, beside the runs, that some law of the study is fitted to.
-FURTHER = sorted({table for law in FITTED for table in fitted.tables(law)})
+FURTHER = sorted({table for law in ON_RUNS for table in fitted.tables(law)})
 
 
 rule fit_law:
     input:
-        runs="results/{study}/runs.parquet",
+        runs=fitted_rows,
         further=further,
         code=lambda w: modules("pipeline.fit", LAWS[named(w.law)].module),
     output:
@@ -27,15 +27,15 @@ rule fit_sensitivity:
     input:
         runs="results/{study}/runs.parquet",
         further=[f"results/{STUDY.name}/{table}.parquet" for table in FURTHER],
-        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in FITTED],
-        code=modules("pipeline.sensitivity", *(LAWS[named(law)].module for law in FITTED)),
+        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in ON_RUNS],
+        code=modules("pipeline.sensitivity", *(LAWS[named(law)].module for law in ON_RUNS)),
     output:
         "results/{study}/sensitivity.parquet",
     log:
         "logs/{study}/fit_sensitivity.log",
     localrule: True
     params:
-        fits=[f"results/{STUDY.name}/fits/{law}" for law in FITTED],
+        fits=[f"results/{STUDY.name}/fits/{law}" for law in ON_RUNS],
         further=[f"--{table} results/{STUDY.name}/{table}.parquet" for table in FURTHER],
     shell:
         "python -m pipeline.sensitivity --fits {params.fits} --runs {input.runs} {params.further} "

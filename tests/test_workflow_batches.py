@@ -1,0 +1,33 @@
+"""What the workflow plans for a study that measures the critical batch size."""
+
+from __future__ import annotations
+
+import pytest
+from project import Project
+
+pytestmark = pytest.mark.workflow
+
+SCAN = {
+    "grid": {"batches": [256, 512], "rates": [0.5, 1.0]},
+    "critical_batch": {"measure": True, "losses": [5.0]},
+    "fit": {"laws": ["kaplan", "critical_batch", "kaplan_steps"]},
+}
+
+
+def test_a_scan_is_measured_and_corrected_before_the_laws_of_it_are_fitted(tmp_path):
+    project = Project.make(tmp_path / "scan")
+    project.configure(SCAN)
+    planned = project.planned()
+    # Two sizes, two batch sizes and two rates are eight trunks of two cells each.
+    assert (planned["train_trunk"], planned["publish_cell"], planned["fit_law"]) == (8, 16, 3)
+    assert planned["measure_critical_batch"] == planned["correct_runs"] == 1
+    assert planned["draw_critical_batch"] == planned["draw_batch_fronts"] == 1
+    status, printed = project.snakemake("-n", "-p")
+    assert status == 0
+    inputs = dict.fromkeys(("levels", "corrected"), 0)
+    for line in printed.splitlines():
+        for table in inputs:
+            inputs[table] += f"--runs results/tiny/{table}.parquet" in line
+    assert inputs == {"levels": 1, "corrected": 1}
+    assert "--losses 5.0 --count 8" in printed
+    assert "--laws kaplan --runs results/tiny/runs.parquet" in printed  # of the backtest

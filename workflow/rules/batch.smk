@@ -1,0 +1,44 @@
+# Stages 3 and 5: runs at several batch sizes -> the critical batch size, and what it makes of runs.
+
+LOSS_OPTIONS = " ".join(["--losses", *map(repr, LOSSES)]) if LOSSES else ""
+
+
+rule measure_critical_batch:
+    input:
+        runs="results/{study}/runs.parquet",
+        curves="results/{study}/curves.parquet",
+        code=modules("pipeline.critical_batch"),
+    output:
+        batches="results/{study}/critical_batches.parquet",
+        levels="results/{study}/levels.parquet",
+    log:
+        "logs/{study}/measure_critical_batch.log",
+    localrule: True
+    params:
+        losses=LOSS_OPTIONS,
+        levels=STUDY.config["critical_batch"]["count"],
+        options=fit_keys("bootstraps", "level", "seed"),
+    shell:
+        "python -m pipeline.critical_batch --runs {input.runs} --curves {input.curves} "
+        "{params.losses} --count {params.levels} {params.options} "
+        "--out {output.batches} --levels {output.levels} > {log} 2>&1"
+
+
+rule correct_runs:
+    input:
+        runs="results/{study}/runs.parquet",
+        curves="results/{study}/curves.parquet",
+        fit="results/{study}/fits/critical_batch/card.json",
+        code=modules("pipeline.corrected"),
+    output:
+        "results/{study}/corrected.parquet",
+    log:
+        "logs/{study}/correct_runs.log",
+    localrule: True
+    params:
+        rows=STUDY.config["critical_batch"]["rows"],
+        options=fit_keys("params", "flops", "loss"),
+    shell:
+        "python -m pipeline.corrected --runs {input.runs} --curves {input.curves} "
+        "--fit results/{wildcards.study}/fits/critical_batch --rows {params.rows} "
+        "{params.options} --out {output} > {log} 2>&1"
