@@ -28,12 +28,15 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        page=f"figures/{STUDY.name}/index.html",
-        # All that the page is made of stands here too, so that what was deleted is made again.
-        figures=expand(
-            f"figures/{STUDY.name}/{{figure}}.{{ending}}", figure=DRAWN, ending=("svg", "png")
-        ),
-        tables=expand(f"results/{STUDY.name}/{{table}}.parquet", table=TABLES),
-        fits=fits(FITTED),
-        cells=CELL_TABLES,
+        pages=expand("figures/{study}/index.html", study=EXPERIMENTS),
+        # All that the pages are made of stands here too, so that what was deleted is made again.
+        figures=[
+            f"figures/{study}/{figure}.{ending}"
+            for study, one in EXPERIMENTS.items()
+            for figure in one.figures
+            for ending in ("svg", "png")
+        ],
+        tables=expand("results/{study}/{table}.parquet", study=EXPERIMENTS, table=TABLES),
+        fits=[file for study, one in EXPERIMENTS.items() for file in fits(study, one.fitted)],
+        cells=expand("results/cells/{cell}/{file}", cell=CELLS, file=CELL_FILES),
     localrule: True

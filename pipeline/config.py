@@ -21,6 +21,11 @@ class ConfigError(ValueError):
     def __init__(self, key: str, value: Any, fault: str, cure: str):
         super().__init__(f"{key}: {value!r} {fault}; {cure}")
 
+    def within(self, place: str) -> ConfigError:
+        """The same error of a config that stands at ``place`` of another."""
+        self.args = (f"{place}: {self}",)
+        return self
+
 
 @cache
 def schema() -> dict[str, Any]:
@@ -54,6 +59,46 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     full = _completed(config, schema())
     _refuse_nothing(full)
     return full
+
+
+def experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name -> completed config of each study that a config holds: itself, or its experiments.
+
+    An experiment is the config overlaid with its own keys, under the name STUDY/EXPERIMENT: below
+    mappings key by key, any other value in place of the config's; null takes a key away. Raises
+    ConfigError, which names the experiment.
+    """
+    if "experiments" not in config:
+        full = complete(config)
+        return {full["study"]: full}
+    rules = schema()["properties"]
+    checked = part({key: config[key] for key in ("study", "experiments") if key in config},
+                   {key: rules[key] for key in ("study", "experiments")})  # fmt: skip
+    if "study" not in checked:
+        complete(config)  # says what it lacks
+    shared = {key: value for key, value in config.items() if key != "experiments"}
+    found = {}
+    for name, own in checked["experiments"].items():
+        try:
+            full = complete(_overlaid(shared, own))
+        except ConfigError as error:
+            raise error.within(f"experiments.{name}") from None
+        full["study"] = f"{config['study']}/{name}"
+        found[full["study"]] = full
+    return found
+
+
+def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``below`` with the keys of ``above``; mappings in both are overlaid in turn."""
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _overlaid(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def part(given: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +157,26 @@ def _meant(error: Any) -> Any:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """Read and complete a config file; the message of a ConfigError names the file."""
+    """Read and complete the config of one study: of FILE, or of an experiment, FILE:EXPERIMENT.
+
+    Raises ConfigError.
+    """
+    file, _, name = (str(path), "", "") if Path(path).exists() else str(path).partition(":")
+    found = load_experiments(file)
+    names = [key.partition("/")[2] for key in found]
+    if name:
+        choose("experiment", [name], names)
+        return next(full for key, full in found.items() if key.endswith(f"/{name}"))
+    if len(found) > 1:
+        raise ConfigError(
+            "config", file, "holds several experiments",
+            f"name one, such as {file}:{names[0]}; it has {', '.join(names)}",
+        )  # fmt: skip
+    return next(iter(found.values()))
+
+
+def load_experiments(path: str | Path) -> dict[str, dict[str, Any]]:
+    """Name -> completed config of each study that a config file holds; raises ConfigError."""
     path = Path(path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -122,7 +186,7 @@ def load(path: str | Path) -> dict[str, Any]:
         raise ConfigError("config", str(path), "is not valid YAML", str(error)) from error
     if not isinstance(raw, dict):
         raise ConfigError("config", str(path), "holds no mapping of keys", "start from config.yaml")
-    return complete(raw)
+    return experiments(raw)
 
 
 def _path(error: Any) -> str:

@@ -19,18 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import grid
-from pipeline.cells import Cell, short
-from pipeline.config import ConfigError, choose, load, number
+from pipeline.cells import Cell
+from pipeline.config import ConfigError, choose, load_experiments, number
 from pipeline.corpus import definition
 from pipeline.corpus.definition import Corpus
 from pipeline.files import write_json
 from pipeline.imports.definition import Import, imports
+from pipeline.listing import summary, table
 from pipeline.regression.definition import Regression, regression
+from pipeline.trunks import by_trunk
 
 RESERVED = ("cells", "corpora", "state", "trunks")  # folders of results/ that are no study
-# Of one CPU core, for the first estimate of a cell's time: exact FLOP/s and seconds per step.
-# They come from benchmarks/step.py on an AMD EPYC (Zen 5) in bf16; other processors differ.
-FLOPS_PER_SECOND, SECONDS_PER_STEP = 1.3e11, 2.5e-3
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,12 @@ class Study:
         return bool(self.config["critical_batch"]["measure"])
 
     @property
+    def corrected_by(self) -> str | None:
+        """The experiment whose critical batch corrects these runs; None where it is this one."""
+        other: str | None = self.config["critical_batch"]["of"]
+        return other
+
+    @property
     def losses(self) -> list[float] | None:
         """Losses at which batch sizes are compared; None where they are to be chosen."""
         asked = self.config["critical_batch"]["losses"]
@@ -96,14 +101,10 @@ class Study:
                 raise ConfigError(key, asked[index], "is not positive", "give nats/token")
         return found
 
-    @cached_property
+    @property
     def trunks(self) -> dict[str, list[Cell]]:
         """Trunk key -> its cells, fewest tokens first."""
-        shared: dict[str, list[Cell]] = {}
-        for cell in sorted(self.cells, key=lambda c: c.tokens):
-            if cell.trunk:
-                shared.setdefault(cell.trunk, []).append(cell)
-        return shared
+        return by_trunk(self.cells)
 
 
 def study(config: Mapping[str, Any]) -> Study:
@@ -233,36 +234,6 @@ def check_corpus(study: Study, results: Path) -> None:
             )  # fmt: skip
 
 
-def table(study: Study) -> str:
-    """The cells as text: N, D, FLOP and predicted seconds of one CPU core, largest first."""
-    lines = [f"{'cell':<34}{'shape':>20}{'N':>8}{'D':>8}{'D/N':>8}{'steps':>8}{'lr':>10}"
-             f"{'6ND FLOP':>11}{'FLOP':>10}{'seconds':>9}"]  # fmt: skip
-    whole, alone = 0.0, 0.0
-    for cell in sorted(study.cells, key=lambda c: -c.flops_exact):
-        seconds = predicted_seconds(cell, cell.steps)
-        alone += seconds
-        whole += seconds if cell.trunk is None else predicted_seconds(cell, cell.cooldown_steps)
-        lines.append(
-            f"{cell.key:<34}{cell.shape!s:>20}{short(cell.params):>8}{short(cell.tokens):>8}"
-            f"{cell.tokens / cell.params:>8.3g}{cell.steps:>8}{cell.lr:>10.3g}"
-            f"{cell.flops_6nd:>11.2e}{cell.flops_exact:>10.2e}{seconds:>9.1f}"
-        )
-    for cells in study.trunks.values():
-        longest = max(cells, key=lambda c: c.stable_steps)
-        whole += predicted_seconds(longest, longest.stable_steps)
-    lines.append(
-        f"{len(study.cells)} cells, {len(study.trunks)} trunks: about {whole:.0f} s of one CPU core"
-        + (f", {1 - whole / alone:.0%} saved by sharing trunks" if study.trunks else "")
-    )
-    return "\n".join(lines)
-
-
-def predicted_seconds(cell: Cell, steps: int) -> float:
-    """Seconds of one CPU core for some steps of a cell, from benchmarks/step.py's speeds."""
-    flops = cell.flops_exact * steps / cell.steps
-    return flops / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.design", description="Print the cells of a study as a table."
@@ -273,19 +244,32 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="%(default)s")
     arguments = parser.parse_args(argv)
     try:
-        found = study(load(arguments.config))
-        check_corpus(found, arguments.results)
+        found = [study(config) for config in load_experiments(arguments.config).values()]
+        for one in found:
+            check_corpus(one, arguments.results)
     except ConfigError as error:
         print(f"error: {arguments.config}: {error}", file=sys.stderr)
         return 2
-    if found.cells:
-        print(table(found))
-    if found.regression:
-        pairs = list(found.regression.pairs)
-        print(f"regression: {len(pairs)} pairs of N and D, {found.regression.seeds} seeds each")
-    for item in found.imports:
-        print(f"{item.name}: runs of {item.file}")
+    for one in found:
+        if len(found) > 1:
+            print(f"\n{one.name}: {one.title}")
+        _print(one)
+    cells = {key: cell for one in found for key, cell in one.by_key.items()}
+    if len(found) > 1 and cells:
+        named = sum(len(one.cells) for one in found)
+        print(f"\nall: {summary(cells.values())}; {named - len(cells)} cells are shared")
     return 0
+
+
+def _print(study: Study) -> None:
+    if study.cells:
+        print(table(study.cells))
+        print(summary(study.cells))
+    if study.regression:
+        pairs = list(study.regression.pairs)
+        print(f"regression: {len(pairs)} pairs of N and D, {study.regression.seeds} seeds each")
+    for item in study.imports:
+        print(f"{item.name}: runs of {item.file}")
 
 
 if __name__ == "__main__":

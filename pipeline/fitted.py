@@ -34,9 +34,16 @@ def tables(key: str) -> list[str]:
 
 def rows(study: Study, key: str) -> str:
     """The table of a study, under the contract runs, whose rows a law is fitted to."""
-    if not study.measures_batches:
-        return "runs"
-    return next((MEASURED[column] for column in columns(key) if column in MEASURED), "runs")
+    there = measured(study)
+    return next((there[column] for column in columns(key) if column in there), "runs")
+
+
+def measured(study: Study) -> dict[str, str]:
+    """Column -> table of what the critical batch adds: measured here, or by another experiment."""
+    tables = {"levels", "corrected"} if study.measures_batches else set()
+    if study.corrected_by:
+        tables.add("corrected")
+    return {column: table for column, table in MEASURED.items() if table in tables}
 
 
 def laws(study: Study) -> list[str]:
@@ -73,8 +80,8 @@ def _refuse(study: Study, place: str, key: str) -> None:
                 place, key, f"takes {column} ({COLUMNS[column]}), which a regression does not have",
                 "leave the law out",
             )  # fmt: skip
-        measured = column in MEASURED and study.measures_batches
-        if study.cells and column not in NATIVE and column not in FURTHER and not measured:
+        had = {*NATIVE, *FURTHER, *measured(study)}
+        if study.cells and column not in had:
             cure = "leave the law out, or fit it in a study of imported runs alone"
             if column in MEASURED:
                 cure = "set critical_batch.measure with several grid.batches, or leave the law out"
@@ -82,7 +89,8 @@ def _refuse(study: Study, place: str, key: str) -> None:
                 place, key, f"takes {column} ({COLUMNS[column]}), which trained cells do not have",
                 cure,
             )  # fmt: skip
-    if rows(study, key) == "corrected" and "critical_batch" not in study.config["fit"]["laws"]:
+    own = "critical_batch" in study.config["fit"]["laws"]
+    if rows(study, key) == "corrected" and not (own or study.corrected_by):
         raise ConfigError(
             place, key, "takes runs corrected by the law critical_batch, which is not fitted",
             "add critical_batch to fit.laws",

@@ -8,12 +8,12 @@ made it, so that a new token count is a new part and leaves the others alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pipeline.cells import Cell, digest
-from pipeline.design import Study
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,18 @@ def planned(trunk: str, cells: list[Cell], results: Path) -> dict[str, Part]:
     return {key: made[key] for key in wanted}
 
 
-def parts(study: Study, results: str | Path) -> dict[str, Part]:
-    """Cell key -> part, for every cell of the study that has a trunk."""
+def by_trunk(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Trunk key -> the cells that share it, fewest tokens first."""
+    shared: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda c: c.tokens):
+        if cell.trunk:
+            shared.setdefault(cell.trunk, []).append(cell)
+    return shared
+
+
+def parts(cells: Iterable[Cell], results: str | Path) -> dict[str, Part]:
+    """Cell key -> part, for every cell that has a trunk."""
     found: dict[str, Part] = {}
-    for trunk, cells in study.trunks.items():
-        found |= planned(trunk, cells, Path(results))
+    for trunk, sharing in by_trunk(cells).items():
+        found |= planned(trunk, sharing, Path(results))
     return found

@@ -3,9 +3,9 @@
 
 rule aggregate_runs:
     input:
-        CELL_TABLES,
-        IMPORT_TABLES,
-        **OTHER_SOURCES,
+        cells=lambda w: cell_tables(w.study),
+        imports=lambda w: import_tables(w.study),
+        others=lambda w: other_files(w.study),
         code=modules("pipeline.aggregate"),
     output:
         "results/{study}/runs.parquet",
@@ -19,8 +19,8 @@ rule aggregate_runs:
     localrule: True
     params:
         # design.json is written before the first job; its digest here makes a change count.
-        design=digest(STUDY.card),
-        others=[f"--{name} {place}" for name, place in OTHER_PLACES.items()],
+        design=lambda w: digest(of(w).study.card),
+        others=lambda w: [f"--{name} {place}" for name, place in other_places(w.study).items()],
     shell:
         "python -m pipeline.aggregate results/{wildcards.study}/design.json "
         "--cells results/cells {params.others} --out results/{wildcards.study} > {log} 2>&1"

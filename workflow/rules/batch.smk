@@ -1,6 +1,17 @@
 # Stages 3 and 5: runs at several batch sizes -> the critical batch size, and what it makes of runs.
 
-LOSS_OPTIONS = " ".join(["--losses", *map(repr, LOSSES)]) if LOSSES else ""
+
+def asked_losses(wildcards):
+    """The losses at which batch sizes are compared, as an option; none where they are chosen."""
+    losses = of(wildcards).study.losses
+    return " ".join(["--losses", *map(repr, losses)]) if losses else ""
+
+
+def batch_fit(wildcards):
+    """The folder of the fitted B_crit(L) that corrects runs: their own, or of another experiment."""
+    other = of(wildcards).study.corrected_by
+    study = f"{wildcards.study.partition('/')[0]}/{other}" if other else wildcards.study
+    return f"results/{study}/fits/critical_batch"
 
 
 rule measure_critical_batch:
@@ -15,8 +26,8 @@ rule measure_critical_batch:
         "logs/{study}/measure_critical_batch.log",
     localrule: True
     params:
-        losses=LOSS_OPTIONS,
-        levels=STUDY.config["critical_batch"]["count"],
+        losses=asked_losses,
+        levels=lambda w: of(w).study.config["critical_batch"]["count"],
         options=fit_keys("bootstraps", "level", "seed"),
     shell:
         "python -m pipeline.critical_batch --runs {input.runs} --curves {input.curves} "
@@ -28,7 +39,7 @@ rule correct_runs:
     input:
         runs="results/{study}/runs.parquet",
         curves="results/{study}/curves.parquet",
-        fit="results/{study}/fits/critical_batch/card.json",
+        fit=lambda w: f"{batch_fit(w)}/card.json",
         code=modules("pipeline.corrected"),
     output:
         "results/{study}/corrected.parquet",
@@ -36,9 +47,10 @@ rule correct_runs:
         "logs/{study}/correct_runs.log",
     localrule: True
     params:
-        rows=STUDY.config["critical_batch"]["rows"],
+        fit=batch_fit,
+        rows=lambda w: of(w).study.config["critical_batch"]["rows"],
         options=fit_keys("params", "flops", "loss"),
     shell:
         "python -m pipeline.corrected --runs {input.runs} --curves {input.curves} "
-        "--fit results/{wildcards.study}/fits/critical_batch --rows {params.rows} "
+        "--fit {params.fit} --rows {params.rows} "
         "{params.options} --out {output} > {log} 2>&1"

@@ -3,7 +3,7 @@
 
 rule tokenize_corpus:
     input:
-        STUDY.corpus.files if STUDY.corpus else [],
+        lambda wildcards: CORPORA[wildcards.corpus].files,
     output:
         manifest="results/corpora/{corpus}/manifest.parquet",
         card="results/corpora/{corpus}/corpus.json",

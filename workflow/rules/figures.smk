@@ -1,40 +1,66 @@
 # Stage 6: tables and fits -> figures, their page, and the items of `snakemake --report`.
 
+
+def reported(name):
+    """The drawing of a figure, an item of the report with its caption and category."""
+    figure = FIGURES[name]
+    drawing, caption = f"figures/{{study}}/{name}.svg", f"../report/{name}.rst"
+    labels = {"figure": figure.title}
+    if len(EXPERIMENTS) > 1:
+        labels = {"experiment": "{study}", **labels}
+    return report(drawing, caption=caption, category=figure.category, labels=labels)
+
+
+def drawn(study):
+    """The drawings of an experiment."""
+    return [f"figures/{study}/{name}.svg" for name in EXPERIMENTS[study].figures]
+
+
 # A figure is a rule of its own name, so that `snakemake -n` says which ones are drawn.
-for name in DRAWN:
-    laws = FIGURES[name].laws_among(FITTED)
+for name, studies in DRAWN.items():
 
     rule:
         name:
             f"draw_{name}"
         input:
-            **table_files(name),
-            fits=fits(laws),
-            code=modules(f"pipeline.figures.{name}", *(LAWS[named(law)].module for law in laws)),
+            **{table: f"results/{{study}}/{table}.parquet" for table in FIGURES[name].tables},
+            fits=lambda w, laws=figure_laws(name): fits(w.study, laws(w)),
+            code=lambda w, name=name, laws=figure_laws(name): law_modules(
+                f"pipeline.figures.{name}", laws(w)
+            ),
         output:
             drawing=reported(name),
-            bitmap=f"figures/{STUDY.name}/{name}.png",
+            bitmap=f"figures/{{study}}/{name}.png",
         log:
-            f"logs/{STUDY.name}/draw_{name}.log",
+            f"logs/{{study}}/draw_{name}.log",
+        wildcard_constraints:
+            study=one_of(studies),
         localrule: True
         params:
             module=f"pipeline.figures.{name}",
-            tables=[f"--{table} {path}" for table, path in table_files(name).items()],
-            fits=f"--fits results/{STUDY.name}/fits --laws {' '.join(laws)}" if laws else "",
+            tables=" ".join(
+                f"--{table} results/{{study}}/{table}.parquet" for table in FIGURES[name].tables
+            ),
+            fits=lambda w, laws=figure_laws(name): (
+                f"--fits results/{w.study}/fits --laws {' '.join(laws(w))}" if laws(w) else ""
+            ),
         shell:
             "python -m {params.module} {params.tables} {params.fits} --out {output.drawing} > {log} 2>&1"
 
 
 rule index_figures:
     input:
-        expand("figures/{{study}}/{figure}.svg", figure=DRAWN),
-        captions=[f"{workflow.basedir}/workflow/report/{name}.rst" for name in (*DRAWN, "workflow")],
+        figures=lambda w: drawn(w.study),
+        captions=lambda w: [
+            f"{workflow.basedir}/workflow/report/{name}.rst"
+            for name in (*of(w).figures, "workflow")
+        ],
         runs="results/{study}/runs.parquet",
         predictions="results/{study}/predictions.parquet",
         ranking="results/{study}/ranking.parquet",
         plan="results/{study}/plan.parquet",
         known="results/{study}/known.parquet",
-        fits=fits(FITTED),
+        fits=lambda w: fits(w.study, of(w).fitted),
         code=modules("pipeline.figures.index"),
     output:
         "figures/{study}/index.html",
@@ -42,12 +68,11 @@ rule index_figures:
         "logs/{study}/index_figures.log",
     localrule: True
     params:
-        title=STUDY.title,
-        laws=FITTED,
-        headings=digest([(FIGURES[name].title, FIGURES[name].category) for name in DRAWN]),
-        figures=[f"figures/{STUDY.name}/{name}.svg" for name in DRAWN],
+        title=lambda w: of(w).study.title,
+        laws=lambda w: of(w).fitted,
+        headings=lambda w: digest([(FIGURES[n].title, FIGURES[n].category) for n in of(w).figures]),
     shell:
         "python -m pipeline.figures.index --title {params.title:q} --runs {input.runs} "
         "--predictions {input.predictions} --ranking {input.ranking} --plan {input.plan} --known {input.known} "
         "--fits results/{wildcards.study}/fits --laws {params.laws} "
-        "--figures {params.figures} --out {output} > {log} 2>&1"
+        "--figures {input.figures} --out {output} > {log} 2>&1"

@@ -1,7 +1,10 @@
 # Stages 4 and 5: runs -> fitted laws -> predictions.
 
-# The tables, beside the runs, that some law of the study is fitted to.
-FURTHER = sorted({table for law in ON_RUNS for table in fitted.tables(law)})
+
+def planned_budgets(wildcards):
+    """The FLOP to predict for, as an option; none where there are none."""
+    budgets = of(wildcards).budgets
+    return " ".join(["--budgets", *map(repr, budgets)]) if budgets else ""
 
 
 rule fit_law:
@@ -15,7 +18,7 @@ rule fit_law:
         "logs/{study}/fit_law/{law}.log",
     localrule: True
     params:
-        options=fit_options(),
+        options=fit_options,
         further=lambda w: [f"--{Path(table).stem} {table}" for table in further(w)],
     shell:
         "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} "
@@ -26,17 +29,17 @@ rule fit_law:
 rule fit_sensitivity:
     input:
         runs="results/{study}/runs.parquet",
-        further=[f"results/{STUDY.name}/{table}.parquet" for table in FURTHER],
-        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in ON_RUNS],
-        code=modules("pipeline.sensitivity", *(LAWS[named(law)].module for law in ON_RUNS)),
+        further=lambda w: [f"results/{w.study}/{table}.parquet" for table in of(w).further],
+        fits=cards(lambda one: one.on_runs),
+        code=lambda w: law_modules("pipeline.sensitivity", of(w).on_runs),
     output:
         "results/{study}/sensitivity.parquet",
     log:
         "logs/{study}/fit_sensitivity.log",
     localrule: True
     params:
-        fits=[f"results/{STUDY.name}/fits/{law}" for law in ON_RUNS],
-        further=[f"--{table} results/{STUDY.name}/{table}.parquet" for table in FURTHER],
+        fits=folders(lambda one: one.on_runs),
+        further=lambda w: [f"--{t} results/{w.study}/{t}.parquet" for t in of(w).further],
     shell:
         "python -m pipeline.sensitivity --fits {params.fits} --runs {input.runs} {params.further} "
         "--out {output} > {log} 2>&1"
@@ -45,7 +48,7 @@ rule fit_sensitivity:
 rule backtest_laws:
     input:
         runs="results/{study}/runs.parquet",
-        code=modules("pipeline.backtest", *(LAWS[law].module for law in LOSS_LAWS)),
+        code=lambda w: law_modules("pipeline.backtest", of(w).loss_laws),
     output:
         "results/{study}/backtest.parquet",
         "results/{study}/ranking.parquet",
@@ -54,11 +57,11 @@ rule backtest_laws:
         "logs/{study}/backtest_laws.log",
     localrule: True
     params:
-        laws=LOSS_LAWS,
-        options=fit_options(),
-        axes=STUDY.config["backtest"]["axes"],
-        ladder=STUDY.config["backtest"]["ladder"],
-        bootstraps=STUDY.config["backtest"]["bootstraps"],
+        laws=lambda w: of(w).loss_laws,
+        options=fit_options,
+        axes=lambda w: of(w).study.config["backtest"]["axes"],
+        ladder=lambda w: of(w).study.config["backtest"]["ladder"],
+        bootstraps=lambda w: of(w).study.config["backtest"]["bootstraps"],
     shell:
         "python -m pipeline.backtest --laws {params.laws} --runs {input.runs} {params.options} "
         "--bootstraps {params.bootstraps} --axes {params.axes} --ladder {params.ladder} "
@@ -69,8 +72,8 @@ rule allocate_budgets:
     input:
         runs="results/{study}/runs.parquet",
         curves="results/{study}/curves.parquet",
-        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in PLANNED],
-        code=modules("pipeline.allocate", *(LAWS[law].module for law in PLANNED)),
+        fits=cards(lambda one: one.surfaces),
+        code=lambda w: law_modules("pipeline.allocate", of(w).surfaces),
     output:
         "results/{study}/optima.parquet",
         "results/{study}/allocations.parquet",
@@ -78,9 +81,9 @@ rule allocate_budgets:
         "logs/{study}/allocate_budgets.log",
     localrule: True
     params:
-        approaches=TAKEN,
+        approaches=lambda w: of(w).approaches,
         options=fit_keys("params", "flops", "loss", "bootstraps", "level", "seed", "noise"),
-        fits=[f"results/{STUDY.name}/fits/{law}" for law in PLANNED],
+        fits=folders(lambda one: one.surfaces),
     shell:
         "python -m pipeline.allocate --approaches {params.approaches} --runs {input.runs} "
         "--curves {input.curves} --fits {params.fits} {params.options} "
@@ -90,16 +93,16 @@ rule allocate_budgets:
 rule predict_optimum:
     input:
         runs="results/{study}/runs.parquet",
-        fits=[f"results/{STUDY.name}/fits/{law}/card.json" for law in PLANNED],
-        code=modules("pipeline.predict", *(LAWS[law].module for law in PLANNED)),
+        fits=cards(lambda one: one.surfaces),
+        code=lambda w: law_modules("pipeline.predict", of(w).surfaces),
     output:
         "results/{study}/predictions.parquet",
     log:
         "logs/{study}/predict_optimum.log",
     localrule: True
     params:
-        fits=[f"results/{STUDY.name}/fits/{law}" for law in PLANNED],
-        budgets=" ".join(["--budgets", *map(repr, BUDGETS)]) if BUDGETS else "",
+        fits=folders(lambda one: one.surfaces),
+        budgets=planned_budgets,
     shell:
         "python -m pipeline.predict --fits {params.fits} --runs {input.runs} {params.budgets} "
         "--out {output} > {log} 2>&1"

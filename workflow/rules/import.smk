@@ -3,7 +3,7 @@
 
 rule import_table:
     input:
-        table=lambda w: IMPORTS[w.table].file,
+        table=lambda w: of(w).imports[w.table].file,
         code=modules("pipeline.import_runs"),
     output:
         expand("results/{{study}}/imports/{{table}}/{file}", file=IMPORT_FILES),
@@ -12,10 +12,10 @@ rule import_table:
     localrule: True
     resources:
         # No param: another law changes no import, it is only refused early where it cannot be.
-        needs=" ".join(fitted.needs(FITTED)),
+        needs=lambda w: " ".join(fitted.needs(of(w).fitted)),
     params:
         # definition.json is written before the first job; its digest here makes a change count.
-        definition=lambda w: digest(IMPORTS[w.table].card),
+        definition=lambda w: digest(of(w).imports[w.table].card),
     shell:
         "python -m pipeline.import_runs "
         "--definition results/{wildcards.study}/imports/{wildcards.table}/definition.json "

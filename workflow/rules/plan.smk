@@ -5,8 +5,8 @@ rule plan_budgets:
     input:
         headline="results/{study}/headline.json",
         backtest="results/{study}/backtest.parquet",
-        fits=fits(READ),
-        code=modules("pipeline.plan", *(LAWS[named(law)].module for law in READ)),
+        fits=lambda w: fits(w.study, of(w).read_by_plans),
+        code=lambda w: law_modules("pipeline.plan", of(w).read_by_plans),
     output:
         table="results/{study}/plan.parquet",
         json="results/{study}/plan.json",
@@ -15,9 +15,9 @@ rule plan_budgets:
         "logs/{study}/plan_budgets.log",
     localrule: True
     params:
-        laws=READ,
-        options=plan_options(),
-        recipe=recipe(),
+        laws=lambda w: of(w).read_by_plans,
+        options=plan_options,
+        recipe=recipe,
     shell:
         "python -m pipeline.plan --fits results/{wildcards.study}/fits --laws {params.laws} "
         "--headline {input.headline} --backtest {input.backtest} --recipe {params.recipe:q} "
@@ -27,5 +27,5 @@ rule plan_budgets:
 
 rule plan:
     input:
-        f"results/{STUDY.name}/plan.txt",
+        expand("results/{study}/plan.txt", study=EXPERIMENTS),
     localrule: True

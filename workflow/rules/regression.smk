@@ -12,7 +12,7 @@ rule fit_polynomials:
     localrule: True
     params:
         # definition.json is written before the first job; its digest here makes a change count.
-        definition=digest(STUDY.regression.card) if STUDY.regression else "",
+        definition=lambda w: digest(of(w).study.regression.card),
     shell:
         "python -m pipeline.regress results/{wildcards.study}/regression/definition.json "
         "--study {wildcards.study} --out results/{wildcards.study}/regression > {log} 2>&1"

@@ -31,7 +31,7 @@ rule publish_cell:
     log:
         "logs/publish_cell/{cell}.log",
     wildcard_constraints:
-        cell=among([cell.key for cell in STUDY.cells if cell.trunk]),
+        cell=among([cell.key for cell in CELLS.values() if cell.trunk]),
     priority: by_flops
     localrule: True
     shell:
@@ -48,7 +48,7 @@ rule train_cell:
     log:
         "logs/train_cell/{cell}.log",
     wildcard_constraints:
-        cell=among([cell.key for cell in STUDY.cells if not cell.trunk]),
+        cell=among([cell.key for cell in CELLS.values() if not cell.trunk]),
     priority: by_flops
     resources:
         **MACHINE,

@@ -1,0 +1,154 @@
+"""What the workflow makes of a config: its experiments, each a study with its laws and figures.
+
+Standard library only, as every parse of the Snakefile does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import fitted
+from pipeline.approaches import APPROACHES, applicable
+from pipeline.cells import Cell
+from pipeline.config import ConfigError, choose, experiments
+from pipeline.corpus.definition import Corpus
+from pipeline.design import Study, check_corpus, study
+from pipeline.figures import FIGURES, drawable
+from pipeline.imports.definition import Import
+from pipeline.laws import LAWS, SURFACES, named
+from pipeline.planning.budget import Asked, asked
+
+READ_BY_PLANS = ("critical_batch", "kaplan_steps")  # the batch, and wrong sizes and early stops
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A study, the laws that it fits, the ways to allocate that it takes, the figures it draws."""
+
+    study: Study
+    fitted: tuple[str, ...]
+    approaches: tuple[str, ...]
+    figures: tuple[str, ...]
+    question: Asked | None  # what to plan for
+
+    @property
+    def budgets(self) -> list[float]:
+        """FLOP to plan for; none for target losses, whose compute the fits tell."""
+        return self.question.flops if self.question else []
+
+    @property
+    def on_runs(self) -> list[str]:
+        """Laws fitted to the runs as they ended, not to what the critical batch makes of them."""
+        return [law for law in self.fitted if fitted.rows(self.study, law) == "runs"]
+
+    @property
+    def loss_laws(self) -> list[str]:
+        """Laws of the loss of the runs themselves, and not of their other texts or tasks."""
+        return [law for law in self.on_runs if LAWS[named(law)].target == "loss"]
+
+    @property
+    def surfaces(self) -> list[str]:
+        """Laws of N and D, which predict and plan."""
+        return [law for law in self.fitted if law in SURFACES]
+
+    @property
+    def read_by_plans(self) -> list[str]:
+        """Laws that plans are made from."""
+        return [law for law in self.fitted if law in (*SURFACES, *READ_BY_PLANS)]
+
+    @property
+    def further(self) -> list[str]:
+        """The tables, beside the runs, that some law is fitted to."""
+        return sorted({table for law in self.on_runs for table in fitted.tables(law)})
+
+    @property
+    def imports(self) -> dict[str, Import]:
+        return {item.name: item for item in self.study.imports}
+
+
+def experiment(config: Mapping[str, Any], results: Path) -> Experiment:
+    """The experiment of one completed config; raises ConfigError where it makes no sense."""
+    found = study(config)
+    check_corpus(found, results)
+    laws = fitted.laws(found)
+    # Imported runs may hold isoFLOP curves; where they do not, the table of optima says so.
+    isoflop = bool(found.imports) or "budgets" in config.get("grid", {})
+    chosen = config["fit"]["allocations"]
+    ways = applicable(isoflop) if chosen is None else chosen
+    approaches = choose("fit.allocations", ways, APPROACHES)
+    known = drawable(
+        laws, bool(found.texts), bool(found.cells), approaches, found.measures_batches
+    )
+    figures = choose("figures", config.get("figures"), known)
+    return Experiment(
+        found, tuple(laws), tuple(approaches), tuple(figures), asked(config["plan"])
+    )
+
+
+def resolved(config: Mapping[str, Any], results: Path) -> dict[str, Experiment]:
+    """Name -> experiment of a whole config, one or several.
+
+    Raises ConfigError, naming the experiment, on a value that makes no sense or on experiments
+    that do not go together.
+    """
+    found = {}
+    for name, full in experiments(config).items():
+        try:
+            found[name] = experiment(full, results)
+        except ConfigError as error:
+            raise error.within(f"experiments.{name.partition('/')[2]}") from None
+    _refuse_other_machines(found)
+    _refuse_unknown_corrections(found)
+    return found
+
+
+def _refuse_other_machines(found: Mapping[str, Experiment]) -> None:
+    """Where training runs is one setting for all experiments, as they share cells."""
+    for key in ("device", "checkpoint_seconds"):
+        values = {name: e.study.config["training"][key] for name, e in found.items()}
+        if len(set(values.values())) > 1:
+            raise ConfigError(
+                f"training.{key}", values, "differs between experiments that share cells",
+                "give it once, outside of experiments",
+            )  # fmt: skip
+
+
+def _refuse_unknown_corrections(found: Mapping[str, Experiment]) -> None:
+    """Raise ConfigError where another experiment's critical batch is asked for that is not fitted."""
+    for name, one in found.items():
+        other = one.study.corrected_by
+        if other is None:
+            continue
+        place = f"{name.partition('/')[2]}.critical_batch.of".lstrip(".")
+        measured = [e.partition("/")[2] for e, x in found.items() if "critical_batch" in x.fitted]
+        if one.study.measures_batches:
+            raise ConfigError(place, other, "is given beside measure", "leave one of them out")
+        if other not in measured:
+            raise ConfigError(
+                place, other, "is no experiment that fits the law critical_batch",
+                f"choose from {', '.join(measured) or 'none: add one'}",
+            )  # fmt: skip
+
+
+def cells(found: Iterable[Experiment]) -> dict[str, Cell]:
+    """Key -> cell of all experiments, each once."""
+    return {key: cell for one in found for key, cell in one.study.by_key.items()}
+
+
+def corpora(found: Iterable[Experiment]) -> dict[str, Corpus]:
+    """Key -> corpus of all experiments."""
+    return {one.study.corpus.key: one.study.corpus for one in found if one.study.corpus}
+
+
+def texts(found: Iterable[Experiment]) -> dict[str, Corpus]:
+    """Key -> text that models are scored on, of all experiments."""
+    return {text.key: text for one in found for text in one.study.evaluation}
+
+
+def figures(found: Mapping[str, Experiment]) -> dict[str, list[str]]:
+    """Figure -> names of the experiments that draw it, in the registry's order."""
+    by_name = {name: [e for e, one in found.items() if name in one.figures] for name in FIGURES}
+    return {name: drawn for name, drawn in by_name.items() if drawn}
