@@ -20,6 +20,7 @@ include: "workflow/rules/batch.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/paper.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -36,6 +37,9 @@ rule all:
             for figure in one.figures
             for ending in ("svg", "png")
         ],
+        paper=expand(
+            f"figures/{WHOLE}/{{figure}}.{{ending}}", figure=PAPER_FIGURES, ending=("svg", "png")
+        ),
         tables=expand("results/{study}/{table}.parquet", study=EXPERIMENTS, table=TABLES),
         fits=[file for study, one in EXPERIMENTS.items() for file in fits(study, one.fitted)],
         cells=expand("results/cells/{cell}/{file}", cell=CELLS, file=CELL_FILES),

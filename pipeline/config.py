@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
@@ -77,8 +78,13 @@ def experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if "study" not in checked:
         complete(config)  # says what it lacks
     shared = {key: value for key, value in config.items() if key != "experiments"}
+    if not checked["experiments"]:
+        raise ConfigError("experiments", {}, "holds none", "add one, or leave the key out")
     found = {}
     for name, own in checked["experiments"].items():
+        if not re.fullmatch("[a-z][a-z0-9_]*", name):
+            cure = "take lower-case letters, digits and underscores, as it names a folder"
+            raise ConfigError("experiments", name, "is no name of an experiment", cure)
         try:
             full = complete(_overlaid(shared, own))
         except ConfigError as error:

@@ -16,11 +16,13 @@ from pipeline.cells import Cell
 from pipeline.config import ConfigError, choose, experiments
 from pipeline.corpus.definition import Corpus
 from pipeline.design import Study, check_corpus, study
-from pipeline.figures import FIGURES, drawable
+from pipeline.figures import FIGURES, drawable, kaplan2020
+from pipeline.figures.paper import Needs, PaperFigure
 from pipeline.imports.definition import Import
 from pipeline.laws import LAWS, SURFACES, named
 from pipeline.planning.budget import Asked, asked
 
+PAPERS = {"kaplan2020": kaplan2020.FIGURES}
 READ_BY_PLANS = ("critical_batch", "kaplan_steps")  # the batch, and wrong sizes and early stops
 
 
@@ -79,13 +81,9 @@ def experiment(config: Mapping[str, Any], results: Path) -> Experiment:
     chosen = config["fit"]["allocations"]
     ways = applicable(isoflop) if chosen is None else chosen
     approaches = choose("fit.allocations", ways, APPROACHES)
-    known = drawable(
-        laws, bool(found.texts), bool(found.cells), approaches, found.measures_batches
-    )
+    known = drawable(laws, bool(found.texts), bool(found.cells), approaches, found.measures_batches)
     figures = choose("figures", config.get("figures"), known)
-    return Experiment(
-        found, tuple(laws), tuple(approaches), tuple(figures), asked(config["plan"])
-    )
+    return Experiment(found, tuple(laws), tuple(approaches), tuple(figures), asked(config["plan"]))
 
 
 def resolved(config: Mapping[str, Any], results: Path) -> dict[str, Experiment]:
@@ -117,7 +115,7 @@ def _refuse_other_machines(found: Mapping[str, Experiment]) -> None:
 
 
 def _refuse_unknown_corrections(found: Mapping[str, Experiment]) -> None:
-    """Raise ConfigError where another experiment's critical batch is asked for that is not fitted."""
+    """Raise ConfigError where the critical batch is asked of an experiment without it."""
     for name, one in found.items():
         other = one.study.corrected_by
         if other is None:
@@ -152,3 +150,24 @@ def figures(found: Mapping[str, Experiment]) -> dict[str, list[str]]:
     """Figure -> names of the experiments that draw it, in the registry's order."""
     by_name = {name: [e for e, one in found.items() if name in one.figures] for name in FIGURES}
     return {name: drawn for name, drawn in by_name.items() if drawn}
+
+
+def paper_figures(found: Mapping[str, Experiment]) -> dict[str, dict[str, Needs]]:
+    """Figure of the replicated paper -> what is read of each experiment, by its full name.
+
+    Only those that these experiments allow.
+    """
+    registry: Mapping[str, PaperFigure] = PAPERS.get(replicated(found) or "", {})
+    full = {name.partition("/")[2]: name for name in found}
+    fits = {name: found[full[name]].fitted for name in full}
+    drawn = {name: figure.drawn_from(fits) for name, figure in registry.items()}
+    return {
+        name: {full[experiment]: needs for experiment, needs in read.items()}
+        for name, read in drawn.items() if read is not None
+    }  # fmt: skip
+
+
+def replicated(found: Mapping[str, Experiment]) -> str | None:
+    """The paper whose claims are compared with the experiments, if any."""
+    paper: str | None = next(iter(found.values())).study.config.get("replicates")
+    return paper

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,6 +16,7 @@ from matplotlib.figure import Figure
 from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES, TABLES
 from pipeline.figures.data import Data, load
+from pipeline.figures.paper import PaperFigure
 from pipeline.files import atomic
 from pipeline.laws import LAWS, named
 
@@ -22,6 +25,7 @@ STYLE = Path(__file__).with_name("isoloss.mplstyle")
 PNG_DPI = 300
 
 Draw = Callable[[Figure, Data], None]
+PaperDraw = Callable[[Figure, Mapping[str, Data]], None]
 
 
 def arguments(name: str, given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,7 +72,31 @@ def data(name: str, options: argparse.Namespace) -> Data:
     return load(tables, options.fits, laws)
 
 
-def render(draw: Draw, of: Data) -> Figure:
+def paper_data(paper: str, name: str, study: Path) -> dict[str, Data]:
+    """What figure ``name`` of a paper is drawn from, by experiment, each a folder of ``study``.
+
+    Raises ContractError naming the experiment, table or fit that is missing.
+    """
+    entry: PaperFigure = import_module(f"pipeline.figures.{paper}").FIGURES[name]
+    fitted = {
+        folder.name: stored_laws(folder / "fits")
+        for folder in sorted(study.iterdir() if study.is_dir() else ())
+        if (folder / "runs.parquet").exists()
+    }
+    needs = entry.drawn_from(fitted)
+    if needs is None:
+        asked = "; ".join(f"{n} with {', '.join(x.laws) or 'runs'}" for n, x in entry.needs.items())
+        raise ContractError(f"{study}: {name} needs the experiments {asked}; run the study")
+    return {
+        experiment: load(
+            {table: study / experiment / f"{table}.parquet" for table in of.tables},
+            study / experiment / "fits", of.laws_among(fitted[experiment]),
+        )
+        for experiment, of in needs.items()
+    }  # fmt: skip
+
+
+def render(draw: Callable[[Figure, Any], None], of: Any) -> Figure:
     """A figure drawn in the project's style; the caller's matplotlib settings stay as they are."""
     with matplotlib.rc_context(fname=STYLE):
         figure = Figure(layout="constrained")
@@ -94,5 +122,19 @@ def main(name: str, draw: Draw, given: Sequence[str] | None = None) -> None:
     options = arguments(name, given)
     try:
         save(render(draw, data(name, options)), options.out)
+    except (ContractError, OSError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+def paper_main(paper: str, name: str, draw: PaperDraw, given: Sequence[str] | None = None) -> None:
+    """Run one figure of a paper from the command line."""
+    title = import_module(f"pipeline.figures.{paper}").FIGURES[name].title
+    program = f"python -m pipeline.figures.{paper}.{name}"
+    parser = argparse.ArgumentParser(prog=program, description=f"Draw: {title}.")
+    parser.add_argument("--study", type=Path, required=True, help="folder of its experiments")
+    parser.add_argument("--out", type=Path, required=True, help="SVG; a PNG is written beside it")
+    options = parser.parse_args(given)
+    try:
+        save(render(draw, paper_data(paper, name, options.study)), options.out)
     except (ContractError, OSError) as error:
         sys.exit(f"{name}: {error}")
