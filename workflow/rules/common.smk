@@ -182,7 +182,7 @@ def recipe():
     if not STUDY.cells:
         return "{}"
     model, training = STUDY.config["model"], STUDY.config["training"]
-    shape = {key: model[key] for key in ("aspect", "head_width", "max_layers", "context")}
+    shape = {key: value for key, value in model.items() if key != "dropout"}
     rules = {key: training[key] for key in ("learning_rate", "batch")}
     return json.dumps({**shape, **rules, "vocab_size": STUDY.cells[0].vocab_size}, sort_keys=True)
 

@@ -1,0 +1,68 @@
+"""The LSTM language model (Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate).
+
+``n_layer`` layers of width d_model in the frame of the transformer: the embedding is the
+unembedding, with a norm after it and one before it. There are no positions: order is what the
+state remembers, which starts at zero with each window. The gates alone have biases, which N leaves
+out as it does gains.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.accounting import Shape
+from pipeline.models.parts import LanguageModel, Norm
+from pipeline.training.operations import PLAIN, Operations
+
+FORGET = 1.0  # first bias of the forget gate: to remember (Jozefowicz et al. 2015)
+
+
+class Layer(nn.Module):
+    """One layer; its gates stand in the order input, forget, candidate, output, as in PyTorch."""
+
+    def __init__(self, width: int, operations: Operations):
+        super().__init__()
+        self.operations = operations
+        self.inputs = nn.Linear(width, 4 * width, bias=False)
+        self.state = nn.Linear(width, 4 * width, bias=False)
+        self.bias = nn.Parameter(torch.empty(4 * width))
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """(context, batch, d_model) inputs -> states of the same shape."""
+        return self.operations.lstm(stream, self.inputs.weight, self.state.weight, self.bias)
+
+    def remember(self) -> None:
+        """Set the biases: zero, and FORGET at the forget gate."""
+        with torch.no_grad():
+            self.bias.zero_()
+            self.bias.chunk(4)[1].fill_(FORGET)
+
+
+class LSTM(LanguageModel):
+    """A stack of LSTM layers; dropout on all connections but those in time (Zaremba et al. 2014)."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        vocab_size: int,
+        context: int,
+        dropout: float = 0.0,
+        operations: Operations = PLAIN,
+    ):
+        super().__init__(shape, vocab_size, context, dropout, operations)
+        self.first_norm = Norm(shape.d_model)
+        self.blocks = nn.ModuleList(Layer(shape.d_model, operations) for _ in range(shape.n_layer))
+        self.norm = Norm(shape.d_model)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """As every family, with the forget gates open."""
+        super().initialise(generator)
+        for layer in self.blocks:
+            layer.remember()
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        stream = self.dropped(self.first_norm(self.tokens(tokens.t())))
+        for layer in self.blocks:
+            stream = self.dropped(layer(stream))
+        return self.norm(stream).transpose(0, 1).reshape(-1, self.shape.d_model)
