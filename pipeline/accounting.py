@@ -76,8 +76,8 @@ def _lstm_matrices(shape: Shape) -> int:
 
 
 def _lstm_vectors(shape: Shape) -> int:
-    """The gates' biases, and the gains of the first and the last norm."""
-    return (4 * shape.n_layer + 2) * shape.d_model
+    """The gates' biases, and the gains of a norm for each layer and of a final one."""
+    return (5 * shape.n_layer + 1) * shape.d_model
 
 
 def _first_state_flops(shape: Shape, context: int) -> float:

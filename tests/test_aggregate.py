@@ -19,6 +19,9 @@ RULES = {"min_steps": 5, "min_layers": 2, "min_tokens": 1000, "min_params": 100,
         ({"tokens": 999}, "too_few_tokens"),
         ({"params": 99}, "too_few_params"),
         ({"unique_tokens": 2000}, "too_many_epochs"),
+        ({"family": "lstm"}, "other_family"),
+        ({"family": "recurrent"}, None),
+        ({"context": 3}, "short_context"),
         ({"unique_tokens": 2560}, None),
     ],
 )
@@ -26,14 +29,21 @@ def test_a_run_is_left_out_with_a_reason(change, reason):
     assert aggregate.exclusion({**RUN, **change}, RULES) == reason
 
 
-def aggregated(tmp_path, keys, exclude=RULES, imports=()):
+def aggregated(tmp_path, keys, exclude=RULES, imports=(), further=()):
     """Run the command on these cells and imports; its exit status."""
     card = {
         "study": "toy", "title": "", "cells": keys, "imports": list(imports), "exclude": exclude,
     }  # fmt: skip
     (tmp_path / "design.json").write_text(json.dumps(card))
     return aggregate.main(
-        [str(tmp_path / "design.json"), "--cells", str(tmp_path), "--out", str(tmp_path / "toy")]
+        [
+            str(tmp_path / "design.json"),
+            "--cells",
+            str(tmp_path),
+            "--out",
+            str(tmp_path / "toy"),
+            *further,
+        ]
     )
 
 
@@ -49,8 +59,40 @@ def test_every_cell_stays_in_the_tables(tmp_path):
     assert {key: runs[0][key] for key in RUN} == {**RUN, "cell": "a"}
     curves = contracts.read(tmp_path / "toy" / "curves.parquet", contracts.CURVES).to_pylist()
     assert [row["cell"] for row in curves] == ["a", "b", "c"]
+    along = contracts.read(tmp_path / "toy" / "text_curves.parquet", contracts.TEXT_CURVES)
+    assert along.to_pylist()[0] == {
+        "cell": "a", "step": 10, "tokens": 10240, "flops": 2.4e8, "val_loss": 5.0,
+        "corpus": "other", "loss": 5.5, "loss_se": 0.01, "bits_per_byte": 3.5,
+    }  # fmt: skip
+    assert along["cell"].to_pylist() == ["a", "b", "c"]
     texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
     assert texts["cell"].to_pylist() == ["a", "b", "c"]
+
+
+def test_a_regression_keeps_its_terms_and_tells_what_is_known(tmp_path):
+    terms = {"loss": {"name": "error", "unit": "share"}}
+    row = dict.fromkeys(contracts.RUNS.names) | {
+        "study": "toy", "source": "regression", "cell": "a", "params": 200, "tokens": 2000,
+        "flops_6nd": 2.4e6, "loss": 0.5, "status": "finished", "included": True,
+    }  # fmt: skip
+    place = tmp_path / "regression"
+    rows = [row, {**row, "cell": "b", "tokens": 20}]
+    contracts.write(place / "runs.parquet", rows, contracts.told(contracts.RUNS, terms))
+    fact = {"law": "kaplan", "parameter": "Nc", "value": 1.0, "unit": "1", "reason": "so"}
+    contracts.write(place / "known.parquet", [fact], contracts.KNOWN)
+    assert aggregated(tmp_path, [], further=["--regression", str(place)]) == 0
+    runs = contracts.read(tmp_path / "toy" / "runs.parquet", contracts.RUNS)
+    assert runs["exclusion"].to_pylist() == [None, "too_few_tokens"]
+    assert runs.schema.field("loss").metadata[b"unit"] == b"share"
+    assert runs.schema.field("tokens").metadata == contracts.RUNS.field("tokens").metadata
+    known = contracts.read(tmp_path / "toy" / "known.parquet", contracts.KNOWN).to_pylist()
+    assert known == [fact]
+
+
+def test_of_a_study_of_text_nothing_is_known(tmp_path):
+    write_cell(tmp_path, "a")
+    assert aggregated(tmp_path, ["a"]) == 0
+    assert len(contracts.read(tmp_path / "toy" / "known.parquet", contracts.KNOWN)) == 0
 
 
 @pytest.mark.parametrize("column", ["recipe", "data_sha256", "precision"])
@@ -110,6 +152,8 @@ def test_imported_runs_stand_beside_trained_ones_or_alone(tmp_path, cells):
     assert [run["included"] for run in runs[-2:]] == [True, False]
     curves = contracts.read(tmp_path / "toy" / "curves.parquet", contracts.CURVES)
     assert curves["cell"].to_pylist() == cells
+    along = contracts.read(tmp_path / "toy" / "text_curves.parquet", contracts.TEXT_CURVES)
+    assert along["cell"].to_pylist() == cells
     texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
     assert texts["cell"].to_pylist() == [*cells, "x"]
     tasks = contracts.read(tmp_path / "toy" / "tasks.parquet", contracts.TASKS)

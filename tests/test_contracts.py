@@ -81,3 +81,16 @@ def test_another_version_and_a_missing_or_foreign_column_are_named(tmp_path):
     pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
     with pytest.raises(ContractError, match="column 'step' is double, expected int64"):
         contracts.read(path, contracts.CURVE)
+
+
+def test_a_column_that_came_later_means_in_older_files_what_they_meant(tmp_path):
+    path = tmp_path / "run.parquet"
+    table = contracts.table(contracts.RUN, [RUN]).drop_columns(["reuse", "dropout"])
+    pq.write_table(table, path)
+    found = contracts.read(path, contracts.RUN)
+    assert found.schema.equals(contracts.RUN)
+    assert found.to_pylist() == [{**RUN, "reuse": 1, "dropout": None}]
+    row = {**RUN, "study": "toy", "source": "ours", "included": True}
+    runs = contracts.table(contracts.RUNS, [row]).drop_columns(["reuse"])
+    pq.write_table(runs, path)
+    assert contracts.read(path, contracts.RUNS)["reuse"].to_pylist() == [None]
