@@ -71,7 +71,9 @@ def test_every_use_of_a_weight_costs_and_the_weight_counts_once():
     unrolled = Shape(6, 16, 64, 2)
     assert accounting.non_embedding_params(thrice) == accounting.non_embedding_params(once)
     assert accounting.flops_6nd(thrice, 10) == accounting.flops_6nd(unrolled, 10)
-    assert accounting.flops_exact(thrice, 50, 12, 10) == accounting.flops_exact(unrolled, 50, 12, 10)
+    assert accounting.flops_exact(thrice, 50, 12, 10) == accounting.flops_exact(
+        unrolled, 50, 12, 10
+    )
 
 
 def test_six_nd():

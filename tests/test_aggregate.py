@@ -5,8 +5,15 @@ from rows import RUN, write_cell
 
 from pipeline import aggregate, contracts
 
-RULES = {"min_steps": 5, "min_layers": 2, "min_tokens": 1000, "min_params": 100, "max_epochs": 4,
-         "min_context": 4, "families": ["lstm"]}
+RULES = {
+    "min_steps": 5,
+    "min_layers": 2,
+    "min_tokens": 1000,
+    "min_params": 100,
+    "max_epochs": 4,
+    "min_context": 4,
+    "families": ["lstm"],
+}
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,9 @@ class LSTM(LanguageModel):
     def initialise(self, generator: torch.Generator) -> None:
         """As every family, with the forget gates open."""
         super().initialise(generator)
-        for layer in self.blocks:
-            layer.remember()
+        for module in self.modules():
+            if isinstance(module, Layer):
+                module.remember()
 
     def hidden(self, tokens: Tensor) -> Tensor:
         stream = self.dropped(self.tokens(tokens.t()))

@@ -60,7 +60,8 @@ class Transformer(LanguageModel):
         return self.blocks
 
     def writers(self) -> Collection[nn.Module]:
-        return {b.attention_out for b in self.blocks} | {b.feedforward_out for b in self.blocks}
+        blocks = [module for module in self.modules() if isinstance(module, Block)]
+        return {b.attention_out for b in blocks} | {b.feedforward_out for b in blocks}
 
     def hidden(self, tokens: Tensor) -> Tensor:
         context = tokens.shape[1]
