@@ -3,7 +3,6 @@
     python benchmarks/step.py [--turns 7] [--context 32] [--tokens 1024] [--sizes 1.5k 98k]
     python benchmarks/step.py --families
 
-
 Prints, for each size and precision: tokens per CPU-second, FLOP/s (attention and head included),
 their share of the largest matmul rate measured in the same run, and the ratio to the plain path
 in float32. ``--families`` sets LSTMs and recurrent transformers of like N beside the transformer
@@ -52,8 +51,9 @@ def cell(shape: Shape, vocab: int, context: int, batch: int) -> Cell:
     """A cell of the toy study's form."""
     return Cell(
         corpus="none", family=shape.family, reuse=shape.reuse, n_layer=shape.n_layer,
-        d_model=shape.d_model, d_ff=shape.d_ff, n_head=shape.n_head, context=context, vocab_size=vocab, dropout=0.0,
-        tokens=1000 * batch, unique_tokens=None, batch_tokens=batch, steps=1000,
+        d_model=shape.d_model, d_ff=shape.d_ff, n_head=shape.n_head, context=context,
+        vocab_size=vocab, dropout=0.0, tokens=1000 * batch, unique_tokens=None,
+        batch_tokens=batch, steps=1000,
         lr=0.2 / shape.d_model, lr_embedding=0.64 / shape.d_model, schedule="wsd", warmup_steps=50,
         cooldown_steps=200, final_lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, clip=1.0,
         precision="auto", seed=0, recipe=1, evaluations_per_octave=1, evaluate=(),
