@@ -1,5 +1,6 @@
 import json
 import os
+from collections import Counter
 
 import pytest
 
@@ -70,6 +71,20 @@ def test_one_study_holds_several_families_and_contexts():
     printed = design.table(study(model={"reuse": 2}, grid={"sizes": sizes, "tokens": [1e6]}))
     for word in ("2x32(lstm)", "2x32(ff128,h2,x4)", "2x32(ff16,h32)"):
         assert word in printed
+
+
+def test_families_are_crossed_with_batches_rates_schedules_and_datasets():
+    sizes = [{"n_layer": 2, "d_model": 32, "family": "lstm", "context": 64},
+             {"n_layer": 1, "d_model": 32, "family": "recurrent", "reuse": 2, "dropout": 0.1}]  # fmt: skip
+    axes = {"batches": [256, 512], "rates": [1.0, 2.0], "unique_tokens": [1e5, None]}
+    schedules = [{"name": "constant"}, {"name": "cosine"}]
+    grid = {"sizes": sizes, **axes, "schedules": schedules, "tokens": [1e6], "seeds": [0, 1]}
+    found = study(grid=grid).cells
+    assert len({cell.key for cell in found}) == len(found) == 2**6
+    models = Counter((c.family, c.reuse, c.context, c.dropout) for c in found)
+    assert models == {("lstm", 1, 64, 0.0): 32, ("recurrent", 2, 128, 0.1): 32}
+    for name in ("batch_tokens", "lr", "schedule", "unique_tokens", "seed"):
+        assert set(Counter((c.family, getattr(c, name)) for c in found).values()) == {16}
 
 
 def test_a_family_of_the_whole_study():
@@ -211,6 +226,8 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
     [
         ({"critical_batch": {"measure": True}}, r"critical_batch\.measure: True needs cells of several"),
         ({"grid": {"batches": [256, 1000]}}, r"grid\.batches\[1\]\.batch_tokens: 1000 is no multiple"),
+        ({"grid": {"sizes": [{"params": 1e5, "context": 24}], "batches": [240, 256]}},
+         r"grid\.batches\[1\]\.batch_tokens: 256 is no multiple of grid\.sizes\[0\]\.context = 24"),
         ({"grid": {"sizes": [{"params": 1e5, "batch_tokens": 256}], "batches": [256, 512]}},
          r"grid\.sizes\[0\]\.batch_tokens: 256 is given beside grid\.batches"),
         ({"grid": {"batches": [{"batch_tokens": 256, "tokens": [0]}]}},

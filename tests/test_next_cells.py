@@ -244,3 +244,7 @@ def test_families_that_are_left_out_of_fits_are_no_candidates(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(source))
     assert set(from_study(path, "params").params) == {1536}
+    source["exclude"]["families"].append("transformer")
+    path.write_text(yaml.safe_dump(source))
+    with pytest.raises(ValueError, match=r"study\.yaml: exclude\.families = .* leaves none of its"):
+        from_study(path, "params")

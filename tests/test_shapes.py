@@ -63,3 +63,4 @@ def test_a_recurrent_transformer_has_the_shape_of_its_distinct_layers():
     again = shapes.solve(1e6, 32, 16, 96, "recurrent", 3)
     assert again == Shape(plain.n_layer, plain.d_model, plain.d_ff, plain.n_head, "recurrent", 3)
     assert again.depth == 3 * plain.n_layer
+    assert shapes.solve(1e6, 32, 16, 96, "transformer", 3) == plain
