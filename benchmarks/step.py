@@ -1,11 +1,14 @@
 """Speed of the training step per model size, fast path beside plain path, in interleaved turns.
 
     python benchmarks/step.py [--turns 7] [--context 32] [--tokens 1024] [--sizes 1.5k 98k]
+    python benchmarks/step.py --families
 
 Prints, for each size and precision: tokens per CPU-second, FLOP/s (attention and head included),
 their share of the largest matmul rate measured in the same run, and the ratio to the plain path
-in float32. Each turn times every variant once, in CPU time; the median of the turns counts, and
-ratios are medians of the ratios within a turn, so that other load on the machine cancels.
+in float32. ``--families`` sets LSTMs and recurrent transformers of like N beside the transformer
+instead, and the ratio is to that. Each turn times every variant once, in CPU time; the median of
+the turns counts, and ratios are medians of the ratios within a turn, so that other load on the
+machine cancels.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 
@@ -21,12 +25,23 @@ from pipeline import accounting, provenance
 from pipeline.accounting import Shape
 from pipeline.cells import Cell
 from pipeline.training.allocation import keep_freed_memory
-from pipeline.training.learner import Learner
+from pipeline.training.learner import Learner, resolve_precision
 
 SIZES = {
     "1.5k": Shape(2, 8, 32, 1), "6k": Shape(2, 16, 64, 1), "25k": Shape(2, 32, 128, 2),
     "98k": Shape(2, 64, 256, 4), "393k": Shape(2, 128, 512, 4), "1M": Shape(5, 128, 512, 4),
     "3M": Shape(4, 256, 1024, 8),
+}  # fmt: skip
+FAMILIES = {
+    size: {
+        "transformer": SIZES[size],
+        **{f"lstm {layers}": Shape(layers, width, 0, 0, "lstm") for layers, width in widths},
+        "recurrent x2": replace(SIZES[size], family="recurrent", reuse=2),
+    }
+    for size, widths in {
+        "6k": ((1, 28), (2, 20), (4, 14)), "98k": ((1, 111), (2, 78), (4, 55)),
+        "1M": ((1, 350), (2, 248), (4, 175)),
+    }.items()
 }  # fmt: skip
 VARIANTS = {"fp32 plain": ("fp32", False), "fp32": ("fp32", True), "bf16": ("bf16", True)}
 CPU = torch.device("cpu")
@@ -35,9 +50,10 @@ CPU = torch.device("cpu")
 def cell(shape: Shape, vocab: int, context: int, batch: int) -> Cell:
     """A cell of the toy study's form."""
     return Cell(
-        corpus="none", family="transformer", n_layer=shape.n_layer, d_model=shape.d_model,
-        d_ff=shape.d_ff, n_head=shape.n_head, context=context, vocab_size=vocab, dropout=0.0,
-        tokens=1000 * batch, unique_tokens=None, batch_tokens=batch, steps=1000,
+        corpus="none", family=shape.family, reuse=shape.reuse, n_layer=shape.n_layer,
+        d_model=shape.d_model, d_ff=shape.d_ff, n_head=shape.n_head, context=context,
+        vocab_size=vocab, dropout=0.0, tokens=1000 * batch, unique_tokens=None,
+        batch_tokens=batch, steps=1000,
         lr=0.2 / shape.d_model, lr_embedding=0.64 / shape.d_model, schedule="wsd", warmup_steps=50,
         cooldown_steps=200, final_lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, clip=1.0,
         precision="auto", seed=0, recipe=1, evaluations_per_octave=1, evaluate=(),
@@ -66,24 +82,37 @@ def matmul_peaks(turns: int) -> dict[str, float]:
     return peaks
 
 
-def turns_of(shape: Shape, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Variant -> seconds per step in each turn."""
-    made = cell(shape, options.vocab, options.context, options.tokens)
+def variants(name: str, options: argparse.Namespace) -> dict[str, tuple[Shape, str, bool]]:
+    """What is timed of a size: label -> shape, precision, fast path or plain."""
+    if not options.families:
+        return {label: (SIZES[name], *how) for label, how in VARIANTS.items()}
+    return {
+        f"{label} {precision}": (shape, precision, True)
+        for label, shape in FAMILIES[name].items()
+        for precision in dict.fromkeys(("fp32", resolve_precision("auto", CPU)))
+    }
+
+
+def turns_of(
+    timed: Mapping[str, tuple[Shape, str, bool]], options: argparse.Namespace
+) -> dict[str, list[float]]:
+    """Label -> seconds per step in each turn."""
     generator = torch.Generator().manual_seed(0)
     text = torch.randint(
         options.vocab, (options.tokens // options.context, options.context + 1),
         generator=generator,
     )  # fmt: skip
     works = {}
-    for name, (precision, fast) in VARIANTS.items():
+    for label, (shape, precision, fast) in timed.items():
+        made = cell(shape, options.vocab, options.context, options.tokens)
         learner = Learner(made, CPU, precision, fast)
-        works[name] = lambda learner=learner: learner.step(text[:, :-1], text[:, 1:], 0.01, 0)
+        works[label] = lambda learner=learner: learner.step(text[:, :-1], text[:, 1:], 0.01, 0)
         for _ in range(5):
-            works[name]()
-    seconds: dict[str, list[float]] = {name: [] for name in works}
+            works[label]()
+    seconds: dict[str, list[float]] = {label: [] for label in works}
     for _ in range(options.turns):
-        for name, work in works.items():
-            seconds[name].append(cpu_seconds(work, options.seconds))
+        for label, work in works.items():
+            seconds[label].append(cpu_seconds(work, options.seconds))
     return seconds
 
 
@@ -94,9 +123,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=1024, help="tokens per step")
     parser.add_argument("--context", type=int, default=32)
     parser.add_argument("--vocab", type=int, default=512)
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--sizes", nargs="+", choices=SIZES)
+    parser.add_argument("--families", action="store_true", help="families beside one another")
     parser.add_argument("--default-allocation", action="store_true", help="leave malloc alone")
     options = parser.parse_args()
+    names = options.sizes or list(FAMILIES if options.families else SIZES)
+    if options.families and not set(names) <= set(FAMILIES):
+        parser.error(f"--sizes: with --families choose from {', '.join(FAMILIES)}")
     torch.set_num_threads(1)
     if not options.default_allocation:
         keep_freed_memory()
@@ -104,18 +137,23 @@ def main() -> None:
     print(f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}")
     print("matmul peak: " + ", ".join(f"{k} {v / 1e9:.0f} GFLOP/s" for k, v in peaks.items()))
     print(f"context {options.context}, vocabulary {options.vocab}, {options.tokens} tokens a step")
-    print(f"{'size':>6} {'path':>10} {'tok/CPU-s':>10} {'GFLOP/s':>8} {'of peak':>8} {'ratio':>6}")
-    for name in options.sizes:
-        flops = accounting.exact_flops_per_token(SIZES[name], options.vocab, options.context)
-        seconds = turns_of(SIZES[name], options)
-        for variant, found in seconds.items():
+    print(f"{'size':>6} {'path':>18} {'N':>8} {'tok/CPU-s':>10} {'GFLOP/s':>8} {'of peak':>8} "
+          f"{'ratio':>6}")  # fmt: skip
+    for name in names:
+        timed = variants(name, options)
+        seconds = turns_of(timed, options)
+        first = next(iter(seconds.values()))
+        for label, found in seconds.items():
+            shape, precision, _ = timed[label]
+            flops = accounting.exact_flops_per_token(shape, options.vocab, options.context)
             speed = options.tokens / statistics.median(found)
-            share = speed * flops / peaks[VARIANTS[variant][0]]
-            ratio = statistics.median(a / b for a, b in zip(seconds["fp32 plain"], found))
+            share = speed * flops / peaks[precision]
+            ratio = statistics.median(a / b for a, b in zip(first, found))
             print(
-                f"{name:>6} {variant:>10} {speed:>10.0f} {speed * flops / 1e9:>8.1f} "
-                f"{share:>8.1%} {ratio:>6.2f}", flush=True,
-            )  # fmt: skip
+                f"{name:>6} {label:>18} {accounting.non_embedding_params(shape):>8} "
+                f"{speed:>10.0f} {speed * flops / 1e9:>8.1f} {share:>8.1%} {ratio:>6.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

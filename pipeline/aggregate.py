@@ -30,6 +30,7 @@ TABLES = ("runs", "curves", "text_curves", "evaluations", "tasks")
 SAME_RUN = ("params", "params_total", "tokens", "seed")  # what tells runs apart, and their loss
 
 Row = Mapping[str, Any]
+Rules = Mapping[str, Any]  # of config.exclude
 
 
 def _known(run: Row, *columns: str) -> bool:
@@ -38,7 +39,7 @@ def _known(run: Row, *columns: str) -> bool:
 
 
 # Reason -> does it hold for this run, under the rules of the study? The first that holds counts.
-EXCLUSIONS: dict[str, Callable[[Row, Mapping[str, float]], bool]] = {
+EXCLUSIONS: dict[str, Callable[[Row, Rules], bool]] = {
     "diverged": lambda run, _rules: (
         run["status"] == "diverged" or not (_known(run, "loss") or _known(run, "bits_per_byte"))
     ),
@@ -47,6 +48,10 @@ EXCLUSIONS: dict[str, Callable[[Row, Mapping[str, float]], bool]] = {
         _known(run, "n_layer") and run["n_layer"] < rules["min_layers"]
     ),
     "too_few_tokens": lambda run, rules: run["tokens"] < rules["min_tokens"],
+    "other_family": lambda run, rules: run["family"] in rules["families"],
+    "short_context": lambda run, rules: (
+        _known(run, "context") and run["context"] < rules["min_context"]
+    ),
     "too_few_params": lambda run, rules: (
         _known(run, "params") and run["params"] < rules["min_params"]
     ),
@@ -56,7 +61,7 @@ EXCLUSIONS: dict[str, Callable[[Row, Mapping[str, float]], bool]] = {
 }
 
 
-def exclusion(run: Row, rules: Mapping[str, float]) -> str | None:
+def exclusion(run: Row, rules: Rules) -> str | None:
     """Why a run is left out of fits, or None."""
     return next((reason for reason, holds in EXCLUSIONS.items() if holds(run, rules)), None)
 

@@ -73,10 +73,11 @@ class Cell:
     patience: int = 0  # evaluations without a better loss that end the run; 0 never does
     noise_every: int = 0  # steps between measurements of the gradient's noise; 0 is never
     along: tuple[str, ...] = ()  # texts scored at every evaluation
+    reuse: int = 1  # times that a recurrent transformer applies its layers
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.n_layer, self.d_model, self.d_ff, self.n_head)
+        return Shape(self.n_layer, self.d_model, self.d_ff, self.n_head, self.family, self.reuse)
 
     @property
     def params(self) -> int:

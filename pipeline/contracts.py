@@ -2,11 +2,12 @@
 
 Each schema carries its name and version in the file's metadata, and each column its unit. A file
 that was cut short, belongs to another contract, or lacks a column is refused by name; only columns
-that came later may be missing, and read as null.
+that came later may be missing, and read as what was meant before them, or as null.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ def _field(name: str, type_: pa.DataType, unit: str, nullable: bool = False) -> 
     return pa.field(name, type_, nullable=nullable, metadata={"unit": unit})
 
 
-def _later(name: str, type_: pa.DataType, unit: str) -> pa.Field:
-    """A column that tables written before it lack: there it reads as null."""
-    return pa.field(name, type_, metadata={"unit": unit, "later": "yes"})
+def _later(name: str, type_: pa.DataType, unit: str, meant: Any = None) -> pa.Field:
+    """A column that tables written before it lack: there it reads as ``meant``.
+
+    It reads as null where nothing is meant, or where the schema that has it lets it be null.
+    """
+    tells = {"unit": unit, "later": json.dumps(meant)}
+    return pa.field(name, type_, nullable=meant is None, metadata=tells)
 
 
 def _schema(name: str, *fields: pa.Field) -> pa.Schema:
@@ -104,8 +109,8 @@ _RUN_FIELDS = (
     _field("family", _text, "architecture"),
     _field("n_layer", _i64, "layers"),
     _field("d_model", _i64, "residual width"),
-    _field("d_ff", _i64, "feed-forward width"),
-    _field("n_head", _i64, "attention heads"),
+    _field("d_ff", _i64, "feed-forward width, 0 without such a part"),
+    _field("n_head", _i64, "attention heads, 0 without attention"),
     _field("context", _i64, "tokens"),
     _field("vocab_size", _i64, "tokens"),
     _field("params", _i64, "non-embedding parameters N"),
@@ -121,7 +126,7 @@ _RUN_FIELDS = (
     _field("cooldown_steps", _i64, "optimizer steps"),
     _field("seed", _i64, "seed"),
     _field("recipe", _i64, "version of the meaning of training"),
-    _field("flops_6nd", _f64, "FLOP, 6 N D"),
+    _field("flops_6nd", _f64, "FLOP, 6 N D for each use of the layers"),
     _field("flops_exact", _f64, "FLOP with attention and head"),
     _field("loss", _f64, "nats/token, final or best, whole validation split", nullable=True),
     _field("loss_se", _f64, "nats/token, standard error", nullable=True),
@@ -148,8 +153,9 @@ _RUN_FIELDS = (
     _later("lr_sum", _f64, "learning rates of the hidden matrices, summed over the steps"),
     _later("final_lr", _f64, "last learning rate over the peak"),
     _later("schedule_power", _f64, "exponent of the polynomial schedule"),
-    _later("optimizer", _text, "adamw | adafactor"),
-    _later("dropout", _f64, "dropout probability"),
+    _later("optimizer", _text, "adamw | adafactor", meant="adamw"),
+    _later("dropout", _f64, "probability; null where an earlier version did not tell"),
+    _later("reuse", _i64, "times that the layers are applied", meant=1),
 )
 
 # One row for each trained cell.
@@ -412,6 +418,9 @@ CRITICAL_BATCHES = _schema(
     _field("lr", pa.list_(_f64), "that learning rate, of the hidden matrices"),
     _field("at_edge", pa.list_(_bool), "it was the least or the greatest tried"),
     _field("cells", pa.list_(_text), "cell key of the run, or of the first seed"),
+    _later("reuse", _i64, "times that the layers are applied"),
+    _later("dropout", _f64, "probability"),
+    _later("optimizer", _text, "adamw | adafactor"),
 )
 # One row for each run to train next, in order.
 NEXT_CELLS = _schema(
@@ -519,7 +528,8 @@ def read(path: str | Path, schema: pa.Schema) -> pa.Table:
         raise ContractError(f"{path}: {name} version {version}, expected {VERSION}; {cure}")
     for field in schema:
         if field.name not in found.schema.names and b"later" in field.metadata:
-            found = found.append_column(field, pa.nulls(len(found), field.type))
+            meant = None if field.nullable else json.loads(field.metadata[b"later"])
+            found = found.append_column(field, [pa.array([meant] * len(found), field.type)])
         if field.name not in found.schema.names:
             raise ContractError(f"{path}: the column {field.name!r} is missing; {cure}")
         if found.schema.field(field.name).type != field.type:

@@ -53,7 +53,8 @@ class Study:
     def card(self) -> dict[str, Any]:
         """What later stages need of the design: design.json."""
         exclude = {
-            key: number(f"exclude.{key}", value) for key, value in self.config["exclude"].items()
+            key: value if isinstance(value, list) else number(f"exclude.{key}", value)
+            for key, value in self.config["exclude"].items()
         }
         keys = [cell.key for cell in self.cells]
         return {
@@ -158,16 +159,13 @@ def _common_fields(
     config: Mapping[str, Any], corpus: Corpus, evaluation: tuple[Corpus, ...]
 ) -> dict[str, Any]:
     """The fields that every cell of a study shares."""
-    training, model = config["training"], config["model"]
+    training = config["training"]
     texts = {item.name: item.key for item in evaluation}
     along = choose("evaluation.along", config["evaluation"]["along"], texts)
     return {
         "corpus": corpus.key,
         "vocab_size": definition.vocab_size(config["corpus"]),
         "evaluate": tuple(item.key for item in evaluation),
-        "family": model["family"],
-        "context": model["context"],
-        "dropout": float(model["dropout"]),
         "betas": (float(training["betas"][0]), float(training["betas"][1])),
         "weight_decay": float(training["weight_decay"]),
         "clip": float(training["clip"]),

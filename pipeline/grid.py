@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from pipeline import accounting, shapes
+from pipeline import accounting
 from pipeline.accounting import Shape
 from pipeline.cells import Cell
 from pipeline.config import ConfigError, number
+from pipeline.sizes import Size, sizes
 
 
 def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell]:
@@ -27,17 +28,15 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
             "give exactly one of grid.tokens, grid.tokens_per_param, grid.budgets",
         )  # fmt: skip
     schedules, datasets = _schedules(config), _datasets(grid["unique_tokens"])
-    for index, size in enumerate(grid["sizes"]):
-        key = f"grid.sizes[{index}]"
-        own = size if isinstance(size, Mapping) else {"params": size}
-        shape = _shape(own, config["model"], key)
-        for batch, batch_key in _batches(grid, own, key):
-            places = (batch, batch_key), (own, key)
+    for size in sizes(config):
+        cost = _budgeted(grid, size, common["vocab_size"])
+        for batch, batch_key in _batches(grid, size):
+            places = (batch, batch_key), (size.own, size.key)
             among, where = next((p for p in places if "tokens" in p[0]), (grid, "grid"))
             axis = axes[0] if among is grid else "tokens"
-            counts = list(_tokens(among, axis, shape, common["vocab_size"], config, where))
+            counts = list(_tokens(among, axis, size.params, cost, grid, where))
             for rate, (tokens_key, tokens) in product(batch.get("rates", grid["rates"]), counts):
-                of_size = _size_fields(config, {**own, **batch}, shape, batch_key, rate)
+                of_size = _size_fields(config["training"], size, batch, batch_key, rate)
                 steps = round(tokens / of_size["batch_tokens"])
                 for schedule in schedules:
                     fields = _schedule_fields(schedule, of_size, steps, tokens_key)
@@ -45,18 +44,16 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
                         yield Cell(**common, **fields, unique_tokens=unique, seed=seed)
 
 
-def _batches(
-    grid: Mapping[str, Any], own: Mapping[str, Any], key: str
-) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _batches(grid: Mapping[str, Any], size: Size) -> Iterator[tuple[Mapping[str, Any], str]]:
     """The batch sizes that one size is trained at, as (its settings, config key).
 
     Without a scan there is one, that of the size or of training.batch.
     """
     if "batches" not in grid:
-        yield {}, key
-    elif "batch_tokens" in own:
+        yield {}, size.key
+    elif "batch_tokens" in size.own:
         raise ConfigError(
-            f"{key}.batch_tokens", own["batch_tokens"], "is given beside grid.batches",
+            f"{size.key}.batch_tokens", size.own["batch_tokens"], "is given beside grid.batches",
             "leave one of them out",
         )  # fmt: skip
     for index, batch in enumerate(grid.get("batches", ())):
@@ -64,41 +61,22 @@ def _batches(
         yield given, f"grid.batches[{index}]"
 
 
-def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape:
-    if "params" in size:
-        if extra := {"n_layer", "d_model", "d_ff", "n_head"} & set(size):
-            raise ConfigError(
-                key, dict(size), f"gives both params and {min(extra)}", "give a target or a shape"
-            )
-        target = number(f"{key}.params", size["params"])
-        shape = shapes.solve(target, model["aspect"], model["head_width"], model["max_layers"])
-        if shape is None:
-            raise ConfigError(
-                key, size["params"], "is met within 1 % by no shape",
-                "give n_layer and d_model, or change model.aspect or model.max_layers",
-            )  # fmt: skip
-        return shape
-    for needed in ("n_layer", "d_model"):
-        if needed not in size:
-            raise ConfigError(
-                key, dict(size), f"lacks {needed}", "give params, or n_layer and d_model"
-            )
-    d_model = size["d_model"]
-    n_head = size.get("n_head") or shapes.heads(d_model, model["head_width"])
-    if d_model % n_head:
-        raise ConfigError(
-            f"{key}.n_head", n_head, f"does not divide d_model = {d_model}", "choose a divisor"
-        )
-    return Shape(size["n_layer"], d_model, size.get("d_ff", 4 * d_model), n_head)
+def _budgeted(grid: Mapping[str, Any], size: Size, vocab: int) -> float:
+    """FLOP per token of a size as the grid's budgets count them."""
+    if grid["budget_convention"] == "exact":
+        return accounting.exact_flops_per_token(size.shape, vocab, size.context)
+    return accounting.flops_6nd(size.shape, 1)
 
 
 def _tokens(
-    grid: Mapping[str, Any], axis: str, shape: Shape, vocab: int, config: Mapping[str, Any],
+    among: Mapping[str, Any], axis: str, params: int, cost: float, grid: Mapping[str, Any],
     where: str,
 ) -> Iterator[tuple[str, float]]:  # fmt: skip
-    """Tokens seen by one size, as (config key, D); ``where`` is the key of ``grid``."""
-    params = accounting.non_embedding_params(shape)
-    for index, value in enumerate(grid[axis]):
+    """Tokens seen by one size, as (config key, D); ``where`` is the key of ``among``.
+
+    ``cost`` is the FLOP per token that a budget pays.
+    """
+    for index, value in enumerate(among[axis]):
         key = f"{where}.{axis}[{index}]"
         amount = number(key, value)
         if amount <= 0:
@@ -108,35 +86,28 @@ def _tokens(
         elif axis == "tokens_per_param":
             yield key, amount * params
         else:
-            exact = grid["budget_convention"] == "exact"
-            cost = (
-                accounting.exact_flops_per_token(shape, vocab, config["model"]["context"])
-                if exact
-                else 6.0 * params
-            )
             tokens = amount / cost
             low, high = (number(f"grid.{k}", grid[k]) for k in ("min_tokens", "max_tokens"))
             if low <= tokens <= high:
                 yield key, tokens
 
 
-def _batch_tokens(config: Mapping[str, Any], own: Mapping[str, Any], params: int, key: str) -> int:
-    context, batch = config["model"]["context"], config["training"]["batch"]
+def _batch_tokens(rule: Mapping[str, Any], own: Mapping[str, Any], key: str, size: Size) -> int:
+    """Tokens per step: those of ``own``, whose config key is ``key``, or the rule's."""
+    context = size.context
     if "batch_tokens" in own:
         key, tokens = f"{key}.batch_tokens", own["batch_tokens"]
-    elif batch["rule"] == "fixed":
-        key, tokens = "training.batch.tokens", batch["tokens"]
+    elif rule["rule"] == "fixed":
+        key, tokens = "training.batch.tokens", rule["tokens"]
     else:
         for needed in ("coefficient", "exponent"):
-            if needed not in batch:
-                raise ConfigError(
-                    "training.batch", dict(batch), f"lacks {needed}", "power needs it"
-                )
-        sequences = round(batch["coefficient"] * params ** batch["exponent"] / context)
+            if needed not in rule:
+                raise ConfigError("training.batch", dict(rule), f"lacks {needed}", "power needs it")
+        sequences = round(rule["coefficient"] * size.params ** rule["exponent"] / context)
         return max(1, sequences) * context
     if tokens % context:
         raise ConfigError(
-            key, tokens, f"is no multiple of model.context = {context}",
+            key, tokens, f"is no multiple of {size.context_key} = {context}",
             f"take {max(1, round(tokens / context)) * context}",
         )  # fmt: skip
     return tokens
@@ -176,16 +147,14 @@ def _times(factor: float, rate: float) -> float:
 
 
 def _size_fields(
-    config: Mapping[str, Any], own: Mapping[str, Any], shape: Shape, key: str, rate: float
+    training: Mapping[str, Any], size: Size, batch: Mapping[str, Any], batch_key: str, rate: float
 ) -> dict[str, Any]:
-    """The fields that follow from a size, its own settings and a factor on its learning rates."""
-    lr, lr_embedding = learning_rates(config["training"]["learning_rate"], shape)
+    """The fields that follow from a size, its batch and a factor on its learning rates."""
+    lr, lr_embedding = learning_rates(training["learning_rate"], size.shape)
+    own = {**size.own, **batch}
     return {
-        "n_layer": shape.n_layer,
-        "d_model": shape.d_model,
-        "d_ff": shape.d_ff,
-        "n_head": shape.n_head,
-        "batch_tokens": _batch_tokens(config, own, accounting.non_embedding_params(shape), key),
+        **size.fields(),
+        "batch_tokens": _batch_tokens(training["batch"], own, batch_key, size),
         "lr": _times(rate, own.get("lr", lr)),
         "lr_embedding": _times(rate, own.get("lr_embedding", lr_embedding)),
     }

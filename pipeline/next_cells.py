@@ -15,7 +15,6 @@ import argparse
 import math
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,8 +113,8 @@ def snippet(found: Sequence[Mapping[str, Any]], shapes: Mapping[float, Shape]) -
     lines = ["# Append to grid.sizes of a study.", "grid:", "  sizes:"]
     for size, tokens in sorted(counts.items()):
         told = ", ".join(f"{count:.0f}" for count in sorted(tokens))
-        named = asdict(shapes[size]).items() if size in shapes else [("params", f"{size:.0f}")]
-        shape = ", ".join(f"{name}: {value}" for name, value in named)
+        known = shapes[size].keys() if size in shapes else {"params": f"{size:.0f}"}
+        shape = ", ".join(f"{name}: {value}" for name, value in known.items())
         lines.append(f"    - {{{shape}, tokens: [{told}]}}")
     return "\n".join(lines) + "\n"
 

@@ -303,9 +303,8 @@ def fronts(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     sizes = list(dict.fromkeys(row["d_model"] for row in rows))[:3] if len(rows) > 2 else []
     for place, width in enumerate(sizes):
         own = next(row for row in rows if row["d_model"] == width)
-        model = Model(
-            *(own[name] or 0 if name != "family" else "transformer" for name in Model._fields)
-        )
+        words = {"family": "transformer", "optimizer": "adamw"}
+        model = Model(*(words.get(name) or own[name] or 0 for name in Model._fields))
         for loss in np.geomspace(4.6 - 0.1 * place, 3.4 - 0.1 * place, 4):
             critical, least = SCAN["B"] / loss**5, 5e4 / loss**3
             found = tuple(

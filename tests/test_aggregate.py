@@ -5,7 +5,15 @@ from rows import RUN, write_cell
 
 from pipeline import aggregate, contracts
 
-RULES = {"min_steps": 5, "min_layers": 2, "min_tokens": 1000, "min_params": 100, "max_epochs": 4}
+RULES = {
+    "min_steps": 5,
+    "min_layers": 2,
+    "min_tokens": 1000,
+    "min_params": 100,
+    "max_epochs": 4,
+    "min_context": 4,
+    "families": ["lstm"],
+}
 
 
 @pytest.mark.parametrize(
@@ -18,6 +26,9 @@ RULES = {"min_steps": 5, "min_layers": 2, "min_tokens": 1000, "min_params": 100,
         ({"tokens": 999}, "too_few_tokens"),
         ({"params": 99}, "too_few_params"),
         ({"unique_tokens": 2000}, "too_many_epochs"),
+        ({"family": "lstm"}, "other_family"),
+        ({"family": "recurrent"}, None),
+        ({"context": 3}, "short_context"),
         ({"unique_tokens": 2560}, None),
     ],
 )

@@ -12,7 +12,7 @@ from pipeline.laws.base import Status
 
 LEVELS = np.array([4.0, 3.6, 3.2])
 OPTIONS = drawn(40, 0.9, 0)
-MODEL = Model(1536, 2, 8, 32, 1, 16, "transformer", 10240)
+MODEL = Model(1536, 2, 8, 32, 1, 16, "transformer", 10240, 1, 0.0, "adamw")
 
 
 def points(batches, critical=1500.0, least=300.0):

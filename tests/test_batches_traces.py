@@ -61,8 +61,20 @@ def test_cells_of_one_trunk_are_one_trace_and_excluded_runs_are_none(tmp_path):
     assert found[0].loss.tolist() == whole.loss.tolist()
 
 
-def test_models_differ_in_shape_and_distinct_tokens_and_not_in_batch_or_rate():
-    one, wide = batch_data.scan(), batch_data.scan((256,), d_model=16)
-    few = batch_data.scan((256,), unique_tokens=99)
-    groups = by_model([*one, *wide, *few])
-    assert sorted(map(len, groups.values())) == [3, 3, 18]
+@pytest.mark.parametrize(
+    "change",
+    [{"d_model": 16}, {"unique_tokens": 99}, {"family": "recurrent", "reuse": 2}, {"reuse": None},
+     {"dropout": 0.1}, {"dropout": None}, {"optimizer": "adafactor"}],
+)  # fmt: skip
+def test_models_differ_in_what_changes_their_steps_and_not_in_batch_or_rate(change):
+    other = batch_data.scan((256,), **change)
+    groups = by_model([*batch_data.scan(), *other])
+    assert sorted(map(len, groups.values())) == [3, 18]
+    assert groups[other[0].model] == other
+
+
+def test_models_come_smallest_first_and_the_unknown_before_the_known():
+    changes = [{"params": 99}, {"dropout": None}, {"dropout": 0.0}, {"dropout": 0.1}]
+    found = [batch_data.scan((256,), (0.01,), **change) for change in changes]
+    groups = by_model(trace for own in reversed(found) for trace in own)
+    assert list(groups) == [own.model for (own,) in found]

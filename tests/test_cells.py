@@ -43,6 +43,8 @@ def test_the_key_is_readable_and_stays_what_it_was():
 def test_every_field_is_part_of_the_key(field):
     value = getattr(CELL, field)
     other = {int: 3, float: 0.5, str: "x", tuple: ("y",), type(None): 5}[type(value)]
+    if field == "family":
+        other = "lstm"
     if field == "betas":
         other = (0.5, 0.5)
     assert replace(CELL, **{field: other}).key != CELL.key
@@ -78,3 +80,17 @@ def test_counts():
     assert CELL.params_total == 98304 + (512 + 128) * 64 + 5 * 64
     assert CELL.flops_6nd == 6 * 98304 * 1_000_448
     assert CELL.stable_steps == 782
+
+
+def test_a_later_field_at_its_default_is_no_part_of_the_spec():
+    assert "reuse" not in CELL.spec()
+    again = replace(CELL, family="recurrent", reuse=2)
+    assert again.spec()["reuse"] == 2
+    assert Cell.from_spec(again.spec()) == again
+    assert Cell.from_spec(CELL.spec()).reuse == 1
+
+
+def test_counts_of_a_cell_that_uses_its_weights_again():
+    again = replace(CELL, family="recurrent", reuse=2)
+    assert (again.params, again.params_total) == (CELL.params, CELL.params_total)
+    assert again.flops_6nd == 2 * CELL.flops_6nd

@@ -56,14 +56,15 @@ def test_files_that_are_not_the_table_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(("schema", "row"), [(contracts.RUN, RUN), (contracts.CURVE, CURVE)])
-def test_columns_that_came_later_are_null_in_tables_from_before(tmp_path, schema, row):
+def test_columns_that_came_later_are_null_or_as_they_were_meant_before(tmp_path, schema, row):
     later = [field.name for field in schema if b"later" in field.metadata]
     assert set(later) & {"best_step", "texts"}
-    assert all(schema.field(name).nullable for name in later)
+    before = dict.fromkeys(later) | ({"reuse": 1, "optimizer": "adamw"} if row is RUN else {})
+    assert all(schema.field(name).nullable == (before[name] is None) for name in later)
     early = contracts.table(schema, [row]).drop_columns(later)
     path = tmp_path / "early.parquet"
     pq.write_table(early.replace_schema_metadata(schema.metadata), path)
-    assert contracts.read(path, schema).to_pylist() == [{**row, **dict.fromkeys(later)}]
+    assert contracts.read(path, schema).to_pylist() == [{**row, **before}]
     assert contracts.read(path, schema).schema.equals(schema)
 
 
@@ -81,3 +82,11 @@ def test_another_version_and_a_missing_or_foreign_column_are_named(tmp_path):
     pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
     with pytest.raises(ContractError, match="column 'step' is double, expected int64"):
         contracts.read(path, contracts.CURVE)
+
+
+def test_what_may_be_null_in_a_studys_runs_is_null_in_older_ones(tmp_path):
+    """What an imported table did not tell was not known, whatever native runs of the time were."""
+    path = tmp_path / "runs.parquet"
+    row = {**RUN, "study": "toy", "source": "ours", "included": True}
+    pq.write_table(contracts.table(contracts.RUNS, [row]).drop_columns(["reuse"]), path)
+    assert contracts.read(path, contracts.RUNS)["reuse"].to_pylist() == [None]

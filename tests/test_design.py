@@ -1,5 +1,6 @@
 import json
 import os
+from collections import Counter
 
 import pytest
 
@@ -46,6 +47,60 @@ def test_tokens_per_parameter_and_budgets():
     merged["grid"]["max_tokens"] = 10
     with pytest.raises(ConfigError, match="holds no cell"):
         design.study(config.complete(merged))
+
+
+def test_one_study_holds_several_families_and_contexts():
+    shape = {"n_layer": 2, "d_model": 32}
+    sizes = [
+        {**shape, "n_head": 2}, {**shape, "family": "lstm"}, {"params": 1e5, "family": "lstm"},
+        {**shape, "n_head": 2, "family": "recurrent"},
+        {**shape, "n_head": 2, "family": "recurrent", "reuse": 4, "dropout": 0.1},
+        {**shape, "n_head": 32, "context": 8, "ff_ratio": 0.5}, {"params": 1e5, "aspect": 2},
+    ]  # fmt: skip
+    found = study(model={"reuse": 2}, grid={"sizes": sizes, "tokens": [1e6]}).cells
+    told = [
+        ("transformer", 1, 24576, 128, 0.0), ("lstm", 1, 16384, 128, 0.0),
+        ("lstm", 1, 99856, 128, 0.0),  # 2 layers of 79 come within 0.2 %
+        ("recurrent", 2, 24576, 128, 0.0), ("recurrent", 4, 24576, 128, 0.1),
+        ("transformer", 1, 10240, 8, 0.0),
+    ]  # fmt: skip
+    assert [(c.family, c.reuse, c.params, c.context, c.dropout) for c in found[:6]] == told
+    assert (found[5].d_ff, found[5].n_head, found[1].d_ff, found[1].n_head) == (16, 32, 0, 0)
+    assert found[6].d_model / found[6].n_layer < 4
+    assert len({cell.trunk for cell in found}) == 7
+    printed = design.table(study(model={"reuse": 2}, grid={"sizes": sizes, "tokens": [1e6]}))
+    for word in ("2x32(lstm)", "2x32(ff128,h2,x4)", "2x32(ff16,h32)"):
+        assert word in printed
+
+
+def test_families_are_crossed_with_batches_rates_schedules_and_datasets():
+    sizes = [{"n_layer": 2, "d_model": 32, "family": "lstm", "context": 64},
+             {"n_layer": 1, "d_model": 32, "family": "recurrent", "reuse": 2, "dropout": 0.1}]  # fmt: skip
+    axes = {"batches": [256, 512], "rates": [1.0, 2.0], "unique_tokens": [1e5, None]}
+    schedules = [{"name": "constant"}, {"name": "cosine"}]
+    grid = {"sizes": sizes, **axes, "schedules": schedules, "tokens": [1e6], "seeds": [0, 1]}
+    found = study(grid=grid).cells
+    assert len({cell.key for cell in found}) == len(found) == 2**6
+    models = Counter((c.family, c.reuse, c.context, c.dropout) for c in found)
+    assert models == {("lstm", 1, 64, 0.0): 32, ("recurrent", 2, 128, 0.1): 32}
+    for name in ("batch_tokens", "lr", "schedule", "unique_tokens", "seed"):
+        assert set(Counter((c.family, getattr(c, name)) for c in found).values()) == {16}
+
+
+def test_a_family_of_the_whole_study():
+    found = study(model={"family": "lstm"}, grid={"sizes": [{"n_layer": 4, "d_model": 16}, 1e6]})
+    assert {cell.family for cell in found.cells} == {"lstm"}
+    assert found.cells[0].params == 8 * 4 * 16**2
+
+
+def test_a_budget_pays_for_every_use_of_a_weight():
+    merged = json.loads(json.dumps(SMALL))
+    shape = {"n_layer": 2, "d_model": 32, "n_head": 2}
+    merged["grid"] = {"sizes": [shape, {**shape, "family": "recurrent", "reuse": 4}],
+                      "budgets": ["4e11"]}  # fmt: skip
+    plain, again = design.study(config.complete(merged)).cells
+    assert plain.tokens / again.tokens == pytest.approx(4, rel=0.01)
+    assert again.flops_6nd == pytest.approx(4e11, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +226,8 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
     [
         ({"critical_batch": {"measure": True}}, r"critical_batch\.measure: True needs cells of several"),
         ({"grid": {"batches": [256, 1000]}}, r"grid\.batches\[1\]\.batch_tokens: 1000 is no multiple"),
+        ({"grid": {"sizes": [{"params": 1e5, "context": 24}], "batches": [240, 256]}},
+         r"grid\.batches\[1\]\.batch_tokens: 256 is no multiple of grid\.sizes\[0\]\.context = 24"),
         ({"grid": {"sizes": [{"params": 1e5, "batch_tokens": 256}], "batches": [256, 512]}},
          r"grid\.sizes\[0\]\.batch_tokens: 256 is given beside grid\.batches"),
         ({"grid": {"batches": [{"batch_tokens": 256, "tokens": [0]}]}},
@@ -178,6 +235,13 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
         ({"grid": {"sizes": [{"n_layer": 2, "d_model": 32, "n_head": 3}]}},
          r"sizes\[0\]\.n_head: 3 does not divide d_model = 32"),
         ({"grid": {"sizes": [{"n_layer": 2}]}}, "lacks d_model"),
+        ({"grid": {"sizes": [{"n_layer": 2, "d_model": 8, "reuse": 2}]}},
+         r"sizes\[0\]\.reuse: 2 means nothing in the family transformer"),
+        ({"grid": {"sizes": [{"n_layer": 2, "d_model": 8, "n_head": 2, "family": "lstm"}]}},
+         r"sizes\[0\]\.n_head: 2 means nothing in the family lstm"),
+        ({"model": {"reuse": 2}}, r"model\.reuse: 2 is used by no size"),
+        ({"grid": {"sizes": [{"n_layer": 2, "d_model": 8, "context": 24}]}},
+         r"1024 is no multiple of grid\.sizes\[0\]\.context = 24; take 1032"),
         ({"grid": {"sizes": [{"params": 1e5, "n_layer": 2}]}}, "both params and n_layer"),
         ({"grid": {"sizes": [3]}}, "met within 1 % by no shape"),
         ({"grid": {"sizes": [1e5, 1e5]}}, "is defined twice"),

@@ -8,9 +8,11 @@ import yaml
 from law_data import TOY_LOSSES, TOY_TOKENS
 from test_fit import fitted, table
 
-from pipeline import contracts, design
+from pipeline import contracts, design, next_cells
+from pipeline.accounting import Shape
 from pipeline.config import complete, load
 from pipeline.next_cells import main
+from pipeline.planning.candidates import from_study
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +224,27 @@ def test_what_is_no_table_no_grid_or_no_folder_of_fits_is_an_error(fits, tmp_pat
         assert said.startswith("error: ")
         assert message in said
         assert said.count("\n") == 1
+
+
+def test_the_snippet_gives_back_every_familys_shapes():
+    """What is written of a shape is the size that the grid makes the shape of."""
+    found = [Shape(2, 8, 32, 1), Shape(2, 8, 0, 0, "lstm"), Shape(2, 8, 24, 2, "recurrent", 3)]
+    rows = [{"params": float(i), "tokens": 1e6} for i in range(3)]
+    text = next_cells.snippet(rows, dict(zip((0.0, 1.0, 2.0), found)))
+    config = load("config.yaml")
+    config["grid"] = config["grid"] | yaml.safe_load(text)["grid"]
+    assert [cell.shape for cell in design.study(complete(config)).cells] == found
+
+
+def test_families_that_are_left_out_of_fits_are_no_candidates(tmp_path):
+    source = load("config.yaml")
+    source["grid"]["sizes"] = [{"n_layer": 2, "d_model": 8, "family": f} for f in
+                               ("lstm", "transformer", "recurrent")]  # fmt: skip
+    source["exclude"]["families"] = ["lstm", "recurrent"]
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(source))
+    assert set(from_study(path, "params").params) == {1536}
+    source["exclude"]["families"].append("transformer")
+    path.write_text(yaml.safe_dump(source))
+    with pytest.raises(ValueError, match=r"study\.yaml: exclude\.families = .* leaves none of its"):
+        from_study(path, "params")

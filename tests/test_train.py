@@ -146,6 +146,21 @@ def test_other_data_of_a_text_along_the_curve_trains_anew(tmp_path, capsys):
     assert after != before
 
 
+@pytest.mark.parametrize("family", ["lstm", "recurrent"])
+def test_a_branch_of_another_family_is_the_same_as_a_cell_alone(tmp_path, family):
+    own = {"d_ff": 0, "n_head": 0} if family == "lstm" else {"reuse": 2, "n_layer": 1}
+    cells = [cell(steps=s, cooldown_steps=s // 5, family=family, dropout=0.1, context=8, **own)
+             for s in (20, 40)]  # fmt: skip
+    shared = Results(tmp_path / "shared", *cells).trunk().publish()
+    alone = Results(tmp_path / "alone", cells[1]).publish()
+    assert alone.read(0) == shared.read(1)
+    run = shared.run(1)
+    assert (run["family"], run["reuse"], run["dropout"]) == (family, own.get("reuse", 1), 0.1)
+    assert (run["params"], run["flops_exact"]) == (cells[1].params, cells[1].flops_exact)
+    assert (run["d_ff"], run["n_head"]) == ((0, 0) if family == "lstm" else (64, 2))
+    assert len(shared.read(1)[0][-1]["loss_by_position"]) == 4
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
 def test_other_schedules_train_without_a_trunk(tmp_path, schedule):
     made = cell(schedule=schedule, cooldown_steps=0, unique_tokens=700)

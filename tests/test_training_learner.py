@@ -1,15 +1,24 @@
 """The update against PyTorch's own AdamW and clipping on a plain model, in fp32 and bf16."""
 
+import math
+
 import pytest
 import torch
 from training_data import VOCAB, cell, chain
 
-from pipeline.model import Transformer
+from pipeline.models import Transformer
 from pipeline.training import learner as module
 from pipeline.training.data import Batches, TokenStream
 from pipeline.training.learner import Learner, dropout_seed, resolve_precision
 
 CPU = torch.device("cpu")
+
+
+FAMILIES = {
+    "transformer": {},
+    "lstm": {"family": "lstm", "d_ff": 0, "n_head": 0},
+    "recurrent": {"family": "recurrent", "reuse": 2},
+}
 
 
 def batches(made):
@@ -48,16 +57,20 @@ def test_updates_agree_with_pytorch(clip):
     assert losses[-1] < losses[0] - 0.5
 
 
-def test_fast_and_plain_paths_train_alike():
-    assert train(cell())[1] == pytest.approx(train(cell(), fast=False)[1], rel=1e-4)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fast_and_plain_paths_train_alike(family):
+    made = cell(**FAMILIES[family])
+    assert train(made)[1] == pytest.approx(train(made, fast=False)[1], rel=1e-4)
 
 
-def test_bf16_trains_as_fp32_does_within_the_noise_of_seeds():
-    def last(made, precision):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bf16_trains_as_fp32_does_within_the_noise_of_seeds(family):
+    def last(seed, precision):
+        made = cell(seed=seed, **FAMILIES[family])
         return sum(train(made, precision, steps=80)[1][-20:]) / 20
 
-    seeds = torch.tensor([last(cell(seed=seed), "fp32") for seed in range(4)])
-    difference = abs(last(cell(), "bf16") - seeds[0].item())
+    seeds = torch.tensor([last(seed, "fp32") for seed in range(4)])
+    difference = abs(last(0, "bf16") - seeds[0].item())
     assert difference < 2 * seeds.std().item()
 
 
@@ -68,10 +81,11 @@ def test_same_seed_same_curve(precision):
     assert torch.equal(first[0].master, second[0].master)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_going_on_from_arrays_is_the_same_run(precision, dropout):
-    made = cell(dropout=dropout, weight_decay=0.1)
+def test_going_on_from_arrays_is_the_same_run(precision, dropout, family):
+    made = cell(dropout=dropout, weight_decay=0.1, **FAMILIES[family])
     whole, losses = train(made, precision)
     half, _ = train(made, precision, steps=9)
     resumed, stream = Learner(made, CPU, precision), batches(made)
@@ -101,8 +115,9 @@ def test_small_pieces_of_a_batch_give_its_gradient(monkeypatch):
     torch.testing.assert_close(pieces.gradient, whole.gradient, rtol=1e-4, atol=1e-7)
 
 
-def test_decay_shrinks_matrices_only():
-    made = cell(weight_decay=10.0, lr=0.01, lr_embedding=0.01)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_decay_shrinks_matrices_only(family):
+    made = cell(weight_decay=10.0, lr=0.01, lr_embedding=0.01, **FAMILIES[family])
     learner = Learner(made, CPU, "fp32")
     before = learner.master.clone()
     learner.backward = lambda *_: learner.gradient.zero_()
@@ -125,3 +140,17 @@ def test_precision_follows_the_hardware(monkeypatch):
         monkeypatch.setattr(module.Path, "read_text", lambda *_, flags=flags, **__: flags)
         assert resolve_precision("auto", CPU) == expected
         assert resolve_precision("fp32", CPU) == "fp32"
+
+
+def test_two_hundred_layers_train():
+    """The first loss is that of a uniform guess, its gradient bounded; a batch is learned."""
+    norms = []
+    for layers in (2, 200):
+        made = cell(n_layer=layers, d_model=8, d_ff=8, n_head=1, lr=0.005)
+        learner, losses = train(made, steps=1)
+        assert losses[0] == pytest.approx(math.log(VOCAB), abs=0.3)
+        norms.append(learner.norm.item())
+    assert norms[1] < 10 * norms[0]
+    batch = batches(made)(1)
+    again = [learner.step(*batch, 1.0, step).item() for step in range(1, 13)]
+    assert again[-1] < again[0] - 0.1

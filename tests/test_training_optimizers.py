@@ -4,7 +4,7 @@ import pytest
 import torch
 from training_data import Results, cell, chain
 
-from pipeline.model import Transformer
+from pipeline.models import Transformer
 from pipeline.training.data import Batches, TokenStream
 from pipeline.training.learner import Learner
 from pipeline.training.optimizers import factored, factors

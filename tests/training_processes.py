@@ -228,8 +228,10 @@ def check_all(folder: Path) -> None:
     check_decisions(team)
     uneven = cell(clip=0.3, weight_decay=0.1)  # 4 rows for 3 processes
     scarce = cell(batch_tokens=32, clip=0.0)  # 2 rows: one process has none
+    others = [cell(family="lstm", d_ff=0, n_head=0, clip=0.3), cell(family="recurrent", reuse=2)]
     for kind in (DataParallel, Sharded):
-        check_updates(team, kind, uneven)
+        for made in (uneven, *others):
+            check_updates(team, kind, made)
         check_updates(team, kind, scarce)
         check_evaluation(team, kind)
         check_bf16(team, kind)

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 class Model(NamedTuple):
-    """What runs must share for their batch sizes to be compared; counts as in contracts.RUNS."""
+    """What runs must share for their batch sizes to be compared, as columns of contracts.RUNS."""
 
     params: int
     n_layer: int
@@ -31,6 +31,14 @@ class Model(NamedTuple):
     context: int
     family: str
     unique_tokens: int
+    reuse: int | None  # None, as of the two below, where the table does not tell
+    dropout: float | None
+    optimizer: str | None
+
+    @property
+    def order(self) -> tuple[tuple[bool, Any], ...]:
+        """What models are sorted by: the smallest first, the unknown before the known."""
+        return tuple((value is not None, value) for value in self)
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ def at_peak(run: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
 def by_model(found: Iterable[Trace]) -> dict[Model, list[Trace]]:
     """Traces by model, smallest first."""
     groups: dict[Model, list[Trace]] = {}
-    for trace in sorted(found, key=lambda trace: (trace.model, trace.batch, trace.rate)):
+    for trace in sorted(found, key=lambda trace: (trace.model.order, trace.batch, trace.rate)):
         groups.setdefault(trace.model, []).append(trace)
     return groups
 

@@ -12,12 +12,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pipeline.batches.traces import Model
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row
 
 FOUND = "converged"
-MODEL = ("params", "n_layer", "d_model", "d_ff", "n_head", "context", "family", "unique_tokens")
 ACROSS = 2  # panels in a row
 BEYOND = 100.0  # factor by which a front is drawn beyond its batch sizes
 TOKENS, STEPS = "tokens processed $E$ (tokens)", "optimizer steps $S$ (steps)"
@@ -31,7 +31,7 @@ def draw(figure: Figure, data: Data) -> None:
     """A panel for each model, its losses in colour; diagonals are batch sizes."""
     models: dict[tuple[Any, ...], list[Row]] = {}
     for row in data.critical_batches:
-        models.setdefault(tuple(row[name] for name in MODEL), []).append(row)
+        models.setdefault(tuple(row[name] for name in Model._fields), []).append(row)
     if not models:
         figure.set_size_inches(frame.COLUMN, 0.6)
         marks.head(figure, "no size was trained at several batch sizes")

@@ -28,8 +28,8 @@ def _count(*names: str, positive: bool = True) -> Column:
     return Column(Kind.COUNT, True, positive, names)
 
 
-def _number(*names: str, kind: Kind = Kind.NUMBER) -> Column:
-    return Column(kind, False, True, names)
+def _number(*names: str, kind: Kind = Kind.NUMBER, positive: bool = True) -> Column:
+    return Column(kind, False, positive, names)
 
 
 def _text(*names: str) -> Column:
@@ -75,6 +75,8 @@ COLUMNS: dict[str, Column] = {
     "d_model": _count("dmodel", "hiddensize", "nembd"),
     "d_ff": _count("dff", "ffwsize", "intermediatesize"),
     "n_head": _count("nhead", "nheads", "numheads", "numattentionheads"),
+    "reuse": _count("reuse"),
+    "dropout": _number("dropout", positive=False),
     "context": _count("context", "contextlength", "seqlen", "sequencelength"),
     "vocab_size": _count("vocabsize", "nvocab"),
     "warmup_steps": _count("warmupsteps", positive=False),

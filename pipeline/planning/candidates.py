@@ -76,12 +76,23 @@ def _number(path: Path, line: int, column: str, text: str | None) -> float:
 
 
 def from_study(path: Path, counted: str) -> Candidates:
-    """Every size of a study's grid with every token count, in the fit's N; FLOP exact."""
-    cells = study(load(path)).cells
-    if not cells:
+    """Every size of a study's grid with every token count, in the fit's N; FLOP exact.
+
+    Without the families that the study leaves out of its fits.
+    """
+    config = load(path)
+    trained = study(config).cells
+    if not trained:
         raise ValueError(
             f"--study {path}: it trains nothing, so it has no sizes to choose from; give a study "
             "with a grid, or --candidates"
+        )
+    left_out = config["exclude"]["families"]
+    cells = [cell for cell in trained if cell.family not in left_out]
+    if not cells:
+        raise ValueError(
+            f"--study {path}: exclude.families = {left_out} leaves none of its sizes to choose "
+            "from; take one out of it, or give --candidates"
         )
     sizes = {getattr(cell, counted): cell.flops_exact / cell.tokens for cell in cells}
     counts = sorted({cell.tokens for cell in cells})

@@ -52,11 +52,12 @@ def activations(shape: Shape, vocab_size: int, context: int, sequences: int = 1)
     """Bytes of activations of a step on some sequences, 16-bit, nothing computed twice.
 
     Korthikanti et al. 2022 (arXiv:2205.05198), eq. 1, without the scores of attention (a fused
-    kernel keeps none): s b h (18 + 4 d_ff/h) per layer, which is 34 s b h at d_ff = 4 h.
+    kernel keeps none): s b h (18 + 4 d_ff/h) per layer, which is 34 s b h at d_ff = 4 h, for each
+    use of a layer. Taken for an LSTM's layers, too, whose gates and states are nearly as many.
     """
     layer = 18.0 + 4.0 * shape.d_ff / shape.d_model
     tokens = float(sequences) * context
-    return tokens * (shape.n_layer * shape.d_model * layer + LOGIT_BYTES * vocab_size)
+    return tokens * (shape.depth * shape.d_model * layer + LOGIT_BYTES * vocab_size)
 
 
 def memory(

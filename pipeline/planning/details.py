@@ -45,14 +45,14 @@ def planned_shape(evidence: Evidence, question: Question, run: Run) -> Shape | N
 def shape_quantities(
     evidence: Evidence, question: Question, run: Run
 ) -> tuple[list[Quantity], list[str]]:
-    """A transformer of the planned size and its memory."""
+    """A model of the planned size and its memory."""
     recipe = question.recipe
     found = planned_shape(evidence, question, run)
     if found is None:
         return [], [
-            f"No transformer of at most {recipe.max_layers} layers has {run.params:.3g} parameters "
-            f"within 1 % at a width of about {recipe.aspect:g} per layer: change aspect or "
-            "max_layers of the recipe (--recipe, --study)."
+            f"No {recipe.family} of at most {recipe.max_layers} layers has {run.params:.3g} "
+            f"parameters within 1 % at a width of about {recipe.aspect:g} per layer: change aspect "
+            "or max_layers of the recipe (--recipe, --study)."
         ]
     total = accounting.total_params(found, recipe.vocab_size, recipe.context)
     rows = [

@@ -28,6 +28,9 @@ class Recipe:
     vocab_size: int = 50257
     learning_rate: Mapping[str, Any] | None = None
     batch: Mapping[str, Any] | None = field(default=None)
+    family: str = "transformer"
+    reuse: int = 1
+    ff_ratio: float = 4.0
 
     @classmethod
     def of(cls, config: Mapping[str, Any], vocab_size: int) -> Recipe:
@@ -35,7 +38,8 @@ class Recipe:
         model, training = config["model"], config["training"]
         return cls(
             model["aspect"], model["head_width"], model["max_layers"], model["context"],
-            vocab_size, training["learning_rate"], training["batch"],
+            vocab_size, training["learning_rate"], training["batch"], model["family"],
+            model["reuse"], model["ff_ratio"],
         )  # fmt: skip
 
     @classmethod
@@ -90,7 +94,10 @@ def _solved(params: float, recipe: Recipe, counted: str) -> Shape | None:
     """The shape that the study's solver gives; for a total N it is asked until embeddings fit."""
     target, shape = params, None
     for _ in range(ROUNDS):
-        shape = shapes.solve(target, recipe.aspect, recipe.head_width, recipe.max_layers)
+        shape = shapes.solve(
+            target, recipe.aspect, recipe.head_width, recipe.max_layers, recipe.family,
+            recipe.reuse, recipe.ff_ratio,
+        )  # fmt: skip
         if shape is None or counted == "params":
             return shape
         size = _size(shape, recipe, counted)

@@ -24,14 +24,14 @@ TABLES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 
 # Columns of contracts.RUN that a cell itself gives, each by its own name.
 CELL_COLUMNS = (
-    "trunk", "corpus", "family", "n_layer", "d_model", "d_ff", "n_head", "context", "vocab_size",
-    "params", "params_total", "tokens", "batch_tokens", "steps", "lr", "lr_embedding", "schedule",
-    "warmup_steps", "cooldown_steps", "final_lr", "schedule_power", "optimizer", "dropout", "seed",
-    "recipe", "flops_6nd", "flops_exact",
+    "trunk", "corpus", "family", "n_layer", "d_model", "d_ff", "n_head", "reuse", "context",
+    "vocab_size", "params", "params_total", "tokens", "batch_tokens", "steps", "lr",
+    "lr_embedding", "schedule", "warmup_steps", "cooldown_steps", "final_lr", "schedule_power",
+    "optimizer", "dropout", "seed", "recipe", "flops_6nd", "flops_exact",
 )  # fmt: skip
 
 # Raised when the tables' columns change: what was rendered before is then rendered anew.
-RENDERING = 3
+RENDERING = 4
 # Columns that trainings finished before RENDERING 2 lack.
 EARLIER: dict[str, Any] = {"lost_seconds": 0.0, "interruptions": "", "processes": 1}
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.cells import Cell
-from pipeline.model import FAMILIES
+from pipeline.models import FAMILIES
 from pipeline.training.inputs import InputError
 from pipeline.training.noise import PART, estimates, squared_norm
 from pipeline.training.operations import PLAIN, fastest

@@ -1,9 +1,10 @@
-"""The two operations worth writing by hand, each beside the plain one that it must agree with.
+"""The operations that have a fast form, each beside the plain one that it must agree with.
 
 Attention: the CPU's scaled_dot_product_attention recomputes the scores in the backward pass and is
 slow in bfloat16; keeping the probabilities costs T x T numbers per head and is several times
 faster at the contexts trained here. The loss: projecting onto the vocabulary and the softmax in
 one operation leaves no logits behind, and takes the gradient while the probabilities are in cache.
+An LSTM layer: PyTorch's own, whose loop over time is not in Python.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ LOGITS = 1 << 24  # logits held at a time by the fused loss: 64 MiB in float32
 
 @dataclass(frozen=True)
 class Operations:
-    """attention(qkv, context, n_head, dropout) and cross_entropy(hidden, embedding, targets)."""
+    """What layers and the loss are computed by.
+
+    attention(qkv, context, n_head, dropout), cross_entropy(hidden, embedding, targets) and
+    lstm(inputs, input weights, state weights, bias).
+    """
 
     attention: Callable[[Tensor, int, int, float], Tensor]
     cross_entropy: Callable[[Tensor, Tensor, Tensor], Tensor]
+    lstm: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def plain_attention(qkv: Tensor, context: int, n_head: int, dropout: float) -> Tensor:
@@ -52,13 +58,49 @@ def fused_cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor) -> T
     return _FusedCrossEntropy.apply(hidden, embedding, targets)
 
 
-PLAIN = Operations(plain_attention, plain_cross_entropy)
-FUSED_LOSS = Operations(plain_attention, fused_cross_entropy)
-FAST = Operations(saved_attention, fused_cross_entropy)
+def plain_lstm(inputs: Tensor, of_input: Tensor, of_state: Tensor, bias: Tensor) -> Tensor:
+    """An LSTM layer, step by step: (context, batch, d) inputs to states of the same shape.
+
+    Weights are (4 d, d), the bias (4 d), in the order input, forget, candidate, output. The state
+    starts at zero, so the first step needs no product with it.
+    """
+    state = cell = None
+    states = []
+    for gates in functional.linear(inputs, of_input, bias).unbind(0):
+        if state is not None:
+            gates = gates + state @ of_state.t()
+        i, f, g, o = gates.chunk(4, -1)
+        new = torch.sigmoid(i) * torch.tanh(g)
+        cell = new if cell is None else torch.sigmoid(f) * cell + new
+        state = torch.sigmoid(o) * torch.tanh(cell)
+        states.append(state)
+    return torch.stack(states)
+
+
+def library_lstm(inputs: Tensor, of_input: Tensor, of_state: Tensor, bias: Tensor) -> Tensor:
+    """As plain_lstm, by PyTorch's kernel, which wants a second bias."""
+    zero = inputs.new_zeros((1, inputs.shape[1], inputs.shape[2]))
+    weights = [of_input, of_state, bias, torch.zeros_like(bias)]
+    return torch.lstm(inputs, (zero, zero), weights, True, 1, 0.0, True, False, False)[0]
+
+
+def wide_lstm(inputs: Tensor, of_input: Tensor, of_state: Tensor, bias: Tensor) -> Tensor:
+    """As library_lstm, in float32 whatever the inputs are."""
+    found = library_lstm(inputs.float(), of_input.float(), of_state.float(), bias.float())
+    return found.to(inputs.dtype)
+
+
+PLAIN = Operations(plain_attention, plain_cross_entropy, plain_lstm)
+FUSED_LOSS = Operations(plain_attention, fused_cross_entropy, library_lstm)
+FAST = Operations(saved_attention, fused_cross_entropy, wide_lstm)
 
 
 def fastest(device: str, precision: str) -> Operations:
-    """The operations measured fastest: in float32, and on a GPU, PyTorch's attention is."""
+    """The operations measured fastest: in float32, and on a GPU, PyTorch's attention is.
+
+    An LSTM's few rows for each step gain nothing from bf16 on the CPU, and its state adds up over
+    the window: there it is computed in float32.
+    """
     return FAST if (device, precision) == ("cpu", "bf16") else FUSED_LOSS
 
 

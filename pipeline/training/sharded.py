@@ -44,7 +44,7 @@ def needed_bytes(cell: Cell, precision: str, kind: str) -> int:
     each = 16 if cell.optimizer == "adamw" else 8
     each += 2 * width if precision == "bf16" else width
     tokens = min(max(learner.MICRO_TOKENS[kind], cell.context), cell.batch_tokens)
-    return parameters * each + tokens * cell.n_layer * cell.d_model * ACTIVATIONS * width
+    return parameters * each + tokens * cell.shape.depth * cell.d_model * ACTIVATIONS * width
 
 
 def check(cell: Cell) -> None:

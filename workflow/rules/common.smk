@@ -207,7 +207,7 @@ def recipe(wildcards):
     if not study.cells:
         return "{}"
     model, training = study.config["model"], study.config["training"]
-    shape = {key: model[key] for key in ("aspect", "head_width", "max_layers", "context")}
+    shape = {key: value for key, value in model.items() if key != "dropout"}
     rules = {key: training[key] for key in ("learning_rate", "batch")}
     return json.dumps({**shape, **rules, "vocab_size": study.cells[0].vocab_size}, sort_keys=True)
 

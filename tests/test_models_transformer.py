@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.accounting import Shape
-from pipeline.model import FAMILIES, Transformer
+from pipeline.models import FAMILIES, Transformer
 from pipeline.training.operations import FAST, PLAIN
 
 SHAPE, VOCAB, CONTEXT = Shape(2, 16, 40, 2), 30, 10
