@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline import config, design
+from pipeline import config, design, listing
 from pipeline.config import ConfigError
 
 SMALL = {
@@ -68,7 +68,7 @@ def test_one_study_holds_several_families_and_contexts():
     assert (found[5].d_ff, found[5].n_head, found[1].d_ff, found[1].n_head) == (16, 32, 0, 0)
     assert found[6].d_model / found[6].n_layer < 4
     assert len({cell.trunk for cell in found}) == 7
-    printed = design.table(study(model={"reuse": 2}, grid={"sizes": sizes, "tokens": [1e6]}))
+    printed = listing.table(study(model={"reuse": 2}, grid={"sizes": sizes, "tokens": [1e6]}).cells)
     for word in ("2x32(lstm)", "2x32(ff128,h2,x4)", "2x32(ff16,h32)"):
         assert word in printed
 
