@@ -83,7 +83,11 @@ def training_curves(path: Path, runs: Path, convention: Convention) -> list[Curv
     Raises ContractError where a table is missing or broken.
     """
     rows = contracts.read(runs, contracts.RUNS).to_pylist()
-    constant = {r["cell"]: r for r in rows if r["included"] and r["schedule"] == "constant"}
+    constant = {
+        r["cell"]: r
+        for r in rows
+        if r["included"] and r["schedule"] == "constant" and not conventions.repeats(r)
+    }
     longest = {r[convention.params]: r["cell"] for r in sorted(constant.values(), key=_tokens)}
     table = contracts.read(path, contracts.CURVES)
     wanted = ["cell", "tokens", "flops", "val_loss"]
@@ -105,6 +109,16 @@ def _curve(run: Mapping[str, Any], rows: list[dict[str, Any]], convention: Conve
     scale = run[convention.loss] / run["loss"]  # nats/token -> the loss that is fitted
     loss = np.array([row["val_loss"] for row in rows]) * scale
     return Curve(float(run[convention.params]), rate * tokens, tokens, loss)
+
+
+def fresh(runs: Runs) -> Runs:
+    """The runs that saw no token twice: more compute on repeated data says nothing of budgets."""
+    if "unique_tokens" not in runs.columns:
+        return runs
+    once = runs.columns["unique_tokens"] >= runs.columns["tokens"]
+    if not once.all():
+        print(f"{(~once).sum()} runs on repeated data are left out", file=sys.stderr)
+    return runs.take(once)
 
 
 def surfaces(folders: Iterable[Path], convention: Convention) -> Iterator[SavedFit]:
@@ -179,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         how, convention = _options(arguments), options.convention(arguments)
-        runs = conventions.included_runs(arguments.runs, convention)
+        runs = fresh(conventions.included_runs(arguments.runs, convention))
         along = training_curves(arguments.curves, arguments.runs, convention) \
             if arguments.curves else []  # fmt: skip
         fits = list(surfaces(arguments.fits, convention))

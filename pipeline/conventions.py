@@ -21,6 +21,7 @@ from pipeline.laws.base import Runs
 
 PARAMS = ("params", "params_total")
 FLOPS = ("flops_6nd", "flops_exact")
+TOKENS = ("tokens", "unique_tokens")  # seen, or in the dataset
 LOSS = ("loss", "bits_per_byte")
 COUNTED = ("params", "tokens", "flops", "loss")  # what every included run has
 # Columns that only some laws take, by their name in formulas; there where every included run has
@@ -71,13 +72,14 @@ class Convention:
     params: str = "params"
     flops: str = "flops_6nd"
     loss: str = "loss"
+    tokens: str = "tokens"
     terms: Terms = Terms()
 
     @property
     def columns(self) -> dict[str, str]:
         """Name in formulas -> column of runs.parquet."""
         return {
-            "params": self.params, "flops": self.flops, "loss": self.loss, "tokens": "tokens"
+            "params": self.params, "flops": self.flops, "loss": self.loss, "tokens": self.tokens
         }  # fmt: skip
 
     @property
@@ -102,7 +104,7 @@ def of_card(card: Mapping[str, Any]) -> Convention:
     """
     own = terms(card) if "terms" in card else Terms()
     for loss in LOSS:
-        found = Convention(card["params"], card["flops"], loss, own)
+        found = Convention(card["params"], card["flops"], loss, card["tokens"], own)
         if found.card["loss"] == card["loss"]:
             return found
     raise ValueError(f"fit.convention.loss: {card['loss']!r} is no unit of a loss known here")
@@ -201,6 +203,12 @@ def included_runs(path: Path, convention: Convention, measured: Measured | None 
     if len(relative) and _positive(relative).all():
         columns["loss_se"] = relative * columns["loss"]  # in the unit of the loss that is fitted
     return Runs(tuple(table["cell"].to_pylist()), columns | further)
+
+
+def repeats(run: Mapping[str, Any]) -> bool:
+    """Whether a run saw tokens of its dataset more than once; not known, it did not."""
+    unique = run["unique_tokens"]
+    return unique is not None and bool(run["tokens"] > unique)
 
 
 def digest(runs: Runs) -> str:

@@ -53,13 +53,15 @@ class Experiment:
 
     @property
     def surfaces(self) -> list[str]:
-        """Laws of N and D, which predict and plan."""
+        """Laws of N and D, which predict and plan; none where D is no cost (fit.tokens)."""
+        if self.study.config["fit"]["tokens"] != "tokens":
+            return []
         return [law for law in self.fitted if law in SURFACES]
 
     @property
     def read_by_plans(self) -> list[str]:
         """Laws that plans are made from."""
-        return [law for law in self.fitted if law in (*SURFACES, *READ_BY_PLANS)]
+        return [law for law in self.fitted if law in (*self.surfaces, *READ_BY_PLANS)]
 
     @property
     def further(self) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.conventions import FLOPS, LOSS, PARAMS, Convention, Terms
+from pipeline.conventions import FLOPS, LOSS, PARAMS, TOKENS, Convention, Terms
 from pipeline.laws.base import Law
 from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Options
@@ -21,6 +21,7 @@ def add_convention(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="runs.parquet of a study")
     parser.add_argument("--params", choices=PARAMS, default="params", help="column that is N")
     parser.add_argument("--flops", choices=FLOPS, default="flops_6nd", help="column that is C")
+    parser.add_argument("--tokens", choices=TOKENS, default="tokens", help="column that is D")
     parser.add_argument("--loss", choices=LOSS, default="loss", help="column that is the loss")
 
 
@@ -50,7 +51,7 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
 def convention(arguments: argparse.Namespace) -> Convention:
     """The convention that a command line asks for, in the terms of the table it names."""
     terms = Terms.of_table(arguments.runs)
-    return Convention(arguments.params, arguments.flops, arguments.loss, terms)
+    return Convention(arguments.params, arguments.flops, arguments.loss, arguments.tokens, terms)
 
 
 def objective(arguments: argparse.Namespace, law: Law) -> Objective:

@@ -43,6 +43,7 @@ class Stored:
     key: str
     fit: SavedFit
     baseline: Choice
+    tokens: str = "tokens"  # the column that is D in every choice
 
     @property
     def exponents(self) -> dict[str, Mapping[str, float | None]]:
@@ -71,20 +72,20 @@ def stored(folder: Path) -> Stored:
     convention = conventions.of_card(found.card["convention"])
     delta = float(found.card["objective"]["delta"])
     baseline = Choice(delta, 0, convention.params, convention.flops, convention.loss)
-    return Stored(folder.name, found, baseline)
+    return Stored(folder.name, found, baseline, convention.tokens)
 
 
 def counted(
-    path: Path, base: Choice, measured: conventions.Measured | None
+    path: Path, base: Choice, tokens: str, measured: conventions.Measured | None
 ) -> dict[Convention, Runs]:
     """The runs under every convention for which all of them have the columns.
 
     Raises ContractError where they lack those of ``base``.
     """
-    own = Convention(base.params, base.flops, base.loss)
+    own = Convention(base.params, base.flops, base.loss, tokens)
     found = {own: conventions.included_runs(path, own, measured)}
     for columns in itertools.product(PARAMS, FLOPS, LOSS):
-        other = Convention(*columns)
+        other = Convention(*columns, tokens)
         if other not in found:
             try:
                 found[other] = conventions.included_runs(path, other, measured)
@@ -123,7 +124,7 @@ def rows(of: Stored, tables: Mapping[Convention, Runs]) -> Iterator[Row]:
     # Weights look at sizes, and clusters at tokens, besides what the law itself takes.
     seen = sorted({"params", "tokens", *law.inputs, law.target})
     for choice in choices(of.baseline, tables):
-        table = tables[Convention(choice.params, choice.flops, choice.loss)]
+        table = tables[Convention(choice.params, choice.flops, choice.loss, of.tokens)]
         runs = kept(law, table, choice.dropped)
         if runs is None:
             continue
@@ -186,7 +187,7 @@ def sensitivities(
             continue
         law = of.fit.law
         further = conventions.measured(of.key, {*law.inputs, law.target}, evaluations, tasks)
-        tables = counted(runs, of.baseline, further)
+        tables = counted(runs, of.baseline, of.tokens, further)
         _refuse_other(of, folder, runs, next(iter(tables.values())))
         yield from rows(of, tables)
 

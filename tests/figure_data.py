@@ -87,7 +87,7 @@ def run(width: int, tokens: int, loss: float | None, **changed: Any) -> dict[str
         "study": "made-up", "source": "native", "cell": key(width, tokens), "trunk": f"trunk-{width}",
         "n_layer": 2, "d_model": width, "d_ff": 4 * width, "n_head": 1, "context": CONTEXT,
         "vocab_size": VOCAB, "params": params, "params_total": params + (VOCAB + CONTEXT) * width,
-        "tokens": tokens, "unique_tokens": 5_000_000, "batch_tokens": BATCH, "steps": steps,
+        "tokens": tokens, "unique_tokens": max(tokens, 5_000_000), "batch_tokens": BATCH, "steps": steps,
         "lr": 0.2 / width, "lr_embedding": 0.02, "schedule": "wsd", "warmup_steps": 50,
         "cooldown_steps": round(0.2 * steps), "seed": 0, "recipe": 1,
         "flops_6nd": 6.0 * params * tokens,

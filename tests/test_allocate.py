@@ -15,6 +15,7 @@ from pipeline import allocate, contracts, fit
 from pipeline.approaches import APPROACHES, applicable
 from pipeline.figures import frame, frontier, isoflop
 from pipeline.laws import law
+from pipeline.laws.base import Runs
 
 BUDGETS = (1e17, 1e18, 1e19, 1e20)
 SURFACE = {"E": 1.69, "A": 406.4, "alpha": 0.34, "B": 410.7, "beta": 0.28}  # Hoffmann et al. 2022
@@ -32,7 +33,8 @@ def study(folder: Path, noise: float = 0.003, **changes: Any) -> Path:
             loss = float(law("chinchilla").predict(values, inputs)[0])
             table.append({
                 **rows.RUN, "study": "s", "source": "native", "cell": f"c{len(table):03d}",
-                "params": n, "tokens": d, "flops_6nd": 6.0 * n * d, "flops_exact": 7.0 * n * d,
+                "params": n, "tokens": d, "unique_tokens": d, "flops_6nd": 6.0 * n * d,
+                "flops_exact": 7.0 * n * d,
                 "loss": loss * np.exp(noise * rng.standard_normal()), "included": True, **changes,
             })  # fmt: skip
     contracts.write(folder / "runs.parquet", table, contracts.RUNS)
@@ -225,3 +227,15 @@ def test_isoflop_of_one_method_is_a_column_wide_and_of_none_shows_the_runs_alone
         words = " ".join(text.get_text() for key in figure.legends for text in key.get_texts())
         assert words.startswith(told) if told else "interval" not in words
         assert told or axes.get_title("left") == "no budget with several sizes"
+
+
+def test_runs_on_repeated_data_are_left_out(capsys):
+    columns = {
+        "params": np.array([1e3, 1e3]), "tokens": np.array([1e6, 4e6]),
+        "unique_tokens": np.array([1e6, 1e6]), "flops": np.array([6e9, 24e9]),
+        "loss": np.array([4.0, 3.9]),
+    }  # fmt: skip
+    assert allocate.fresh(Runs(("once", "again"), columns)).cell == ("once",)
+    assert "1 runs on repeated data are left out" in capsys.readouterr().err
+    del columns["unique_tokens"]
+    assert len(allocate.fresh(Runs(("once", "again"), columns))) == 2

@@ -136,3 +136,18 @@ def test_the_digest_tells_runs_and_counts_apart_but_nothing_else(study):
         told(included=[True, True, False]), told(Convention(params="params_total")),
     ]  # fmt: skip
     assert len({whole, *others}) == 6
+
+
+def test_tokens_of_the_dataset_can_stand_for_d(study):
+    runs = included_runs(study(tokens=[4e6] * 3, unique_tokens=[1e6, 2e6, 4e6]),
+                         Convention(tokens="unique_tokens"))  # fmt: skip
+    assert sorted(runs.columns["tokens"]) == [1e6, 2e6, 4e6]
+    card = Convention(tokens="unique_tokens").card
+    assert card["tokens"] == "unique_tokens"
+    assert conventions.of_card(card) == Convention(tokens="unique_tokens")
+
+
+def test_a_run_repeats_its_data_where_it_saw_more_than_there_is():
+    assert conventions.repeats({"tokens": 11, "unique_tokens": 10})
+    assert not conventions.repeats({"tokens": 10, "unique_tokens": 10})
+    assert not conventions.repeats({"tokens": 11, "unique_tokens": None})

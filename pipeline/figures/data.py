@@ -196,6 +196,9 @@ class Data:
     @property
     def tokens_label(self) -> str:
         """What an axis of D is called."""
+        fit = next(iter(self.fits.values()), None)
+        if fit and fit.column("tokens") == "unique_tokens":
+            return "dataset tokens $D$"
         return f"{self.terms.tokens} $D$"
 
     def truth(self, key: str) -> dict[str, Row]:
@@ -242,15 +245,17 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
             of_cell.sort(key=lambda row: row["step"])
     stored = {name: fitted_law(fits / name) for name in laws} if fits else {}
     unit = next((fit.unit for fit in stored.values()), NATS)
-    runs = [shown(run, unit) for run in rows.get("runs", [])]
+    counted = next((fit.column("tokens") for fit in stored.values()), "tokens")
+    runs = [shown(run, unit, counted) for run in rows.get("runs", [])]
     runs.sort(key=lambda run: (run["params"], run["tokens"], run["cell"]))
     others = {name: rows.get(name, []) for name in ROWS}
     return Data(runs=runs, curves=curves, fits=stored, **others)
 
 
-def shown(run: Row, unit: str) -> Row:
-    """A run as figures show it: N as far as it is counted, the loss in the unit of the fits."""
+def shown(run: Row, unit: str, counted: str = "tokens") -> Row:
+    """A run as figures show it: N as far as it is known, D and the loss as the fits count them."""
     size = run["params_total"] if run["params"] is None else run["params"]
+    run = {**run, "tokens": run[counted] or run["tokens"]}
     if unit != BITS:
         return {**run, "params": size}
     loss, spread = run["bits_per_byte"], run["loss_se"]

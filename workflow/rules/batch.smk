@@ -49,7 +49,7 @@ rule correct_runs:
     params:
         fit=batch_fit,
         rows=lambda w: of(w).study.config["critical_batch"]["rows"],
-        options=fit_keys("params", "flops", "loss"),
+        options=fit_keys("params", "flops", "tokens", "loss"),
     shell:
         "python -m pipeline.corrected --runs {input.runs} --curves {input.curves} "
         "--fit {params.fit} --rows {params.rows} "

@@ -166,6 +166,7 @@ def fit_keys(*names):
 fit_options = fit_keys(
     "params",
     "flops",
+    "tokens",
     "loss",
     "objective",
     "delta",

@@ -82,7 +82,7 @@ rule allocate_budgets:
     localrule: True
     params:
         approaches=lambda w: of(w).approaches,
-        options=fit_keys("params", "flops", "loss", "bootstraps", "level", "seed", "noise"),
+        options=fit_keys("params", "flops", "tokens", "loss", "bootstraps", "level", "seed", "noise"),
         fits=folders(lambda one: one.surfaces),
     shell:
         "python -m pipeline.allocate --approaches {params.approaches} --runs {input.runs} "
