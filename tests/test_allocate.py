@@ -114,7 +114,8 @@ def test_a_grid_without_budgets_says_so(tmp_path, capsys):
     toy = law_data.toy()
     found = [
         {**rows.RUN, "study": "s", "source": "native", "cell": cell, "params": int(n),
-         "tokens": int(d), "flops_6nd": 6.0 * n * d, "loss": float(loss), "included": True}
+         "tokens": int(d), "unique_tokens": int(d), "flops_6nd": 6.0 * n * d,
+         "loss": float(loss), "included": True}
         for cell, n, d, loss in zip(toy.cell, toy.params, toy.tokens, toy.loss, strict=True)
     ]  # fmt: skip
     contracts.write(tmp_path / "runs.parquet", found, contracts.RUNS)
@@ -131,7 +132,8 @@ def test_curves_along_training_are_used_at_a_constant_rate_only(tmp_path):
     for i, size in enumerate(np.geomspace(1e6, 64e6, 7).round()):
         schedule = "cosine" if i == 3 else "constant"
         runs.append({**rows.RUN, "study": "s", "source": "native", "cell": f"c{i}",
-                     "params": int(size), "tokens": int(tokens[-1]), "loss": 3.0, "included": True,
+                     "params": int(size), "tokens": int(tokens[-1]),
+                     "unique_tokens": int(tokens[-1]), "loss": 3.0, "included": True,
                      "bits_per_byte": 1.5, "schedule": schedule,
                      "flops_6nd": 6.0 * size * tokens[-1], "flops_exact": 9.0 * size * tokens[-1],
                      })  # fmt: skip
