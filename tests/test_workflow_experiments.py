@@ -1,0 +1,39 @@
+"""The real workflow on two experiments of one config: what they share is trained once."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from project import TINY, Project
+
+from pipeline import contracts
+
+pytestmark = pytest.mark.workflow
+
+
+def test_two_experiments_share_their_cells_and_have_tables_and_pages_of_their_own(tmp_path):
+    project = Project.make(tmp_path)
+    config = {
+        **TINY, "study": "pair", "figures": ["loss_vs_params"],
+        "fit": {"laws": ["power_params"], "bootstraps": 20},
+        "experiments": {"one": {}, "two": {"grid": {"tokens": [20480, 40960]}}},
+    }  # fmt: skip
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    planned = project.planned()
+    assert (planned["train_trunk"], planned["publish_cell"]) == (2, 6)
+    assert planned["fit_law"] == planned["draw_loss_vs_params"] == planned["index_figures"] == 2
+    status, printed = project.snakemake()
+    assert status == 0, printed
+    runs = {
+        name: contracts.read(
+            project.folder / f"results/pair/{name}/runs.parquet", contracts.RUNS
+        ).to_pylist()
+        for name in ("one", "two")
+    }
+    assert {run["study"] for run in runs["two"]} == {"pair/two"}
+    cells = {name: {run["cell"] for run in rows} for name, rows in runs.items()}
+    assert (len(cells["one"]), len(cells["two"]), len(cells["one"] & cells["two"])) == (4, 4, 2)
+    for name in cells:
+        assert (project.folder / f"figures/pair/{name}/loss_vs_params.svg").exists()
+        assert "power_params" in (project.folder / f"figures/pair/{name}/index.html").read_text()
+    assert project.planned() == {}
