@@ -21,12 +21,13 @@ from pipeline.contracts import (
     EVALUATIONS,
     KNOWN,
     RUNS,
+    TASK_CURVES,
     TASKS,
     TEXT_CURVES,
     ContractError,
 )
 
-TABLES = ("runs", "curves", "text_curves", "evaluations", "tasks")
+TABLES = ("runs", "curves", "text_curves", "task_curves", "evaluations", "tasks")
 SAME_RUN = ("params", "params_total", "tokens", "seed")  # what tells runs apart, and their loss
 
 Row = Mapping[str, Any]
@@ -96,13 +97,19 @@ def _refuse_mixture(runs: list[dict[str, Any]], column: str) -> None:
 def _native(design: Mapping[str, Any], cells: Path) -> dict[str, pa.Table]:
     """The tables of the cells that the study trains; refuses mixtures of recipes and of data."""
     runs, curves, evaluations = [], [CURVES.empty_table()], [EVALUATIONS.empty_table()]
-    along: list[dict[str, Any]] = []
+    along: dict[str, list[dict[str, Any]]] = {"texts": [], "tasks": []}
+    tasks: list[dict[str, Any]] = []
     for key in design["cells"]:
         run, curve, evaluation = _read_cell(cells / key, key)
+        tasks += [
+            {"cell": key, **{name: row[name] for name in ("task", "error", "error_se")}}
+            for row in run.pop("tasks") or ()
+        ]
         runs.append({"source": "native", **run})
         names = pa.array([key] * len(curve), CURVES.field("cell").type)
-        along += _along(key, curve)
-        curve = curve.drop_columns(["texts"])
+        for column, found in along.items():
+            found += _along(key, curve, column)
+        curve = curve.drop_columns(list(along))
         curves.append(curve.add_column(0, CURVES.field("cell"), names).cast(CURVES))
         evaluations.append(evaluation.cast(EVALUATIONS))
     for column in ("recipe", "data_sha256", "precision"):
@@ -110,17 +117,18 @@ def _native(design: Mapping[str, Any], cells: Path) -> dict[str, pa.Table]:
     return {
         "runs": contracts.table(RUNS, [_marked(run, design) for run in runs]),
         "curves": pa.concat_tables(curves),
-        "text_curves": contracts.table(TEXT_CURVES, along),
+        "text_curves": contracts.table(TEXT_CURVES, along["texts"]),
+        "task_curves": contracts.table(TASK_CURVES, along["tasks"]),
         "evaluations": pa.concat_tables(evaluations),
-        "tasks": TASKS.empty_table(),
+        "tasks": contracts.table(TASKS, tasks),
     }
 
 
-def _along(key: str, curve: pa.Table) -> Iterator[dict[str, Any]]:
-    """Rows of contracts.TEXT_CURVES of one cell: its scores on other texts along the curve."""
+def _along(key: str, curve: pa.Table, column: str) -> Iterator[dict[str, Any]]:
+    """Rows of TEXT_CURVES or TASK_CURVES of one cell, from the column ``texts`` or ``tasks``."""
     kept = ["step", "tokens", "flops", "val_loss"]
-    for row in curve.select([*kept, "texts"]).to_pylist():
-        for score in row["texts"] or ():
+    for row in curve.select([*kept, column]).to_pylist():
+        for score in row[column] or ():
             yield {"cell": key, **{name: row[name] for name in kept}, **score}
 
 
@@ -131,8 +139,13 @@ def _imported(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
         for name in ("runs", "evaluations", "tasks")
     }
     marked = [_marked(run, design) for run in found["runs"].to_pylist()]
-    empty = {"curves": CURVES.empty_table(), "text_curves": TEXT_CURVES.empty_table()}
-    return {**found, **empty, "runs": contracts.table(RUNS, marked)}
+    return {**found, **_no_curves(), "runs": contracts.table(RUNS, marked)}
+
+
+def _no_curves() -> dict[str, pa.Table]:
+    """The tables along curves of runs that were not trained here."""
+    schemas = {"curves": CURVES, "text_curves": TEXT_CURVES, "task_curves": TASK_CURVES}
+    return {name: schema.empty_table() for name, schema in schemas.items()}
 
 
 def _computed(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
@@ -141,8 +154,7 @@ def _computed(design: Mapping[str, Any], folder: Path) -> dict[str, pa.Table]:
     marked = [_marked(run, design) for run in found.to_pylist()]
     return {
         "runs": contracts.table(found.schema, marked),
-        "curves": CURVES.empty_table(),
-        "text_curves": TEXT_CURVES.empty_table(),
+        **_no_curves(),
         "evaluations": EVALUATIONS.empty_table(),
         "tasks": TASKS.empty_table(),
     }

@@ -73,6 +73,8 @@ class Cell:
     patience: int = 0  # evaluations without a better loss that end the run; 0 never does
     noise_every: int = 0  # steps between measurements of the gradient's noise; 0 is never
     along: tuple[str, ...] = ()  # texts scored at every evaluation
+    tasks: tuple[str, ...] = ()  # tasks that the finished model is scored on
+    tasks_along: tuple[str, ...] = ()  # tasks scored at every evaluation
     reuse: int = 1  # times that a recurrent transformer applies its layers
 
     @property
@@ -112,7 +114,7 @@ class Cell:
     def from_spec(cls, spec: Mapping[str, Any]) -> Cell:
         """The cell that ``spec`` defines; raises TypeError on foreign or missing fields."""
         values = dict(spec)
-        for name in ("betas", "evaluate", "along"):
+        for name in ("betas", "evaluate", "along", "tasks", "tasks_along"):
             if name in values:
                 values[name] = tuple(values[name])
         return cls(**values)
@@ -126,14 +128,14 @@ class Cell:
     @cached_property
     def state(self) -> str:
         """Key of the training itself: what is evaluated afterwards does not retrain a model."""
-        return digest(replace(self, evaluate=()).spec(), 16)
+        return digest(replace(self, evaluate=(), tasks=()).spec(), 16)
 
     @cached_property
     def trunk(self) -> str | None:
         """Key of the stable phase that cells of all token counts share; None without one."""
         if self.schedule != "wsd":
             return None
-        spec = replace(self, evaluate=()).spec()
+        spec = replace(self, evaluate=(), tasks=()).spec()
         for own in ("tokens", "steps", "cooldown_steps", "final_lr"):
             del spec[own]
         return f"N{short(self.params)}-s{self.seed}-{digest(spec)}"

@@ -81,14 +81,23 @@ _SCORE_FIELDS = (
     _field("loss_se", _f64, "nats/token, standard error"),
     _field("bits_per_byte", _f64, "bits/byte"),
 )
+_TASK_FIELDS = (
+    _field("task", _text, "name of the task"),
+    _field("error", _f64, "share of the answers that are wrong, in [0, 1]"),
+    _field("error_se", _f64, "its standard error, of questions drawn anew", nullable=True),
+    _field("chance", _f64, "error without looking at the question"),
+    _field("items", _i64, "questions"),
+)
+_TASK_SCORES = pa.list_(pa.struct(_TASK_FIELDS))
 _TEXT_SCORE = pa.struct([_field("corpus", _text, "name of the evaluation corpus"), *_SCORE_FIELDS])
 
 # One row for each evaluation along the training of a cell (its trunk's rows included). A study's
-# curves have the scores on other texts in a table of their own, a row for each text.
+# curves have the scores on other texts and on tasks in tables of their own, a row for each.
 CURVE = _schema(
     "curve",
     *_CURVE_FIELDS,
     _later("texts", pa.list_(_TEXT_SCORE), "scores on other texts at this step"),
+    _later("tasks", _TASK_SCORES, "errors on tasks at this step"),
 )
 TEXT_CURVES = _schema(
     "text_curves",
@@ -99,6 +108,15 @@ TEXT_CURVES = _schema(
     _field("val_loss", _f64, "nats/token, whole validation split, at this step", nullable=True),
     _field("corpus", _text, "name of the evaluation corpus"),
     *_SCORE_FIELDS,
+)
+TASK_CURVES = _schema(
+    "task_curves",
+    _field("cell", _text, "cell key"),
+    _field("step", _i64, "optimizer steps"),
+    _field("tokens", _i64, "tokens seen"),
+    _field("flops", _f64, "FLOP, exact convention"),
+    _field("val_loss", _f64, "nats/token, whole validation split, at this step", nullable=True),
+    *_TASK_FIELDS,
 )
 CURVES = _schema("curves", _field("cell", _text, "cell key"), *_CURVE_FIELDS)
 
@@ -158,8 +176,8 @@ _RUN_FIELDS = (
     _later("reuse", _i64, "times that the layers are applied", meant=1),
 )
 
-# One row for each trained cell.
-RUN = _schema("run", *_RUN_FIELDS)
+# One row for each trained cell. A study has the errors on tasks in a table of their own.
+RUN = _schema("run", *_RUN_FIELDS, _later("tasks", _TASK_SCORES, "errors of the finished model"))
 # Of a study's runs, what an imported table may lack is null; the other columns always hold.
 _ALWAYS = ("cell", "tokens", "flops_6nd", "status")
 RUNS = _schema(
@@ -193,13 +211,40 @@ EVALUATIONS = _schema(
     "evaluations",
     *(f if f.name in ("cell", "corpus", "loss") else f.with_nullable(True) for f in EVALUATION),
 )
-# One row for each task that a run was scored on; tables of runs bring them.
+# One row for each task that a run was scored on, when it had finished.
 TASKS = _schema(
     "tasks",
     _field("cell", _text, "cell key"),
     _field("task", _text, "name of the task"),
     _field("error", _f64, "share of the answers that are wrong, in [0, 1]"),
     _field("error_se", _f64, "its standard error", nullable=True),
+)
+
+# One row for each task: what its error is to the loss, over all evaluations along the curves.
+SATURATION = _schema(
+    "saturation",
+    _field("task", _text, "name of the task"),
+    _field("points", _i64, "evaluations, those that cells share counted once"),
+    _field("runs", _i64, "trainings behind them, a trunk with its branches being one"),
+    _field("rho", _f64, "rank correlation of error and loss (Spearman)", nullable=True),
+    _field("rho_low", _f64, "lower end of its interval", nullable=True),
+    _field("rho_high", _f64, "upper end of its interval", nullable=True),
+    _field("foretold", _f64, "share of the error's variance that other trainings foretell", True),
+    _field("foretold_low", _f64, "lower end of its interval", nullable=True),
+    _field("foretold_high", _f64, "upper end of its interval", nullable=True),
+    _field("loss_high", _f64, "nats/token, where the last part of the losses begins", True),
+    _field("loss_low", _f64, "nats/token, where it ends: the least loss", nullable=True),
+    _field("error", _f64, "mean error in the last part", nullable=True),
+    _field("change", _f64, "of the error while the loss falls through the last part", True),
+    _field("change_low", _f64, "lower end of its interval", nullable=True),
+    _field("change_high", _f64, "upper end of its interval", nullable=True),
+    _field("slope", _f64, "of error on loss in the last part, token/nat", nullable=True),
+    _field("scatter", _f64, "error, root mean square about a monotone line", nullable=True),
+    _field("sampling", _f64, "the same that as many questions would bring alone", nullable=True),
+    _field("chance", _f64, "error without looking at the question", nullable=True),
+    _field("level", _f64, "coverage of the intervals, in (0, 1)"),
+    _field("kind", _text, "predictable | noisy | flat | unknown"),
+    _field("reason", _text, "why, in a sentence"),
 )
 
 # One row for each parameter of a law whose true value is known, beside which a fit can be held.
@@ -458,7 +503,7 @@ SCHEMAS = {
     for schema in (
         MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS, KNOWN,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
-        OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES,
+        OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES, TASK_CURVES, SATURATION,
     )
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ from pipeline.files import write_json
 from pipeline.imports.definition import Import, imports
 from pipeline.listing import summary, table
 from pipeline.regression.definition import Regression, regression
+from pipeline.tasks.refusal import refuse_tasks
 from pipeline.trunks import by_trunk
 
 RESERVED = ("cells", "corpora", "state", "trunks")  # folders of results/ that are no study
@@ -76,7 +77,15 @@ class Study:
     @property
     def tasks(self) -> list[str]:
         """Names of the tasks that runs are scored on."""
-        return list(dict.fromkeys(name for item in self.imports for name in item.tasks))
+        imported = [name for item in self.imports for name in item.tasks]
+        own = self.config["evaluation"]["tasks"] if self.cells else []
+        return list(dict.fromkeys([*own, *imported]))
+
+    @property
+    def follows_tasks(self) -> bool:
+        """Whether tasks are scored at every evaluation along the curves."""
+        evaluation = self.config["evaluation"]
+        return bool(self.cells and evaluation["tasks"] and evaluation["tasks_along"])
 
     @property
     def measures_batches(self) -> bool:
@@ -144,6 +153,10 @@ def _trained(config: Mapping[str, Any]) -> tuple[Corpus, tuple[Corpus, ...], tup
     if not cells:
         fault, cure = "holds no cell", "widen grid.min_tokens and max_tokens, or the budgets"
         raise ConfigError("grid", config["grid"], fault, cure)
+    refuse_tasks(
+        config["evaluation"]["tasks"], min(cell.context for cell in cells), cells[0].vocab_size,
+        "synthetic" in config["corpus"]["sources"][0],
+    )  # fmt: skip
     seen = set()
     for cell in cells:
         if cell.key in seen:
@@ -162,6 +175,7 @@ def _common_fields(
     training = config["training"]
     texts = {item.name: item.key for item in evaluation}
     along = choose("evaluation.along", config["evaluation"]["along"], texts)
+    tasks = tuple(config["evaluation"]["tasks"])
     return {
         "corpus": corpus.key,
         "vocab_size": definition.vocab_size(config["corpus"]),
@@ -177,6 +191,8 @@ def _common_fields(
         "noise_every": training["noise_every"],
         "optimizer": training["optimizer"],
         "along": tuple(texts[name] for name in along),
+        "tasks": tasks,
+        "tasks_along": tasks if config["evaluation"]["tasks_along"] else (),
     }
 
 

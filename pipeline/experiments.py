@@ -83,7 +83,10 @@ def experiment(config: Mapping[str, Any], results: Path) -> Experiment:
     chosen = config["fit"]["allocations"]
     ways = applicable(isoflop) if chosen is None else chosen
     approaches = choose("fit.allocations", ways, APPROACHES)
-    known = drawable(laws, bool(found.texts), bool(found.cells), approaches, found.measures_batches)
+    known = drawable(
+        laws, bool(found.texts), bool(found.cells), approaches, found.measures_batches,
+        found.follows_tasks,
+    )  # fmt: skip
     figures = choose("figures", config.get("figures"), known)
     return Experiment(found, tuple(laws), tuple(approaches), tuple(figures), asked(config["plan"]))
 

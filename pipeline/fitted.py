@@ -18,6 +18,10 @@ COMPUTED = {"params", "tokens", "unique_tokens", "flops", "loss"}
 MEASURED = {"critical_batch": "levels", "steps_min": "corrected", "flops_min": "corrected"}
 # Numbers beside the loss, which a law's key names after @: of a text, or of a task.
 FURTHER = {"evaluation_loss": "text", "task_error": "task"}
+WHERE = {
+    "text": "evaluation.corpora or runs[].evaluations",
+    "task": "evaluation.tasks or runs[].tasks",
+}
 TABLES = {"evaluation_loss": "evaluations", "task_error": "tasks"}
 
 
@@ -71,7 +75,7 @@ def _refuse(study: Study, place: str, key: str) -> None:
             cure = f"write {name}@{kind.upper()}; this study has {known}"
             raise ConfigError(place, key, f"does not say which {kind}", cure)
         if of not in there[kind]:
-            where = "evaluation.corpora or runs[].evaluations" if kind == "text" else "runs[].tasks"
+            where = WHERE[kind]
             raise ConfigError(place, key, f"names no {kind} of this study ({known})",
                               f"add it to {where}, or take one of them")  # fmt: skip
     for column in columns(key):

@@ -65,7 +65,7 @@ class Work:
         """Is every cell trained and scored?"""
         for cell in self.cells:
             done = finished.find(state, cell, self.corpus, self.texts, log)
-            if done is None or finished.unscored(done, cell, self.texts):
+            if done is None or finished.lacks_scores(done, cell, self.texts):
                 return False
         return True
 

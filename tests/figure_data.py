@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import allocate, backtest, contracts
+from pipeline import allocate, backtest, contracts, saturation
 from pipeline.approaches import APPROACHES
 from pipeline.approaches.allocation import Options as Resampling
 from pipeline.approaches.budgets import budgets
@@ -284,6 +284,7 @@ def write_study(
     contracts.write(
         folder / "critical_batches.parquet", list(fronts(rows)), contracts.CRITICAL_BATCHES
     )
+    write_tasks(folder, rows)
     write_backtest(folder, rows, laws)
     write_split(folder, rows, [name for name in laws if name not in few])
     contracts.write(
@@ -295,6 +296,24 @@ def write_study(
     contracts.write(folder / "known.parquet", known, contracts.KNOWN)
     contracts.write(folder / "plan.parquet", list(planned(rows, laws, few)), contracts.PLAN)
     return Paths(folder)
+
+
+def write_tasks(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """task_curves.parquet of two tasks, one of them never learnt, and what is made of it."""
+    found = []
+    for row in rows:
+        for line in curve(row):
+            for task, low, fall in (("quiz", 0.1, 0.8), ("riddle", 0.75, 0.0)):
+                found.append({
+                    **{name: line[name] for name in ("cell", "step", "tokens", "flops", "val_loss")},
+                    "task": task, "error": low + fall / (1 + math.exp(-3 * (line["val_loss"] - 4))),
+                    "error_se": 0.03, "chance": 0.9 if fall else 0.75, "items": 256,
+                })  # fmt: skip
+    contracts.write(folder / "task_curves.parquet", found, contracts.TASK_CURVES)
+    judged = list(
+        saturation.rows(folder / "task_curves.parquet", folder / "runs.parquet", LEVEL, 20, 0)
+    )
+    contracts.write(folder / "saturation.parquet", judged, contracts.SATURATION)
 
 
 def fronts(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -19,7 +19,7 @@ RUN: dict[str, Any] = {
     "device": "cpu", "precision": "fp32", "threads": 1, "processes": 1, "host": "here",
     "finished_at": "2026-01-01T00:00:00Z", "git_commit": "unknown", "git_dirty": False,
     "packages": "{}", "data_sha256": "aa", "best_step": 10, "lr_sum": 0.2, "final_lr": 0.0,
-    "schedule_power": 1.0, "optimizer": "adamw", "dropout": 0.0, "reuse": 1,
+    "schedule_power": 1.0, "optimizer": "adamw", "dropout": 0.0, "reuse": 1, "tasks": None,
 }  # fmt: skip
 
 CURVE: dict[str, Any] = {
@@ -29,14 +29,17 @@ CURVE: dict[str, Any] = {
 }  # fmt: skip
 
 
+TASKS = [{"task": "quiz", "error": 0.25, "error_se": 0.03, "chance": 0.75, "items": 200}]
 TEXTS = [{"corpus": "other", "loss": 5.5, "loss_se": 0.01, "bits_per_byte": 3.5}]
 
 
 def write_cell(cells: Path, key: str, **changes: Any) -> None:
     """The three tables of one finished cell, in cells/<key>."""
-    run = {**RUN, "cell": key, **changes}
+    run = {**RUN, "cell": key, "tasks": TASKS, **changes}
     text = {"cell": key, "corpus": "other", "loss": 5.5, "loss_se": 0.01,
             "bits_per_byte": 3.5, "tokens": 1000}  # fmt: skip
     contracts.write(cells / key / "run.parquet", [run], contracts.RUN)
-    contracts.write(cells / key / "curve.parquet", [{**CURVE, "texts": TEXTS}], contracts.CURVE)
+    contracts.write(
+        cells / key / "curve.parquet", [{**CURVE, "texts": TEXTS, "tasks": TASKS}], contracts.CURVE
+    )
     contracts.write(cells / key / "evaluation.parquet", [text], contracts.EVALUATION)

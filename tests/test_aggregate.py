@@ -63,7 +63,11 @@ def test_every_cell_stays_in_the_tables(tmp_path):
     assert [run["cell"] for run in runs] == ["a", "b", "c"]
     assert [run["included"] for run in runs] == [True, False, False]
     assert [run["exclusion"] for run in runs] == [None, "too_few_steps", "diverged"]
-    assert {key: runs[0][key] for key in RUN} == {**RUN, "cell": "a"}
+    of_run = [name for name in RUN if name != "tasks"]
+    assert {key: runs[0][key] for key in of_run} == {
+        **{key: RUN[key] for key in of_run},
+        "cell": "a",
+    }
     curves = contracts.read(tmp_path / "toy" / "curves.parquet", contracts.CURVES).to_pylist()
     assert [row["cell"] for row in curves] == ["a", "b", "c"]
     along = contracts.read(tmp_path / "toy" / "text_curves.parquet", contracts.TEXT_CURVES)
@@ -72,6 +76,15 @@ def test_every_cell_stays_in_the_tables(tmp_path):
         "corpus": "other", "loss": 5.5, "loss_se": 0.01, "bits_per_byte": 3.5,
     }  # fmt: skip
     assert along["cell"].to_pylist() == ["a", "b", "c"]
+    asked = contracts.read(tmp_path / "toy" / "task_curves.parquet", contracts.TASK_CURVES)
+    assert asked.to_pylist()[0] == {
+        "cell": "a", "step": 10, "tokens": 10240, "flops": 2.4e8, "val_loss": 5.0,
+        "task": "quiz", "error": 0.25, "error_se": 0.03, "chance": 0.75, "items": 200,
+    }  # fmt: skip
+    assert asked["cell"].to_pylist() == ["a", "b", "c"]
+    tasks = contracts.read(tmp_path / "toy" / "tasks.parquet", contracts.TASKS).to_pylist()
+    assert tasks[0] == {"cell": "a", "task": "quiz", "error": 0.25, "error_se": 0.03}
+    assert [row["cell"] for row in tasks] == ["a", "b", "c"]
     texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
     assert texts["cell"].to_pylist() == ["a", "b", "c"]
 
@@ -164,7 +177,9 @@ def test_imported_runs_stand_beside_trained_ones_or_alone(tmp_path, cells):
     texts = contracts.read(tmp_path / "toy" / "evaluations.parquet", contracts.EVALUATIONS)
     assert texts["cell"].to_pylist() == [*cells, "x"]
     tasks = contracts.read(tmp_path / "toy" / "tasks.parquet", contracts.TASKS)
-    assert tasks["error"].to_pylist() == [0.5]
+    assert tasks["error"].to_pylist() == [*([0.25] * len(cells)), 0.5]
+    asked = contracts.read(tmp_path / "toy" / "task_curves.parquet", contracts.TASK_CURVES)
+    assert asked["cell"].to_pylist() == cells
 
 
 def test_what_an_imported_run_lacks_excludes_it_from_nothing():

@@ -363,3 +363,44 @@ def test_a_study_of_imported_runs_alone(tmp_path, monkeypatch, capsys):
     (tmp_path / "alone.yaml").write_text(json.dumps({"study": "alone", "runs": [item]}))
     assert design.main(["alone.yaml"]) == 0
     assert capsys.readouterr().out == "ours: runs of ours.csv\n"
+
+
+def test_tasks_are_part_of_the_cells_and_can_be_fitted_to():
+    plain = study().cells[0]
+    found = study(evaluation={"tasks": ["top1", "brackets"]}, model={"context": 32})
+    assert found.cells[0].tasks == found.cells[0].tasks_along == ("top1", "brackets")
+    assert found.tasks == ["top1", "brackets"]
+    assert found.follows_tasks
+    ended = study(evaluation={"tasks": ["top1"], "tasks_along": False})
+    assert (ended.cells[0].tasks, ended.cells[0].tasks_along) == (("top1",), ())
+    assert ended.cells[0].state == plain.state  # asked when it is finished: nothing is retrained
+    assert not ended.follows_tasks
+    assert not study().follows_tasks
+    assert "tasks" not in plain.spec()
+    assert type(plain).from_spec(found.cells[0].spec()) == found.cells[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluation": {"tasks": ["brackets"]}, "model": {"context": 16}},
+         r"evaluation\.tasks\[0\]: 'brackets' does not fit into a context of 16 tokens; take a model.context of 20"),
+        ({"evaluation": {"tasks": ["top1", "arithmetik"]}},
+         r"evaluation\.tasks\[1\]: 'arithmetik' is not known here; did you mean 'arithmetic'"),
+        ({"corpus": {"sources": [{"practice": {"bytes": 0}}]}}, r"practice\.bytes: 0 is less than 1"),
+        ({"corpus": {"sources": [{"practice": {}, "package": "code"}]}}, "names 2 kinds of source"),
+    ],
+)  # fmt: skip
+def test_tasks_and_practice_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        study(**changes)
+
+
+def test_practice_text_bounds_the_tokens_as_other_text_does(tmp_path):
+    practice = {
+        "sources": [{"practice": {"bytes": 1e5}}, {"practice": {"bytes": "2e5", "seed": 1}}]
+    }
+    found = study(corpus=practice, grid={"tokens": [299_008]})
+    design.check_corpus(found, tmp_path)
+    with pytest.raises(ConfigError, match="more than the 300,128 training tokens"):
+        design.check_corpus(study(corpus=practice, grid={"tokens": [400_000]}), tmp_path)

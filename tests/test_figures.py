@@ -149,9 +149,11 @@ def test_drawing_imports_neither_solvers_nor_heavy_packages(name):
 
 
 def test_drawable_follows_the_laws_and_evaluations_of_the_study():
-    assert drawable(tuple(LAWS), evaluated=True, scanned=True) == list(FIGURES)
-    scans = set(FIGURES) - set(drawable(tuple(LAWS), evaluated=True))
+    assert drawable(tuple(LAWS), evaluated=True, scanned=True, followed=True) == list(FIGURES)
+    scans = set(FIGURES) - set(drawable(tuple(LAWS), evaluated=True, followed=True))
     assert scans == {"critical_batch", "batch_fronts"}
+    tasks = set(FIGURES) - set(drawable(tuple(LAWS), evaluated=True, scanned=True))
+    assert tasks == {"task_curves"}
     assert "transfer" not in drawable(tuple(LAWS), evaluated=False)
     alone = drawable(("kaplan",), evaluated=False)
     assert {"kaplan_surface", "residuals", "iso_loss", "allocation", "exponents"} <= set(alone)

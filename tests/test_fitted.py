@@ -62,7 +62,7 @@ def test_keys_name_laws_and_what_they_are_fitted_to(runs):
             r"'transfer' does not say which text; write transfer@TEXT; this study has code",
         ),
         ("transfer@wiki", r"names no text of this study \(code\); add it to evaluation\.corpora"),
-        ("gadre_error@quiz", r"names no task of this study \(none\); add it to runs\[\]\.tasks"),
+        ("gadre_error@quiz", r"names no task of this study \(none\); add it to evaluation\.tasks"),
         ("power_compute_min", r"takes flops_min \(C_min.*\), which trained cells do not have"),
     ],
 )

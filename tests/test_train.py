@@ -70,7 +70,7 @@ DEFAULT = {
     ),
 }  # fmt: skip
 MADE_ON = ({"vendor_id": "AuthenticAMD", "cpu family": "25", "model": "1"}, "2.13.0+cpu")
-LATER = ("grad_squared", "grad_variance", "texts")
+LATER = ("grad_squared", "grad_variance", "texts", "tasks")
 
 
 def processor():

@@ -20,9 +20,11 @@ LAWS = 5
 AFTER = {
     "aggregate_runs": 1, "fit_law": LAWS, "backtest_laws": 1, "predict_optimum": 1,
     "allocate_budgets": 1, "fit_sensitivity": 1, "plan_budgets": 1, "measure_critical_batch": 1,
+    "judge_tasks": 1,
     "index_figures": 1, "all": 1,
 }  # fmt: skip
-ELSEWHERE = ("tasks", "critical_batch", "batch_fronts")  # need tasks or several batch sizes
+# These need tasks or several batch sizes.
+ELSEWHERE = ("tasks", "task_curves", "critical_batch", "batch_fronts")
 SHOWN = [name for name in FIGURES if name not in ELSEWHERE]
 DRAWN = {f"draw_{name}": 1 for name in SHOWN}
 

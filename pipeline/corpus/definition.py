@@ -14,6 +14,8 @@ from pipeline.config import ConfigError, number
 
 CORPUS_RECIPE = 1  # raised when the same corpus config would give other tokens
 GPT2_VOCAB = 50257
+KINDS = ("package", "files", "tokens", "synthetic", "practice")  # of sources
+PRACTICE_SLACK = 64  # bytes, that the last line of practice text may be longer
 # UTF-8 bytes of the corpora that install with pip: an upper bound of their tokens.
 PACKAGE_BYTES = {"poetry": 121_800_000, "encyclopedia": 5_100_000, "dictionary": 17_800_000,
                  "bible": 4_300_000}  # fmt: skip
@@ -104,11 +106,11 @@ def corpus(config: Mapping[str, Any]) -> Corpus:
 def _check_source(
     source: Mapping[str, Any], tokenizer: Mapping[str, Any], key: str, count: int
 ) -> None:
-    kinds = [kind for kind in ("package", "files", "tokens", "synthetic") if kind in source]
+    kinds = [kind for kind in KINDS if kind in source]
     if len(kinds) != 1:
         raise ConfigError(
             key, dict(source), f"names {len(kinds)} kinds of source",
-            "give exactly one of package, files, tokens, synthetic",
+            f"give exactly one of {', '.join(KINDS)}",
         )  # fmt: skip
     if kinds[0] in ("tokens", "synthetic") and count > 1:
         raise ConfigError(key, dict(source), "cannot be mixed with other sources", "give it alone")
@@ -119,6 +121,8 @@ def _check_source(
         )  # fmt: skip
     if kinds[0] in ("tokens", "files"):
         source_files(source, key)
+    if kinds[0] == "practice":
+        _positive(f"{key}.practice.bytes", source["practice"]["bytes"])
 
 
 def evaluation(
@@ -185,6 +189,9 @@ def most_tokens(config: Mapping[str, Any]) -> int | None:
             total += number(
                 f"corpus.sources[{index}].synthetic.tokens", source["synthetic"]["tokens"]
             )
+        elif "practice" in source:
+            share = number(f"corpus.sources[{index}].practice.bytes", source["practice"]["bytes"])
+            total += share + PRACTICE_SLACK
         elif source.get("package") in PACKAGE_BYTES:
             total += PACKAGE_BYTES[source["package"]] * config["fraction"]
         else:

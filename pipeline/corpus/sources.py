@@ -11,8 +11,10 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import config
 from pipeline.corpus import CorpusError, catalog
 from pipeline.corpus.definition import source_files
+from pipeline.tasks import practice
 
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 FORMATS = {".txt": "text", ".md": "text", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -30,6 +32,11 @@ def documents(sources: Iterable[Mapping[str, Any]], block_bytes: int) -> Iterato
             name = source["package"]
             found = catalog.texts(name)
             yield from found if catalog.CATALOG[name].bounded else blocks(found, block_bytes)
+        elif "practice" in source:
+            asked = source["practice"]
+            yield from practice.documents(
+                asked["tasks"], int(config.number("practice.bytes", asked["bytes"])), asked["seed"]
+            )
         else:
             for path in source_files(source, f"sources[{index}]"):
                 yield from file_documents(
@@ -214,6 +221,8 @@ def provenance(sources: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             found.append(catalog.provenance(source["package"]))
         elif "synthetic" in source:
             found.append({"synthetic": dict(source["synthetic"])})
+        elif "practice" in source:
+            found.append({"practice": dict(source["practice"])})
         else:
             for path in source_files(source, f"sources[{index}]"):
                 found.append({"file": path, "bytes": Path(path).stat().st_size})

@@ -14,7 +14,7 @@ from pipeline.laws import SURFACES, named
 
 TABLES = (
     "runs", "curves", "text_curves", "evaluations", "predictions", "backtest", "ranking", "optima",
-    "allocations", "plan", "sensitivity", "known", "critical_batches",
+    "allocations", "plan", "sensitivity", "known", "critical_batches", "task_curves", "saturation",
 )  # fmt: skip
 
 
@@ -64,6 +64,9 @@ FLOORED = (
 FIGURES: dict[str, Figure] = {
     "learning_curves": Figure("Learning curves", "Learning", ("runs", "curves")),
     "loss_by_position": Figure("Loss by position in the context", "Learning", ("runs", "curves")),
+    "task_curves": Figure(
+        "Errors on tasks along the curves", "Learning", ("runs", "task_curves", "saturation")
+    ),
     "transfer": Figure(
         "Transfer to other texts", "Learning", ("runs", "evaluations"), also=("transfer",)
     ),
@@ -122,14 +125,21 @@ FIGURES: dict[str, Figure] = {
 def drawable(
     fitted: Collection[str], evaluated: bool, trained: bool = True,
     approaches: Collection[str] = tuple(APPROACHES), scanned: bool = False,
+    followed: bool = False,
 ) -> list[str]:  # fmt: skip
     """Names of the figures that a study with these fitted laws allows, in the registry's order.
 
     ``evaluated`` says whether the study's models are scored on other texts, ``trained`` whether it
     trains any, and so has curves; ``approaches`` are those it takes to the compute-optimal split;
-    ``scanned`` says whether it measures the critical batch size.
+    ``scanned`` says whether it measures the critical batch size, ``followed`` whether tasks are
+    scored along its curves.
     """
-    there = {"evaluations": evaluated, "curves": trained, "critical_batches": scanned}
+    there = {
+        "evaluations": evaluated,
+        "curves": trained,
+        "critical_batches": scanned,
+        "task_curves": followed,
+    }
     return [
         name
         for name, figure in FIGURES.items()

@@ -84,10 +84,14 @@ class LanguageModel(nn.Module, ABC):
 
     def losses(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Loss in nats of each token, (batch, context) float32."""
-        logits = (self.hidden(tokens) @ self.tokens.weight.t()).float()
+        logits = self.logits(tokens)
         return functional.cross_entropy(logits, targets.reshape(-1), reduction="none").view(
             targets.shape
         )
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """Logarithms, up to a constant, of the successors' probabilities: (tokens, vocabulary)."""
+        return (self.hidden(tokens) @ self.tokens.weight.t()).float()
 
     def dropped(self, values: Tensor) -> Tensor:
         """``values`` with this model's dropout, in training only."""

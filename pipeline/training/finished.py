@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.cells import Cell
 from pipeline.files import copy, write_json
+from pipeline.tasks import RECIPE
 from pipeline.training.inputs import CorpusFacts, InputError, read_json
 from pipeline.training.schedules import lr_sum
 
@@ -50,10 +51,24 @@ class Finished:
     def training(self) -> dict[str, Any]:
         """{"run": measured columns of contracts.RUN, "curve": rows of contracts.CURVE}.
 
-        Where texts were scored along the curve, "texts": {key: digest of its data}.
+        Where texts were scored along the curve, "texts": {key: digest of its data}; where tasks
+        were, "tasks": the recipe of their questions.
         """
         found = read_json(self.folder / "training.json", "a finished training")
         return {**found, "run": EARLIER | found["run"]}
+
+    def task(self, name: str) -> dict[str, Any] | None:
+        """The score on a task; None where it was not scored, or on other questions."""
+        path = self.folder / "tasks" / f"{name}.json"
+        if not path.exists():
+            return None
+        found = read_json(path, "a score on a task")
+        return found["row"] if found["recipe"] == RECIPE else None
+
+    def add_task(self, row: Mapping[str, Any]) -> None:
+        """Keep the score on a task."""
+        content = {"recipe": RECIPE, "row": dict(row)}
+        write_json(self.folder / "tasks" / f"{row['task']}.json", content)
 
     def evaluation(self, text: CorpusFacts) -> dict[str, Any] | None:
         """The score on a text; None where it was not scored, or on other data of that name."""
@@ -88,6 +103,8 @@ def find(
         fault = None if data == corpus.data_sha256 else f"it was trained on other data ({data})"
         if training.get("texts", {}) != along(cell, texts):
             fault = fault or "it was scored along its curve on other data"
+        if training.get("tasks") != _recipe(cell):
+            fault = fault or "it was asked other questions along its curve"
     except (InputError, KeyError, TypeError) as error:
         fault = str(error)
     if fault is None:
@@ -104,6 +121,23 @@ def unscored(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -
     return [texts[key] for key in cell.evaluate if finished.evaluation(texts[key]) is None]
 
 
+def unasked(finished: Finished, cell: Cell) -> list[str]:
+    """The tasks that a finished cell has yet to be scored on; none where it diverged."""
+    if not finished.weights.exists():
+        return []
+    return [name for name in cell.tasks if finished.task(name) is None]
+
+
+def lacks_scores(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -> bool:
+    """Is a finished cell yet to be scored on a text or a task?"""
+    return bool(unscored(finished, cell, texts) or unasked(finished, cell))
+
+
+def _recipe(cell: Cell) -> int | None:
+    """What tells the questions asked along the curve; None without any."""
+    return RECIPE if cell.tasks_along else None
+
+
 def along(cell: Cell, texts: Mapping[str, CorpusFacts]) -> dict[str, str]:
     """The texts that a cell is scored on along its curve, by key, and the digests of their data."""
     return {key: texts[key].data_sha256 for key in cell.along}
@@ -117,7 +151,10 @@ def keep(
     target = place(state, cell) / "done"
     building = target.with_name(f".done.{os.getpid()}.tmp")
     building.mkdir(parents=True)
-    content = {"run": dict(run), "curve": list(curve), "texts": along(cell, texts)}
+    content: dict[str, Any] = {"run": dict(run), "curve": list(curve)}
+    content["texts"] = along(cell, texts)
+    if cell.tasks_along:
+        content["tasks"] = RECIPE
     write_json(building / "training.json", content)
     if save_weights:
         save_weights(building / "weights.ckpt")
@@ -140,7 +177,9 @@ def render(finished: Finished, cell: Cell, texts: Mapping[str, CorpusFacts]) -> 
     folder, training = finished.folder / "published" / cell.key, finished.training()
     rows = [finished.evaluation(texts[key]) for key in cell.evaluate]
     scores = [{"cell": cell.key, **row} for row in rows if row is not None]
-    contracts.write(folder / TABLES[0], [run_row(cell, training["run"])], contracts.RUN)
+    tasks = [row for row in map(finished.task, cell.tasks) if row is not None]
+    run = {**run_row(cell, training["run"]), "tasks": tasks or None}
+    contracts.write(folder / TABLES[0], [run], contracts.RUN)
     contracts.write(folder / TABLES[1], training["curve"], contracts.CURVE)
     contracts.write(folder / TABLES[2], scores, contracts.EVALUATION)
     write_json(folder / "digests.json", _digests(folder) | _origin(cell, texts))
@@ -167,4 +206,5 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _origin(cell: Cell, texts: Mapping[str, CorpusFacts]) -> dict[str, str]:
     scored = {key: texts[key].data_sha256 for key in cell.evaluate}
-    return {"rendering": str(RENDERING), **scored}
+    asked = {"tasks": f"{RECIPE}: {', '.join(cell.tasks)}"} if cell.tasks else {}
+    return {"rendering": str(RENDERING), **scored, **asked}

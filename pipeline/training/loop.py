@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from pipeline.training.inputs import CorpusFacts
 from pipeline.training.interruption import Stopped, StopRequest
 from pipeline.training.learner import Learner, resolve_device, resolve_precision
 from pipeline.training.progress import Progress, Snapshot
+from pipeline.training.questions import Questions
 from pipeline.training.schedules import is_evaluated, lr_factor
 from pipeline.training.team import Alone
 from pipeline.training.turns import Turn
@@ -74,6 +75,9 @@ class Trainer:
         self.end_of_text = end_of_text(corpus.manifest)
         self.validation = open_split(corpus.manifest, "validation", self.end_of_text)
         self.texts = [(texts[key], self.open_text(texts[key])) for key in cell.along]
+        self.questions = Questions(corpus.manifest, self.validation, cell.context, cell.vocab_size)
+        for name in dict.fromkeys((*cell.tasks, *cell.tasks_along)):
+            self.questions.items(name)  # refused before any step
         self.evaluation_seconds, self._said = 0.0, time.monotonic()
 
     def restart(self) -> None:
@@ -228,6 +232,7 @@ class Trainer:
             "loss_by_position": score and score.by_position,
             "lr": lr, "grad_norm": _finite(float(self.learner.norm)), "seconds": progress.seconds,
             **noise.columns(progress.noise), "texts": None if diverged else self._texts(),
+            "tasks": None if diverged else self.tasks(cell.tasks_along) or None,
         })  # fmt: skip
         progress.loss_sum, progress.loss_steps, progress.noise = 0.0, 0, [0.0] * 3
         self.evaluation_seconds += time.monotonic() - begun
@@ -257,6 +262,10 @@ class Trainer:
     def score(self, stream: TokenStream) -> Score:
         """The present model's loss on a split."""
         return evaluate(self.learner, stream, self.cell.context, self.team)
+
+    def tasks(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The present model's errors on tasks, in columns of the contracts."""
+        return self.questions.scores(names, self.learner, self.team)
 
     def open_text(self, text: CorpusFacts) -> TokenStream:
         """Another text, to be scored on."""

@@ -60,7 +60,7 @@ def train(
                     trunk = trunk or Trunk(Trainer(cell, corpus, machine, texts), folder)
                     done = _train_cell(cell, trunk, state, texts)
                     _score(done, cell, trunk.trainer, texts)
-                elif team.told(partial(finished.unscored, done, cell, texts)):
+                elif team.told(partial(finished.lacks_scores, done, cell, texts)):
                     _score(done, cell, _revived(done, cell, corpus, machine), texts)
                 team.told(partial(_publish, done, cell, texts, own))
         if folder:
@@ -225,19 +225,23 @@ def _gone(cell: Cell, step: int) -> dict[str, Any]:
 
 
 def _score(done: Finished, cell: Cell, trainer: Trainer, texts: Mapping[str, CorpusFacts]) -> None:
-    """Score the trainer's present model on the cell's texts that lack a score."""
+    """Score the trainer's present model on the cell's texts and tasks that lack a score."""
     begun, team = time.monotonic(), trainer.team
     for text in team.told(lambda: finished.unscored(done, cell, texts)):
         score: Score = trainer.score(trainer.open_text(text))
         row = {**score_row(text, score), "tokens": score.tokens}
         team.told(partial(done.add_evaluation, text, row))
+    for row in trainer.tasks(team.told(lambda: finished.unasked(done, cell))):
+        team.told(partial(done.add_task, row))
     trainer.evaluation_seconds += time.monotonic() - begun
 
 
 def _revived(done: Finished, cell: Cell, corpus: CorpusFacts, machine: Machine) -> Trainer:
     """A trainer holding a finished model, in the precision that it was trained in."""
     precision = machine.team.told(lambda: done.training()["run"]["precision"])
-    trainer = Trainer(replace(cell, precision=precision), corpus, machine)
+    # Nothing is scored along a curve that is already there.
+    still = replace(cell, precision=precision, along=(), tasks_along=())
+    trainer = Trainer(still, corpus, machine)
     identity = {"training": cell.state, "data_sha256": corpus.data_sha256}
     arrays: list[Tensor] = []
 

@@ -84,6 +84,7 @@ class Sharded(Learner):
             fully_shard(block, mesh=mesh, mp_policy=policy)
         fully_shard(self.module, mesh=mesh, mp_policy=policy)
         register_fsdp_forward_method(self.module, "losses")
+        register_fsdp_forward_method(self.module, "logits")
         found = dict(self.module.named_parameters())
         self.weights = [found[name] for name in order]
         self._own = [_local(weight) for weight in self.weights]

@@ -11,6 +11,7 @@ rule aggregate_runs:
         "results/{study}/runs.parquet",
         "results/{study}/curves.parquet",
         "results/{study}/text_curves.parquet",
+        "results/{study}/task_curves.parquet",
         "results/{study}/evaluations.parquet",
         "results/{study}/tasks.parquet",
         "results/{study}/known.parquet",
