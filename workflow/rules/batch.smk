@@ -1,19 +1,6 @@
 # Stages 3 and 5: runs at several batch sizes -> the critical batch size, and what it makes of runs.
 
 
-def asked_losses(wildcards):
-    """The losses at which batch sizes are compared, as an option; none where they are chosen."""
-    losses = of(wildcards).study.losses
-    return " ".join(["--losses", *map(repr, losses)]) if losses else ""
-
-
-def batch_fit(wildcards):
-    """The folder of the fitted B_crit(L) that corrects runs: their own, or of another experiment."""
-    other = of(wildcards).study.corrected_by
-    study = f"{wildcards.study.partition('/')[0]}/{other}" if other else wildcards.study
-    return f"results/{study}/fits/critical_batch"
-
-
 rule measure_critical_batch:
     input:
         runs="results/{study}/runs.parquet",

@@ -35,6 +35,10 @@ CORPORA = experiments.corpora(EXPERIMENTS.values())
 EVALUATION_TEXTS = experiments.texts(EXPERIMENTS.values())
 # Figure -> the experiments that draw it.
 DRAWN = experiments.figures(EXPERIMENTS)
+# The paper that is replicated, if any; its figures, and what is read of each experiment for them.
+PAPER = experiments.replicated(EXPERIMENTS)
+PAPER_FIGURES = experiments.paper_figures(EXPERIMENTS)
+WHOLE = next(iter(EXPERIMENTS)).partition("/")[0]  # the study that the experiments are of
 TRAINING = next(iter(EXPERIMENTS.values())).study.config["training"]
 # How training runs here: resources and not params, since it changes no result. A profile sets
 # them with set-resources.
@@ -231,6 +235,54 @@ def folders(chosen):
 def figure_laws(name):
     """The laws that a figure is drawn from, as a function of the wildcards."""
     return lambda wildcards: FIGURES[name].laws_among(of(wildcards).fitted)
+
+
+def planned_budgets(wildcards):
+    """The FLOP to predict for, as an option; none where there are none."""
+    budgets = of(wildcards).budgets
+    return " ".join(["--budgets", *map(repr, budgets)]) if budgets else ""
+
+
+def asked_losses(wildcards):
+    """The losses at which batch sizes are compared, as an option; none where they are chosen."""
+    losses = of(wildcards).study.losses
+    return " ".join(["--losses", *map(repr, losses)]) if losses else ""
+
+
+def batch_fit(wildcards):
+    """The folder of the fitted B_crit(L) that corrects runs: their own, or of another experiment."""
+    other = of(wildcards).study.corrected_by
+    study = f"{wildcards.study.partition('/')[0]}/{other}" if other else wildcards.study
+    return f"results/{study}/fits/critical_batch"
+
+
+def reported(name):
+    """The drawing of a figure, an item of the report with its caption and category."""
+    figure = FIGURES[name]
+    drawing, caption = f"figures/{{study}}/{name}.svg", f"../report/{name}.rst"
+    labels = {"figure": figure.title}
+    if len(EXPERIMENTS) > 1:
+        labels = {"experiment": "{study}", **labels}
+    return report(drawing, caption=caption, category=figure.category, labels=labels)
+
+
+def drawn(study):
+    """The drawings of an experiment."""
+    return [f"figures/{study}/{name}.svg" for name in EXPERIMENTS[study].figures]
+
+
+def read_of_experiments(needs):
+    """The tables and fits that a figure of the paper is drawn from."""
+    tables = [
+        f"results/{study}/{table}.parquet" for study, of in needs.items() for table in of.tables
+    ]
+    laws = {study: of.laws_among(EXPERIMENTS[study].fitted) for study, of in needs.items()}
+    return [*tables, *(file for study, of in laws.items() for file in fits(study, of))]
+
+
+def paper_laws(needs):
+    """The laws that a figure of the paper is drawn from."""
+    return [law for study, of in needs.items() for law in of.laws_among(EXPERIMENTS[study].fitted)]
 
 
 wildcard_constraints:

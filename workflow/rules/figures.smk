@@ -1,21 +1,6 @@
 # Stage 6: tables and fits -> figures, their page, and the items of `snakemake --report`.
 
 
-def reported(name):
-    """The drawing of a figure, an item of the report with its caption and category."""
-    figure = FIGURES[name]
-    drawing, caption = f"figures/{{study}}/{name}.svg", f"../report/{name}.rst"
-    labels = {"figure": figure.title}
-    if len(EXPERIMENTS) > 1:
-        labels = {"experiment": "{study}", **labels}
-    return report(drawing, caption=caption, category=figure.category, labels=labels)
-
-
-def drawn(study):
-    """The drawings of an experiment."""
-    return [f"figures/{study}/{name}.svg" for name in EXPERIMENTS[study].figures]
-
-
 # A figure is a rule of its own name, so that `snakemake -n` says which ones are drawn.
 for name, studies in DRAWN.items():
 

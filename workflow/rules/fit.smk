@@ -1,12 +1,6 @@
 # Stages 4 and 5: runs -> fitted laws -> predictions.
 
 
-def planned_budgets(wildcards):
-    """The FLOP to predict for, as an option; none where there are none."""
-    budgets = of(wildcards).budgets
-    return " ".join(["--budgets", *map(repr, budgets)]) if budgets else ""
-
-
 rule fit_law:
     input:
         runs=fitted_rows,
@@ -82,7 +76,9 @@ rule allocate_budgets:
     localrule: True
     params:
         approaches=lambda w: of(w).approaches,
-        options=fit_keys("params", "flops", "tokens", "loss", "bootstraps", "level", "seed", "noise"),
+        options=fit_keys(
+            "params", "flops", "tokens", "loss", "bootstraps", "level", "seed", "noise"
+        ),
         fits=folders(lambda one: one.surfaces),
     shell:
         "python -m pipeline.allocate --approaches {params.approaches} --runs {input.runs} "

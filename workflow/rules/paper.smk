@@ -1,25 +1,5 @@
 # The experiments of a replication -> the paper's figures.
 
-PAPER = experiments.replicated(EXPERIMENTS)
-# Figure of the paper -> what is read of each experiment.
-PAPER_FIGURES = experiments.paper_figures(EXPERIMENTS)
-WHOLE = next(iter(EXPERIMENTS)).partition("/")[0]  # the study that the experiments are of
-
-
-def read_of_experiments(needs):
-    """The tables and fits that a figure of the paper is drawn from."""
-    tables = [
-        f"results/{study}/{table}.parquet" for study, of in needs.items() for table in of.tables
-    ]
-    laws = {study: of.laws_among(EXPERIMENTS[study].fitted) for study, of in needs.items()}
-    return [*tables, *(file for study, of in laws.items() for file in fits(study, of))]
-
-
-def paper_laws(needs):
-    """The laws that a figure of the paper is drawn from."""
-    return [law for study, of in needs.items() for law in of.laws_among(EXPERIMENTS[study].fitted)]
-
-
 for name, needs in PAPER_FIGURES.items():
 
     rule:
