@@ -22,7 +22,7 @@ quick: $(VENV)/ready
 	@echo "Open figures/quick/index.html"
 
 test: $(VENV)/ready
-	python -m pytest -n auto --dist loadfile
+	python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/ready
 	ruff check .

@@ -16,3 +16,11 @@ def own_signals():
     yield
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the longest tests first, so that no process is left with one at the end."""
+    items.sort(
+        key=lambda item: not (item.get_closest_marker("workflow") or "slurm" in item.path.parts)
+    )
