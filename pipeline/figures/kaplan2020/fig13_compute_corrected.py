@@ -1,0 +1,107 @@
+"""Figure 13: loss against compute corrected to small batches, and as it was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data, estimate
+from pipeline.figures.kaplan2020 import algebra, along
+from pipeline.laws.base import Floats
+
+NAIVE, LEAST = marks.ORANGE, marks.BLUE
+PAPER = {"C": 0.057, "C_{\\min}": 0.050}  # table 5
+
+
+class Lowest(NamedTuple):
+    """The lower envelope in one count of compute, the line through it, and its interval's level."""
+
+    envelope: along.Envelope
+    line: along.Line | None
+
+
+def lowest(
+    courses: Sequence[along.Course], compute: Callable[[along.Course], Floats]
+) -> Lowest | None:
+    """The envelope of the courses' losses in some count of compute; None without any course.
+
+    The line goes through it where smaller and larger sizes were compared with the best one.
+    """
+    if not courses:
+        return None
+    table = along.grid([compute(course) for course in courses], [c.loss for c in courses])
+    sizes = np.array([course.params for course in courses])
+    best = along.envelope(table, sizes, range(len(sizes)))
+
+    def inside(envelope: along.Envelope) -> tuple[Floats, Floats]:
+        if not envelope.carries:
+            return np.empty(0), np.empty(0)
+        return envelope.flops[envelope.inside], envelope.loss[envelope.inside]
+
+    others = [along.envelope(table, sizes, drawn) for drawn in along.redrawn(len(sizes))]
+    return Lowest(best, along.through(*inside(best), [inside(other) for other in others]))
+
+
+def draw(figure: Figure, data: Mapping[str, Data]) -> None:
+    """Curves and their envelopes against C (orange) and C_min (blue); the fit of L(C_min)."""
+    figure.set_size_inches(frame.COLUMN, 4.3)
+    axes = figure.subplots()
+    fit = data["sizes"].fits["power_compute_min"]
+    batch = algebra.drawn(data["batches"].fits["critical_batch"])[0].best
+    courses = along.courses(data["sizes"])
+    spent = [course.flops for course in courses]
+    least = [course.least_flops(batch) for course in courses]
+    for course, c, c_min in zip(courses, spent, least, strict=True):
+        axes.plot(c, course.loss, color=NAIVE, lw=0.6, alpha=0.45, zorder=2)
+        axes.plot(c_min, course.loss, color=LEAST, lw=0.6, alpha=0.45, zorder=2,
+                  gid=course.run["cell"])  # fmt: skip
+    naive = lowest(courses, lambda course: course.flops)
+    axes.set_xlim(*scales.padded(np.concatenate([*spent, *least]) if courses else []))
+    axes.set_ylim(*scales.padded(np.concatenate([c.loss for c in courses]) if courses else []))
+    scales.flops_axis(axes, "x", r"compute, $C = 6NBS$ or $C_{\min}$ (FLOP)")
+    scales.loss_axis(axes, label=data["sizes"].measured_label)
+    handles: list[Any] = [Line2D([], [], color=NAIVE, lw=0.8, label="curves against $C$"),
+               Line2D([], [], color=LEAST, lw=0.8, label=r"against $C_{\min}$")]  # fmt: skip
+    x = np.geomspace(*axes.get_xlim(), 120)
+    numbers = []
+    if naive and naive.line:
+        ends = algebra.ends(naive.line.samples(x), fit.level)
+        _line(axes, x, naive.line.at(x), ends, NAIVE)
+        interval = algebra.around(-naive.line.slopes, fit.level)
+        numbers.append(_told("C", estimate(-naive.line.slope, *interval)))
+        handles.append(Line2D([], [], color=NAIVE, lw=1.5, ls="--", label="line through envelope"))
+    if fit.drawable:
+        _line(axes, x, fit.predict(flops_min=x), fit.band(flops_min=x), LEAST)
+        row = fit.parameters["alpha_C_min"]
+        numbers.append(_told(r"C_{\min}", estimate(row["value"], row["low"], row["high"])))
+        handles.append(Line2D([], [], color=LEAST, lw=1.5, label=r"fit of $L(C_{\min})$"))
+        handles.append(marks.band_handle(fit, marks.GREY))
+    axes.set_title("\n".join(
+        [r"$L = (C_c/C)^{\alpha_C}$, and with $C_{\min} = C / (1 + B/B_{\mathrm{crit}}(L))$",
+         *numbers, marks.summary(fit, "point along the curves' frontier").replace(
+             "frontiers", "frontier")]
+    ), linespacing=1.4)  # fmt: skip
+    marks.legend_below(axes, handles, 2)
+    marks.doubts(figure, data["sizes"].fits, 62)
+
+
+def _told(of: str, value: str) -> str:
+    return rf"$\alpha_{{{of}}}$ = {value}  (paper: {PAPER[of]:.3f})"
+
+
+def _line(
+    axes: Axes, x: Floats, y: Floats, ends: tuple[Floats, Floats] | None, colour: str
+) -> None:
+    marks.band(axes, x, ends, colour)
+    axes.plot(x, y, color=colour, lw=1.5, ls="--" if colour == NAIVE else "-", zorder=3)
+
+
+if __name__ == "__main__":
+    frame.paper_main("kaplan2020", "fig13_compute_corrected", draw)

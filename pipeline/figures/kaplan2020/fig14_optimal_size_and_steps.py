@@ -1,0 +1,164 @@
+"""Figure 14: the best size and the fewest steps of a compute budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline import kaplan2020
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data, estimate
+from pipeline.figures.kaplan2020 import algebra, along
+from pipeline.kaplan2020 import BatchLaw, Trend
+from pipeline.laws.base import Floats
+
+ENVELOPE, FITS, NAIVE = marks.VERMILLION, marks.BLUE, marks.GREY
+NAIVE_PAPER = 0.88  # N ~ C^0.88 of figure 14, dashed
+PAPER_LINE: dict[str, Any] = {"color": marks.INK, "lw": 1.0, "ls": (0, (1.5, 1.5))}
+
+
+class Best(NamedTuple):
+    """What is best on an envelope: compute (m,), the quantity (m,), the runs, and the line."""
+
+    flops: Floats
+    value: Floats
+    runs: list[dict[str, Any]]
+    line: along.Line | None
+
+
+def best(
+    courses: Sequence[along.Course],
+    compute: Callable[[along.Course], Floats],
+    quantity: Callable[[along.Course], Floats],
+) -> Best:
+    """A quantity of the best course at each compute, inside the envelope, and the line through it.
+
+    Points are the middle of each stretch of compute over which one size is best; the line is one
+    of least squares over the whole grid, its resamples draw the sizes.
+    """
+    table = along.grid([compute(course) for course in courses], [c.loss for c in courses])
+    sizes = np.array([course.params for course in courses])
+    values = np.stack([
+        np.exp(np.interp(np.log(table[0]), np.log(compute(c)), np.log(quantity(c))))
+        for c in courses
+    ], axis=1)  # fmt: skip
+
+    def on(envelope: along.Envelope) -> tuple[Floats, Floats]:
+        rows = np.searchsorted(table[0], envelope.flops)
+        kept = envelope.inside if envelope.carries else np.zeros_like(envelope.inside)
+        return envelope.flops[kept], values[rows, envelope.best][kept]
+
+    whole = along.envelope(table, sizes, range(len(sizes)))
+    others = [on(along.envelope(table, sizes, drawn)) for drawn in along.redrawn(len(sizes))]
+    rows = np.flatnonzero(whole.inside)
+    starts = np.flatnonzero(np.diff(whole.best[rows], prepend=-1) != 0)
+    middles = [int(part[(len(part) - 1) // 2]) for part in np.split(rows, starts[1:]) if len(part)]
+    place = np.searchsorted(table[0], whole.flops)
+    return Best(
+        whole.flops[middles], values[place[middles], whole.best[middles]],
+        [courses[whole.best[i]].run for i in middles], along.through(*on(whole), others),
+    )  # fmt: skip
+
+
+def draw(figure: Figure, data: Mapping[str, Data]) -> None:
+    """N and S_min of the envelope of C_min, and of the fitted laws; N of the naive envelope."""
+    figure.set_size_inches(frame.WIDE, 4.2)
+    left, right = figure.subplots(1, 2)
+    left.set_label("params")
+    right.set_label("steps")
+    fit = data["sizes"].fits["kaplan_steps"]
+    steps, batch = algebra.drawn(fit, data["batches"].fits["critical_batch"])
+    law: BatchLaw = batch.best
+    courses = along.courses(data["sizes"])
+    least = [course.least_flops(law) for course in courses]
+    limits = scales.padded(np.concatenate(least) if courses else [])
+
+    def of_least(course: along.Course) -> Floats:
+        return course.least_flops(law)
+
+    for axes, quantity, trend, paper, letter in (
+        (left, _params, algebra.params_of, kaplan2020.PAPER.params_of, "N"),
+        (right, lambda c: c.fewest_steps(law), algebra.steps_of, kaplan2020.PAPER.steps_of,
+         r"S_{\min}"),
+    ):  # fmt: skip
+        handles = []
+        found = best(courses, of_least, quantity) if courses else None
+        axes.set_xlim(*limits)
+        if axes is left and found:
+            naive = best(courses, lambda course: course.flops, _params)
+            handles += _shown(axes, naive, NAIVE, "D", "envelope of $C$, naive", letter, fit.level)
+            handles[-1].set_label(f"{handles[-1].get_label()}  (paper: {NAIVE_PAPER})")
+        if found:
+            handles += _shown(axes, found, ENVELOPE, "o", r"envelope of $C_{\min}$", letter,
+                              fit.level)  # fmt: skip
+        handles += _fitted(axes, trend, steps, batch, fit.saved.percentiles)
+        handles += _paper(axes, paper, found, letter)
+        scales.flops_axis(axes, "x", r"compute $C_{\min}$ (FLOP)")
+        marks.legend_below(axes, handles, 1)
+    scales.count_axis(left, "y", "best size $N$ (parameters)")
+    scales.count_axis(right, "y", r"fewest steps $S_{\min}$ (steps)")
+    left.set_title(f"{100 * fit.level:.3g} % intervals")
+    fits = {"kaplan_steps": fit, "critical_batch": data["batches"].fits["critical_batch"]}
+    marks.doubts(figure, fits, 130)
+
+
+def _params(course: along.Course) -> Floats:
+    return np.full(len(course.steps), course.params)
+
+
+def _shown(
+    axes: Axes, found: Best, colour: str, marker: str, name: str, letter: str, level: float
+) -> list[Line2D]:
+    for index, run in enumerate(found.runs):
+        marks.point(axes, found.flops[index], found.value[index], run, colour,
+                    f"{marker}{index}", marker=marker, ms=3.8)  # fmt: skip
+    look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 3.8, "mec": "white"}
+    if found.line is None:
+        return [Line2D([], [], ls="none", label=f"{name}: no line, fewer than 3 sizes", **look)]
+    x = np.geomspace(*axes.get_xlim(), 100)
+    marks.band(axes, x, algebra.ends(found.line.samples(x), level), colour)
+    axes.plot(x, found.line.at(x), color=colour, lw=1.0, zorder=3)
+    exponent = estimate(found.line.slope, *algebra.around(found.line.slopes, level))
+    label = f"{name}: ${letter} \\propto C^{{\\,p}}$, $p$ = {exponent}"
+    return [Line2D([], [], lw=1.0, label=label, **look)]
+
+
+def _fitted(
+    axes: Axes, trend: Callable[..., Trend], steps: algebra.Drawn, batch: algebra.Drawn,
+    level: float,
+) -> list[Line2D]:  # fmt: skip
+    """The line that the fitted laws of N and S_min, and of B_crit, give by eq. B.9 and B.10."""
+    x = np.geomspace(*axes.get_xlim(), 100)
+    line = trend(steps.best, batch.best)
+    ends: tuple[float | None, float | None] = (None, None)
+    if steps.samples:
+        with np.errstate(all="ignore"):
+            drawn = trend(steps.samples, batch.samples)
+            band = algebra.ends(np.asarray(algebra.columns(drawn).at(x)), level)
+        marks.band(axes, x, band, FITS)
+        ends = algebra.around(drawn.exponent, level)
+    axes.plot(x, line.at(x), color=FITS, lw=1.2, ls=(0, (6, 1.5)), zorder=3)
+    exponent = estimate(float(line.exponent), *ends)
+    label = rf"laws $L(N, S_{{\min}})$, $B_{{\mathrm{{crit}}}}(L)$: $p$ = {exponent}"
+    return [Line2D([], [], color=FITS, lw=1.2, ls=(0, (6, 1.5)), label=label)]
+
+
+def _paper(axes: Axes, paper: Trend, found: Best | None, letter: str) -> list[Line2D]:
+    """The paper's exponent, through the middle of the points of the envelope."""
+    if not found or not len(found.flops):
+        return []
+    x = np.geomspace(*axes.get_xlim(), 100)
+    centre, height = (np.exp(np.log(v).mean()) for v in (found.flops, found.value))
+    axes.plot(x, height * (x / centre) ** paper.exponent, zorder=2.5, **PAPER_LINE)
+    label = f"the paper's slope: ${letter} \\propto C_{{\\min}}^{{\\,{paper.exponent}}}$"
+    return [Line2D([], [], label=label, **PAPER_LINE)]
+
+
+if __name__ == "__main__":
+    frame.paper_main("kaplan2020", "fig14_optimal_size_and_steps", draw)

@@ -1,0 +1,85 @@
+"""Figure 19: the fewest steps and the fewest tokens to fixed losses, against model size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data
+from pipeline.figures.kaplan2020 import algebra, along
+from pipeline.figures.kaplan2020.along import Course
+from pipeline.laws.base import Floats
+
+LOSSES = 6
+LEAST_SIZES = 3  # that reach a loss, for it to be shown
+
+
+def draw(figure: Figure, data: Mapping[str, Data]) -> None:
+    """A line for each loss: S_min and E_min of every size that reached it."""
+    figure.set_size_inches(frame.WIDE, 3.3)
+    panels = figure.subplots(1, 2)
+    batch = algebra.drawn(data["batches"].fits["critical_batch"])[0].best
+    courses = along.courses(data["sizes"])
+    chosen = losses(courses)
+    colours = marks.SizeColours(chosen, matplotlib.colormaps["plasma"])
+    for axes, name, amount, label in (
+        (panels[0], "steps", lambda c: c.fewest_steps(batch), r"fewest steps $S_{\min}$ (steps)"),
+        (panels[1], "tokens", lambda c: c.fewest_tokens(batch),
+         r"fewest tokens $E_{\min}$ (tokens)"),
+    ):  # fmt: skip
+        axes.set_label(name)
+        largest = 1.0
+        for loss in chosen:
+            found = to_loss(courses, amount, loss)
+            axes.plot([c.params for c, _ in found], [y for _, y in found], color=colours(loss),
+                      lw=0.9, zorder=3)  # fmt: skip
+            for course, y in found:
+                marks.point(axes, course.params, y, course.run, colours(loss), f"{loss:.3f}")
+            if len(found) >= LEAST_SIZES:
+                largest = max(largest, found[0][1] / min(y for _, y in found))
+        scales.count_axis(axes, "x", scales.PARAMS)
+        scales.count_axis(axes, "y", label)
+        axes.set_title(f"up to {scales.count(largest)} times fewer than the smallest size's")
+    bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), ax=list(panels), pad=0.02)
+    bar.outline.set_visible(False)
+    scales.loss_axis(bar.ax, "y", "to the loss (nats/token)")
+    for loss in chosen:
+        bar.ax.axhline(loss, color="white", lw=0.8)
+    marks.head(figure, r"$S_{\min} = S/(1 + B_{\mathrm{crit}}/B)$, "
+               r"$E_{\min} = E/(1 + B/B_{\mathrm{crit}})$")  # fmt: skip
+    handle = Line2D([], [], marker="o", color=marks.GREY, mec="white", mew=0.5, lw=0.9,
+                    label="sizes that reached one loss, at the peak learning rate")  # fmt: skip
+    figure.legend(handles=[handle], loc="outside lower left")
+    marks.doubts(figure, {"critical_batch": data["batches"].fits["critical_batch"]}, 130)
+
+
+def losses(courses: Sequence[Course]) -> list[float]:
+    """Losses, evenly in their logarithm, that at least three sizes reach; the lowest first.
+
+    From where all sizes have come to where the third best one ends.
+    """
+    ends = sorted(float(course.loss.min()) for course in courses)
+    if len(ends) < LEAST_SIZES:
+        return []
+    low = ends[LEAST_SIZES - 1] * 1.0001
+    high = min(float(course.loss[0]) for course in courses)
+    return np.geomspace(low, max(high, low), LOSSES).tolist()
+
+
+def to_loss(
+    courses: Sequence[Course], amount: Callable[[Course], Floats], loss: float
+) -> list[tuple[Course, float]]:
+    """What each size took to a loss, by size; those that never met it are left out."""
+    found = [(c, along.reached(amount(c), c.loss, loss)) for c in courses]
+    return [(course, y) for course, y in found if np.isfinite(y)]
+
+
+if __name__ == "__main__":
+    frame.paper_main("kaplan2020", "fig19_sample_efficiency", draw)
