@@ -85,8 +85,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         handles.append(marks.band_handle(fit, marks.GREY))
     axes.set_title("\n".join(
         [r"$L = (C_c/C)^{\alpha_C}$, and with $C_{\min} = C / (1 + B/B_{\mathrm{crit}}(L))$",
-         *numbers, marks.summary(fit, "point along the curves' frontier").replace(
-             "frontiers", "frontier")]
+         *numbers, marks.summary(fit, "point")]
     ), linespacing=1.4)  # fmt: skip
     marks.legend_below(axes, handles, 2)
     marks.doubts(figure, data["sizes"].fits, 62)

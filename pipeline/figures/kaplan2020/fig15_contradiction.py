@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from pipeline import kaplan2020
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, estimate
+from pipeline.figures.data import Data, estimate, number
 from pipeline.figures.kaplan2020 import algebra, along
 from pipeline.kaplan2020 import Crossing, Power, Trend
 
@@ -80,16 +81,17 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     axes.axvspan(axes.get_xlim()[0], least.max(), color="#f3f3f3", zorder=0)
     _cross(axes, found, low, high)
     scales.flops_axis(axes, "x", r"compute $C_{\min}$ (FLOP)")
+    axes.xaxis.set_minor_locator(NullLocator())  # over so many decades they only blacken the axis
     scales.loss_axis(axes, label=data["sizes"].measured_label)
     axes.set_title("\n".join(told(found, float(least.max()), fit.level)), linespacing=1.4)
     handles = [
         Line2D([], [], color=COMPUTE, label=r"$L(C_{\min})$"),
         Line2D([], [], color=DATA, ls="--",
                label=r"$L(D(C_{\min}))$, $D = 2C_{\min}/6N(C_{\min})$"),
-        Line2D([], [], color=marks.PALE, lw=0.8, label="runs (grey: their range)"),
+        Line2D([], [], color=marks.PALE, lw=0.8, label="runs; grey: their range"),
         marks.band_handle(fit, marks.GREY),
     ]  # fmt: skip
-    marks.legend_below(axes, handles, 2)
+    marks.legend_below(axes, handles, 1)
     fits = {**data["sizes"].fits, **data["data"].fits, **data["batches"].fits}
     marks.doubts(figure, fits, 62)
 
@@ -107,7 +109,7 @@ def told(found: Contradiction, largest: float, level: float) -> list[str]:
         ends = algebra.around(getattr(samples, name), level) if samples else (None, None)
         lines.append(f"${letter}$ = {estimate(float(getattr(at, name)), *ends)} {unit}")
     beyond = float(at.flops / largest)
-    lines.append(f"{100 * level:.3g} % intervals; {scales.count(beyond)} times beyond the runs")
+    lines.append(f"{100 * level:.3g} % intervals; ${number(beyond)}$ times beyond the runs")
     if samples:
         share = float(np.mean(np.nan_to_num(samples.flops, nan=np.inf) > largest))
         lines.append(f"beyond the runs in {100 * share:.0f} % of replicates")

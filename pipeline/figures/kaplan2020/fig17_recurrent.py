@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -30,10 +32,13 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
                                for run in data[name].runs])  # fmt: skip
     handles = []
     by_layers = sorted({run["n_layer"] for run in plain})
+    shades = matplotlib.colormaps["Blues"](np.linspace(0.45, 1.0, len(by_layers)))
     for index, layers in enumerate(by_layers):
         own = [run for run in plain if run["n_layer"] == layers]
-        look: dict[str, Any] = {"color": marks.BLUE, "alpha": 1.0 - 0.6 * index / len(by_layers)}
-        handles.append(_series(left, right, own, look, "o", f"plain, {layers} layers"))
+        look: dict[str, Any] = {"color": shades[index]}
+        handles.append(
+            _series(left, right, own, look, "o", f"plain, {layers} layer{'s' * (layers > 1)}")
+        )
     reuses = sorted({run["reuse"] for run in recurrent})
     for reuse, (colour, marker) in zip(reuses, LOOKS):
         own = [run for run in recurrent if run["reuse"] == reuse]
@@ -46,7 +51,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.loss_axis(left, label=data["recurrent"].measured_label)
     counts = {scales.count(run["tokens"]) for run in recurrent}
     left.set_title(f"after $D$ = {', '.join(sorted(counts))} tokens")
-    right.set_title("the same runs by compute, $C = 6ND$ for each use of the layers")
+    right.set_title("the same by compute: $C = 6ND$ for each use of the layers")
     figure.legend(handles=handles, loc="outside lower left", ncols=3)
 
 
@@ -70,8 +75,7 @@ def _series(
         x = [run["params"] * (run["reuse"] if uses else 1) for run in runs]
         axes.plot(x, [run["loss"] for run in runs], lw=0.9, zorder=3, **look)
         for at, run in zip(x, runs, strict=True):
-            marks.point(axes, at, run["loss"], run, look["color"], marker=marker,
-                        alpha=look.get("alpha"))  # fmt: skip
+            marks.point(axes, at, run["loss"], run, look["color"], marker=marker)
     return Line2D([], [], marker=marker, mec="white", mew=0.5, label=label, lw=0.9, **look)
 
 

@@ -35,25 +35,27 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
          r"fewest tokens $E_{\min}$ (tokens)"),
     ):  # fmt: skip
         axes.set_label(name)
-        largest = 1.0
         for loss in chosen:
             found = to_loss(courses, amount, loss)
             axes.plot([c.params for c, _ in found], [y for _, y in found], color=colours(loss),
                       lw=0.9, zorder=3)  # fmt: skip
             for course, y in found:
                 marks.point(axes, course.params, y, course.run, colours(loss), f"{loss:.3f}")
-            if len(found) >= LEAST_SIZES:
-                largest = max(largest, found[0][1] / min(y for _, y in found))
         scales.count_axis(axes, "x", scales.PARAMS)
         scales.count_axis(axes, "y", label)
-        axes.set_title(f"up to {scales.count(largest)} times fewer than the smallest size's")
     bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), ax=list(panels), pad=0.02)
     bar.outline.set_visible(False)
     scales.loss_axis(bar.ax, "y", "to the loss (nats/token)")
     for loss in chosen:
         bar.ax.axhline(loss, color="white", lw=0.8)
-    marks.head(figure, r"$S_{\min} = S/(1 + B_{\mathrm{crit}}/B)$, "
-               r"$E_{\min} = E/(1 + B/B_{\mathrm{crit}})$")  # fmt: skip
+    marks.head(
+        figure,
+        r"$S_{\min} = S/(1 + B_{\mathrm{crit}}/B)$, $E_{\min} = E/(1 + B/B_{\mathrm{crit}})$"
+        "\nthe smallest size takes up to "
+        f"{gain(courses, lambda c: c.fewest_steps(batch), chosen):.3g} times the steps, "
+        f"{gain(courses, lambda c: c.fewest_tokens(batch), chosen):.3g} times the tokens "
+        "of the best to one loss",
+    )
     handle = Line2D([], [], marker="o", color=marks.GREY, mec="white", mew=0.5, lw=0.9,
                     label="sizes that reached one loss, at the peak learning rate")  # fmt: skip
     figure.legend(handles=[handle], loc="outside lower left")
@@ -71,6 +73,14 @@ def losses(courses: Sequence[Course]) -> list[float]:
     low = ends[LEAST_SIZES - 1] * 1.0001
     high = min(float(course.loss[0]) for course in courses)
     return np.geomspace(low, max(high, low), LOSSES).tolist()
+
+
+def gain(
+    courses: Sequence[Course], amount: Callable[[Course], Floats], chosen: Sequence[float]
+) -> float:
+    """How many times what the best size took the smallest took that met the same loss, at most."""
+    taken = [[y for _, y in to_loss(courses, amount, loss)] for loss in chosen]
+    return max((found[0] / min(found) for found in taken if found), default=1.0)
 
 
 def to_loss(

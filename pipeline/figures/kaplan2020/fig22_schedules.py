@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +16,8 @@ from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row
 from pipeline.laws.base import Floats
 
-ACROSS = 4  # small pictures in a row
+ACROSS = 3  # small pictures in a row
+NEAR, GAP = 0.06, 0.042  # shares of the axes: numbers nearer than this touch, across and upwards
 
 
 class Schedule(NamedTuple):
@@ -35,13 +36,15 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     groups = by_schedule(runs)
     down = -(-len(groups) // ACROSS)
     figure.set_size_inches(frame.WIDE, max(3.4, 0.75 + 0.85 * down))
-    small, large = np.ravel(figure.subfigures(1, 2, width_ratios=(1.1, 1)))
+    both: Any = figure.subfigures(1, 2, width_ratios=(1.1, 1))
+    small, large = both
     panels = small.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
     names = labels(list(groups))
     for index, (axes, members) in enumerate(zip(panels, groups.values())):
         _picture(axes, data["schedules"], members[0], index, names[index], runs)
     for axes in panels[len(groups) :]:
         axes.set_axis_off()
+    panels[0].set_ylim(0, 1.06 * max(schedule.peak for schedule in groups))
     small.supxlabel("share of training (dimensionless)", fontsize=8)
     small.supylabel("learning rate over the reference peak (dimensionless)", fontsize=8)
     _losses(large.subplots(), data["schedules"], groups)
@@ -99,7 +102,6 @@ def _picture(axes: Axes, data: Data, run: Row, index: int, name: str, runs: Sequ
     axes.plot(x, y / usual, color=colour(index), lw=1.2)
     axes.set_title(f"{index + 1}  {name}", fontsize=7, pad=2)
     axes.set_xticks([0, 1])
-    axes.set_ylim(bottom=0)
 
 
 def rates(data: Data, run: Row) -> tuple[Floats, Floats]:
@@ -111,6 +113,7 @@ def rates(data: Data, run: Row) -> tuple[Floats, Floats]:
 
 
 def _losses(axes: Axes, data: Data, groups: Mapping[Schedule, Sequence[Row]]) -> None:
+    middles = []
     for index, members in enumerate(groups.values()):
         sums = [run["lr_sum"] for run in members]
         losses = [run["loss"] for run in members]
@@ -118,19 +121,37 @@ def _losses(axes: Axes, data: Data, groups: Mapping[Schedule, Sequence[Row]]) ->
             marks.point(axes, run["lr_sum"], run["loss"], run, colour(index),
                         marker=marker(index), ms=4.2)  # fmt: skip
         axes.plot([mean(sums)] * 2, [min(losses), max(losses)], color=colour(index), lw=0.8)
-        axes.annotate(f"{index + 1}", (mean(sums), max(losses)), (0, 3.5),
-                      textcoords="offset points", ha="center", fontsize=marks.LABEL_SIZE,
-                      color=marks.INK)  # fmt: skip
+        middles.append((mean(sums), mean(losses)))
     scales.count_axis(axes, "x", "summed learning rate (dimensionless)")
     scales.loss_axis(axes, label=data.measured_label)
     between = spread(groups)
     seeds = max(len(members) for members in groups.values())
     if between is not None:
         axes.set_title(
-            f"up to {seeds} seeds of each; spread between seeds {between:.3f} nats/token"
-        )
+            f"up to {seeds} seeds of each; deviation between\nseeds {between:.3f} nats/token; "
+            "grey: twice that from the best", linespacing=1.35,
+        )  # fmt: skip
         low = min(run["loss"] for members in groups.values() for run in members)
         axes.axhspan(low, low + 2 * between, color=marks.GREY, alpha=marks.BAND, lw=0, zorder=0)
+    _numbers(axes, middles)
+
+
+def _numbers(axes: Axes, at: Sequence[tuple[float, float]]) -> None:
+    """Number the schedules right of their points, those near one another above one another."""
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    inside = (axes.transData + axes.transAxes.inverted()).transform(at)
+    order = np.argsort(inside[:, 0])
+    breaks = np.flatnonzero(np.diff(inside[order, 0]) > NEAR) + 1
+    for column in np.split(order, breaks):
+        column = column[np.argsort(inside[column, 1])]
+        heights = marks.spaced(inside[column, 1].tolist(), GAP, (0.0, 1.0))
+        for index, y in zip(column, heights, strict=True):
+            axes.annotate(
+                f"{index + 1}", at[index], (inside[index, 0] + 0.035, y),
+                textcoords="axes fraction", va="center", fontsize=marks.LABEL_SIZE,
+                arrowprops={"arrowstyle": "-", "lw": 0.4, "color": marks.GREY, "shrinkA": 0,
+                            "shrinkB": 3, "relpos": (0, 0.5)},
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

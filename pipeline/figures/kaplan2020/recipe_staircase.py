@@ -22,7 +22,7 @@ STEPS = {
     "recipe_decay": ("rate decayed at\nthe end of each\nbudget", marks.SKY, "D"),
     "recipe_tuned": ("rate tuned\nto each\nsize", marks.BLUE, "v"),
 }
-PUBLISHED = {"Kaplan et al. 2020": 0.73, "Hoffmann et al. 2022": 0.50}
+PUBLISHED = {"Kaplan et al.": 0.73, "Hoffmann et al.": 0.50}
 APPROACH = "envelope"
 
 
@@ -69,23 +69,20 @@ def _step(
                   zorder=3)  # fmt: skip
     axes.plot(place, row["exponent"], marker=marker, ms=7, color=colour, mec="white", mew=0.7,
               ls="none", zorder=4, gid=f"exponent.{name}")  # fmt: skip
-    axes.annotate(estimate(row["exponent"], low, high), (place, row["exponent"]), (8, 0),
-                  textcoords="offset points", va="center", fontsize=marks.LABEL_SIZE)  # fmt: skip
+    axes.plot([place - 0.5, place + 0.5], [row["exponent"]] * 2, color=marks.PALE, lw=1.0, zorder=2)
+    axes.annotate(estimate(row["exponent"], low, high), (place, row["exponent"]), (6, 4),
+                  textcoords="offset points", fontsize=marks.LABEL_SIZE)  # fmt: skip
 
 
 def _frame(axes: Axes, known: Mapping[str, Any]) -> None:
     rows = [row for row, _ in known.values() if row and row["exponent"] is not None]
-    values = [row["exponent"] for row in rows]
-    axes.plot(
-        [place for place, (row, _) in enumerate(known.values()) if row in rows], values,
-        color=marks.PALE, lw=0.9, zorder=2,
-    )  # fmt: skip
-    axes.set_xlim(-0.5, len(STEPS) - 0.5 + 0.35)
+    axes.set_xlim(-0.5, len(STEPS) - 0.5)
     for name, value in PUBLISHED.items():
         axes.axhline(value, color=marks.INK, lw=0.8, ls=(0, (4, 2)), zorder=1)
         axes.annotate(
-            f"{name}: {value:.2f}", (1, value), (0, 2), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", fontsize=marks.LABEL_SIZE, color=marks.INK,
+            f"{name}\n$a$ = {value:.2f}", (1, value), (3, 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", va="center", fontsize=marks.LABEL_SIZE, color=marks.INK,
+            annotation_clip=False,
         )  # fmt: skip
     axes.set_xticks(range(len(STEPS)), [text for text, _, _ in STEPS.values()])
     axes.tick_params(axis="x", length=0)
