@@ -7,6 +7,7 @@ these rows are left out, as the laws of S_min and C_min leave them out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,6 @@ from pipeline.laws.base import Floats
 
 GRID = 300  # points of compute that envelopes are looked at
 LEAST_SIZES = 3  # on an envelope, for a line through it
-RESAMPLES, SEED = 300, 0  # of the sizes behind an envelope
 
 
 class Course(NamedTuple):
@@ -134,7 +134,11 @@ def grid(xs: Sequence[Floats], losses: Sequence[Floats]) -> tuple[Floats, Floats
 
 
 class Line(NamedTuple):
-    """log y = level + slope (log x - centre), and the same of each resample (R,)."""
+    """log y = level + slope (log x - centre), and the same with each size left out (S,).
+
+    Intervals are the jackknife's: few sizes are too few to be drawn with replacement, since most
+    draws leave fewer than three of them on an envelope.
+    """
 
     slope: float
     level: float
@@ -145,26 +149,47 @@ class Line(NamedTuple):
     def at(self, x: Floats) -> Floats:
         return np.exp(self.level + self.slope * (np.log(x) - self.centre))
 
-    def samples(self, x: Floats) -> Floats:
-        """The lines of the resamples at x (m,): (R, m)."""
-        logs = self.slopes[:, None] * (np.log(x) - self.centre)
-        return np.exp(self.levels[:, None] + logs)
+    def ends(self, x: Floats, level: float) -> tuple[Floats, Floats] | None:
+        """Pointwise interval at x (m,); None where a size cannot be left out."""
+        logs = self.levels[:, None] + self.slopes[:, None] * (np.log(x) - self.centre)
+        reach = _jackknife(logs, level)
+        return None if reach is None else (self.at(x) * np.exp(-reach), self.at(x) * np.exp(reach))
+
+    def slope_ends(self, level: float) -> tuple[float | None, float | None]:
+        """The interval of the slope; None and None where a size cannot be left out."""
+        reach = _jackknife(self.slopes[:, None], level)
+        if reach is None:
+            return None, None
+        return self.slope - float(reach[0]), self.slope + float(reach[0])
 
 
-def through(x: Floats, y: Floats, resamples: Sequence[tuple[Floats, Floats]] = ()) -> Line | None:
-    """The least-squares line of log y in log x; None where there are fewer than three points."""
+def _jackknife(samples: Floats, level: float) -> Floats | None:
+    """How far the central ``level`` reaches to each side, of estimates with one left out (S, m)."""
+    count = len(samples)
+    if count < LEAST_SIZES or not np.isfinite(samples).all():
+        return None
+    squares = ((samples - samples.mean(0)) ** 2).sum(0)
+    return np.asarray(
+        NormalDist().inv_cdf((1 + level) / 2) * np.sqrt((count - 1) / count * squares)
+    )
+
+
+def through(x: Floats, y: Floats, others: Sequence[tuple[Floats, Floats]] = ()) -> Line | None:
+    """The least-squares line of log y in log x; None where there are fewer than three points.
+
+    ``others`` are the same points with each size left out.
+    """
     if len(x) < LEAST_SIZES:
         return None
     centre = float(np.log(x).mean())
     slope, level = np.polyfit(np.log(x) - centre, np.log(y), 1)
     drawn = np.array([
         np.polyfit(np.log(a) - centre, np.log(b), 1) if len(a) >= LEAST_SIZES else (np.nan, np.nan)
-        for a, b in resamples
+        for a, b in others
     ]).reshape(-1, 2)  # fmt: skip
     return Line(float(slope), float(level), centre, drawn[:, 0], drawn[:, 1])
 
 
-def redrawn(sizes: int) -> list[np.ndarray]:
-    """Resamples of the sizes with replacement, the same at every run."""
-    rng = np.random.default_rng(SEED)
-    return [rng.integers(sizes, size=sizes) for _ in range(RESAMPLES)]
+def without_each(sizes: int) -> list[list[int]]:
+    """The places of all sizes but one, for each one."""
+    return [[place for place in range(sizes) if place != left] for left in range(sizes)]

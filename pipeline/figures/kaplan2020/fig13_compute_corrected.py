@@ -21,7 +21,7 @@ PAPER = {"C": 0.057, "C_{\\min}": 0.050}  # table 5
 
 
 class Lowest(NamedTuple):
-    """The lower envelope in one count of compute, the line through it, and its interval's level."""
+    """The lower envelope in one count of compute, and the line through it ."""
 
     envelope: along.Envelope
     line: along.Line | None
@@ -45,7 +45,7 @@ def lowest(
             return np.empty(0), np.empty(0)
         return envelope.flops[envelope.inside], envelope.loss[envelope.inside]
 
-    others = [along.envelope(table, sizes, drawn) for drawn in along.redrawn(len(sizes))]
+    others = [along.envelope(table, sizes, kept) for kept in along.without_each(len(sizes))]
     return Lowest(best, along.through(*inside(best), [inside(other) for other in others]))
 
 
@@ -72,10 +72,11 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     x = np.geomspace(*axes.get_xlim(), 120)
     numbers = []
     if naive and naive.line:
-        ends = algebra.ends(naive.line.samples(x), fit.level)
+        ends = naive.line.ends(x, fit.level)
         _line(axes, x, naive.line.at(x), ends, NAIVE)
-        interval = algebra.around(-naive.line.slopes, fit.level)
-        numbers.append(_told("C", estimate(-naive.line.slope, *interval)))
+        low, high = naive.line.slope_ends(fit.level)
+        falls = -naive.line.slope, None if high is None else -high, None if low is None else -low
+        numbers.append(_told("C", estimate(*falls)))
         handles.append(Line2D([], [], color=NAIVE, lw=1.5, ls="--", label="line through envelope"))
     if fit.drawable:
         _line(axes, x, fit.predict(flops_min=x), fit.band(flops_min=x), LEAST)

@@ -19,6 +19,8 @@ from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
 
 ENVELOPE, FITS, NAIVE = marks.VERMILLION, marks.BLUE, marks.GREY
+AROUND = 3.0  # factor that axes leave around the points
+COMPUTE = r"compute $C_{\min}$ (FLOP)"
 NAIVE_PAPER = 0.88  # N ~ C^0.88 of figure 14, dashed
 PAPER_LINE: dict[str, Any] = {"color": marks.INK, "lw": 1.0, "ls": (0, (1.5, 1.5))}
 
@@ -30,6 +32,7 @@ class Best(NamedTuple):
     value: Floats
     runs: list[dict[str, Any]]
     line: along.Line | None
+    ends: tuple[float, float]  # of compute, inside the envelope
 
 
 def best(
@@ -40,7 +43,7 @@ def best(
     """A quantity of the best course at each compute, inside the envelope, and the line through it.
 
     Points are the middle of each stretch of compute over which one size is best; the line is one
-    of least squares over the whole grid, its resamples draw the sizes.
+    of least squares over the whole grid, its interval is that of leaving out each size.
     """
     table = along.grid([compute(course) for course in courses], [c.loss for c in courses])
     sizes = np.array([course.params for course in courses])
@@ -55,14 +58,16 @@ def best(
         return envelope.flops[kept], values[rows, envelope.best][kept]
 
     whole = along.envelope(table, sizes, range(len(sizes)))
-    others = [on(along.envelope(table, sizes, drawn)) for drawn in along.redrawn(len(sizes))]
+    others = [on(along.envelope(table, sizes, kept)) for kept in along.without_each(len(sizes))]
     rows = np.flatnonzero(whole.inside)
     starts = np.flatnonzero(np.diff(whole.best[rows], prepend=-1) != 0)
     middles = [int(part[(len(part) - 1) // 2]) for part in np.split(rows, starts[1:]) if len(part)]
     place = np.searchsorted(table[0], whole.flops)
+    inside = whole.flops[whole.inside]
     return Best(
         whole.flops[middles], values[place[middles], whole.best[middles]],
         [courses[whole.best[i]].run for i in middles], along.through(*on(whole), others),
+        (float(inside.min()), float(inside.max())) if len(inside) else (1.0, 1.0),
     )  # fmt: skip
 
 
@@ -76,36 +81,47 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     steps, batch = algebra.drawn(fit, data["batches"].fits["critical_batch"])
     law: BatchLaw = batch.best
     courses = along.courses(data["sizes"])
-    least = [course.least_flops(law) for course in courses]
-    limits = scales.padded(np.concatenate(least) if courses else [])
 
     def of_least(course: along.Course) -> Floats:
         return course.least_flops(law)
 
-    for axes, quantity, trend, paper, letter in (
-        (left, _params, algebra.params_of, kaplan2020.PAPER.params_of, "N"),
-        (right, lambda c: c.fewest_steps(law), algebra.steps_of, kaplan2020.PAPER.steps_of,
-         r"S_{\min}"),
+    for axes, quantity, trend, paper in (
+        (left, _params, algebra.params_of, kaplan2020.PAPER.params_of),
+        (right, lambda c: c.fewest_steps(law), algebra.steps_of, kaplan2020.PAPER.steps_of),
     ):  # fmt: skip
-        handles = []
+        handles: list[Line2D] = []
         found = best(courses, of_least, quantity) if courses else None
-        axes.set_xlim(*limits)
+        axes.set_xlim(*_limits(courses, found, law))
         if axes is left and found:
             naive = best(courses, lambda course: course.flops, _params)
-            handles += _shown(axes, naive, NAIVE, "D", "envelope of $C$, naive", letter, fit.level)
+            handles += _shown(axes, naive, NAIVE, "D", "naive envelope of $C$", fit.level)
             handles[-1].set_label(f"{handles[-1].get_label()}  (paper: {NAIVE_PAPER})")
         if found:
-            handles += _shown(axes, found, ENVELOPE, "o", r"envelope of $C_{\min}$", letter,
-                              fit.level)  # fmt: skip
+            handles += _shown(axes, found, ENVELOPE, "o", r"envelope of $C_{\min}$", fit.level)
         handles += _fitted(axes, trend, steps, batch, fit.saved.percentiles)
-        handles += _paper(axes, paper, found, letter)
-        scales.flops_axis(axes, "x", r"compute $C_{\min}$ (FLOP)")
+        handles += _paper(axes, paper, found)
+        if found and len(found.flops):  # the points, not the bands, say what is shown
+            low, high = scales.padded(found.value)
+            axes.set_ylim(low / AROUND, high * AROUND)
+        scales.flops_axis(
+            axes, "x", r"compute $C_{\min}$; naive: $C$ (FLOP)" if axes is left else COMPUTE
+        )
         marks.legend_below(axes, handles, 1)
     scales.count_axis(left, "y", "best size $N$ (parameters)")
     scales.count_axis(right, "y", r"fewest steps $S_{\min}$ (steps)")
-    left.set_title(f"{100 * fit.level:.3g} % intervals")
+    left.set_title(rf"$N \propto C_{{\min}}^{{\,p}}$; {100 * fit.level:.3g} % intervals")
+    right.set_title(r"$S_{\min} \propto C_{\min}^{\,p}$")
     fits = {"kaplan_steps": fit, "critical_batch": data["batches"].fits["critical_batch"]}
     marks.doubts(figure, fits, 130)
+
+
+def _limits(
+    courses: Sequence[along.Course], found: Best | None, law: BatchLaw
+) -> tuple[float, float]:
+    """A decade around the points; all curves where there are none."""
+    if found and len(found.flops):
+        return float(found.flops.min()) / 10, 10 * float(found.flops.max())
+    return scales.padded(np.concatenate([c.least_flops(law) for c in courses]) if courses else [])
 
 
 def _params(course: along.Course) -> Floats:
@@ -113,7 +129,7 @@ def _params(course: along.Course) -> Floats:
 
 
 def _shown(
-    axes: Axes, found: Best, colour: str, marker: str, name: str, letter: str, level: float
+    axes: Axes, found: Best, colour: str, marker: str, name: str, level: float
 ) -> list[Line2D]:
     for index, run in enumerate(found.runs):
         marks.point(axes, found.flops[index], found.value[index], run, colour,
@@ -121,11 +137,11 @@ def _shown(
     look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 3.8, "mec": "white"}
     if found.line is None:
         return [Line2D([], [], ls="none", label=f"{name}: no line, fewer than 3 sizes", **look)]
-    x = np.geomspace(*axes.get_xlim(), 100)
-    marks.band(axes, x, algebra.ends(found.line.samples(x), level), colour)
+    x = np.geomspace(found.ends[0], found.ends[1], 100)
+    marks.band(axes, x, found.line.ends(x, level), colour)
     axes.plot(x, found.line.at(x), color=colour, lw=1.0, zorder=3)
-    exponent = estimate(found.line.slope, *algebra.around(found.line.slopes, level))
-    label = f"{name}: ${letter} \\propto C^{{\\,p}}$, $p$ = {exponent}"
+    exponent = estimate(found.line.slope, *found.line.slope_ends(level))
+    label = f"{name}: $p$ = {exponent}"
     return [Line2D([], [], lw=1.0, label=label, **look)]
 
 
@@ -145,18 +161,18 @@ def _fitted(
         ends = algebra.around(drawn.exponent, level)
     axes.plot(x, line.at(x), color=FITS, lw=1.2, ls=(0, (6, 1.5)), zorder=3)
     exponent = estimate(float(line.exponent), *ends)
-    label = rf"laws $L(N, S_{{\min}})$, $B_{{\mathrm{{crit}}}}(L)$: $p$ = {exponent}"
+    label = rf"fitted $L(N, S_{{\min}})$ and $B_{{\mathrm{{crit}}}}$: $p$ = {exponent}"
     return [Line2D([], [], color=FITS, lw=1.2, ls=(0, (6, 1.5)), label=label)]
 
 
-def _paper(axes: Axes, paper: Trend, found: Best | None, letter: str) -> list[Line2D]:
+def _paper(axes: Axes, paper: Trend, found: Best | None) -> list[Line2D]:
     """The paper's exponent, through the middle of the points of the envelope."""
     if not found or not len(found.flops):
         return []
     x = np.geomspace(*axes.get_xlim(), 100)
     centre, height = (np.exp(np.log(v).mean()) for v in (found.flops, found.value))
     axes.plot(x, height * (x / centre) ** paper.exponent, zorder=2.5, **PAPER_LINE)
-    label = f"the paper's slope: ${letter} \\propto C_{{\\min}}^{{\\,{paper.exponent}}}$"
+    label = f"the paper's slope: $p$ = {paper.exponent}"
     return [Line2D([], [], label=label, **PAPER_LINE)]
 
 

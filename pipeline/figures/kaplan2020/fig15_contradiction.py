@@ -35,9 +35,19 @@ class Contradiction(NamedTuple):
     crossing: Crossing
     samples: Crossing | None
 
+    @property
+    def outruns(self) -> bool:
+        """Whether the loss falls faster with compute than its data allow, so that lines cross."""
+        return bool(falls_faster(self.compute.best, self.tokens.best, self.tokens_of.best))
+
     def limited(self, law: Power, trend: Trend, flops: np.ndarray) -> np.ndarray:
         """L(D(C_min))."""
         return np.asarray(law.at(trend.at(flops)))
+
+
+def falls_faster(compute: Power, tokens: Power, tokens_of: Trend) -> bool | np.ndarray:
+    """alpha_C > alpha_D times the exponent of D in compute."""
+    return compute.exponent > tokens.exponent * tokens_of.exponent
 
 
 def contradiction(data: Mapping[str, Data]) -> Contradiction:
@@ -99,20 +109,21 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
 def told(found: Contradiction, largest: float, level: float) -> list[str]:
     """The crossing in words: C, N, D and loss with intervals, how far out, and the paper's."""
     at, samples = found.crossing, found.samples
-    if not (np.isfinite(at.flops) and at.flops > largest):
-        return [
-            "The lines do not cross beyond the runs:",
-            "no contradiction to come by these fits.",
-        ]
+    if not found.outruns or not np.isfinite(at.flops):
+        return ["By these fits the loss falls no faster with compute than",
+                "with its data: the lines part, and cross nowhere beyond."]  # fmt: skip
     lines = []
     for letter, name, unit in SAID:
         ends = algebra.around(getattr(samples, name), level) if samples else (None, None)
         lines.append(f"${letter}$ = {estimate(float(getattr(at, name)), *ends)} {unit}")
     beyond = float(at.flops / largest)
-    lines.append(f"{100 * level:.3g} % intervals; ${number(beyond)}$ times beyond the runs")
+    place = f"${number(beyond)}$ times beyond the runs" if beyond > 1 else "within the runs"
+    lines.append(f"{100 * level:.3g} % intervals; {place}")
     if samples:
-        share = float(np.mean(np.nan_to_num(samples.flops, nan=np.inf) > largest))
-        lines.append(f"beyond the runs in {100 * share:.0f} % of replicates")
+        ahead = np.asarray(falls_faster(found.compute.samples, found.tokens.samples,
+                                        found.tokens_of.samples))  # fmt: skip
+        share = float(np.mean(ahead & ~(samples.flops <= largest)))
+        lines.append(f"{100 * share:.0f} % of replicates cross beyond the runs")
     return lines
 
 

@@ -128,8 +128,8 @@ def _losses(axes: Axes, data: Data, groups: Mapping[Schedule, Sequence[Row]]) ->
     seeds = max(len(members) for members in groups.values())
     if between is not None:
         axes.set_title(
-            f"up to {seeds} seeds of each; deviation between\nseeds {between:.3f} nats/token; "
-            "grey: twice that from the best", linespacing=1.35,
+            f"up to {seeds} seeds, {between:.3f} nats/token apart (deviation)\n"
+            "grey: twice that above the best run", linespacing=1.35,
         )  # fmt: skip
         low = min(run["loss"] for members in groups.values() for run in members)
         axes.axhspan(low, low + 2 * between, color=marks.GREY, alpha=marks.BAND, lw=0, zorder=0)

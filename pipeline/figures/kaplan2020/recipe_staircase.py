@@ -70,8 +70,12 @@ def _step(
     axes.plot(place, row["exponent"], marker=marker, ms=7, color=colour, mec="white", mew=0.7,
               ls="none", zorder=4, gid=f"exponent.{name}")  # fmt: skip
     axes.plot([place - 0.5, place + 0.5], [row["exponent"]] * 2, color=marks.PALE, lw=1.0, zorder=2)
-    axes.annotate(estimate(row["exponent"], low, high), (place, row["exponent"]), (6, 4),
-                  textcoords="offset points", fontsize=marks.LABEL_SIZE)  # fmt: skip
+    axes.annotate(
+        estimate(row["exponent"], low, high),
+        (place, row["exponent"] if high is None else high), (0, 5), textcoords="offset points",
+        ha="center", fontsize=marks.LABEL_SIZE, zorder=5,
+        bbox={"fc": "white", "alpha": 0.85, "lw": 0, "pad": 0.8},
+    )  # fmt: skip
 
 
 def _frame(axes: Axes, known: Mapping[str, Any]) -> None:
