@@ -29,7 +29,7 @@ TRUTH: dict[str, dict[str, float]] = {
     "kaplan_steps": vars(STEPS),
     "critical_batch": vars(BATCH),
     "kaplan": vars(DATA),
-    "power_tokens": {"Dc": 4e8, "alpha_D": 0.15},
+    "power_tokens": {"Dc": 2.3e9, "alpha_D": 0.12},
     "power_params": {"Nc": 1e9, "alpha_N": 0.1},
     "log_params": {"a": 5.7, "b": 0.26},
     # Eq. B.6 to B.8: the best loss of each budget under the two laws above.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,40 +13,11 @@ from matplotlib.lines import Line2D
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, estimate
-from pipeline.figures.kaplan2020 import algebra, along
+from pipeline.figures.kaplan2020 import algebra, along, envelopes
 from pipeline.laws.base import Floats
 
 NAIVE, LEAST = marks.ORANGE, marks.BLUE
 PAPER = {"C": 0.057, "C_{\\min}": 0.050}  # table 5
-
-
-class Lowest(NamedTuple):
-    """The lower envelope in one count of compute, and the line through it ."""
-
-    envelope: along.Envelope
-    line: along.Line | None
-
-
-def lowest(
-    courses: Sequence[along.Course], compute: Callable[[along.Course], Floats]
-) -> Lowest | None:
-    """The envelope of the courses' losses in some count of compute; None without any course.
-
-    The line goes through it where smaller and larger sizes were compared with the best one.
-    """
-    if not courses:
-        return None
-    table = along.grid([compute(course) for course in courses], [c.loss for c in courses])
-    sizes = np.array([course.params for course in courses])
-    best = along.envelope(table, sizes, range(len(sizes)))
-
-    def inside(envelope: along.Envelope) -> tuple[Floats, Floats]:
-        if not envelope.carries:
-            return np.empty(0), np.empty(0)
-        return envelope.flops[envelope.inside], envelope.loss[envelope.inside]
-
-    others = [along.envelope(table, sizes, kept) for kept in along.without_each(len(sizes))]
-    return Lowest(best, along.through(*inside(best), [inside(other) for other in others]))
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -62,7 +33,10 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         axes.plot(c, course.loss, color=NAIVE, lw=0.6, alpha=0.45, zorder=2)
         axes.plot(c_min, course.loss, color=LEAST, lw=0.6, alpha=0.45, zorder=2,
                   gid=course.run["cell"])  # fmt: skip
-    naive = lowest(courses, lambda course: course.flops)
+    naive = None
+    if courses:
+        envelope = envelopes.envelope(courses, lambda course: course.flops)
+        naive = envelope.line(envelope.losses)
     axes.set_xlim(*scales.padded(np.concatenate([*spent, *least]) if courses else []))
     axes.set_ylim(*scales.padded(np.concatenate([c.loss for c in courses]) if courses else []))
     scales.flops_axis(axes, "x", r"compute, $C = 6NBS$ or $C_{\min}$ (FLOP)")
@@ -71,11 +45,11 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
                Line2D([], [], color=LEAST, lw=0.8, label=r"against $C_{\min}$")]  # fmt: skip
     x = np.geomspace(*axes.get_xlim(), 120)
     numbers = []
-    if naive and naive.line:
-        ends = naive.line.ends(x, fit.level)
-        _line(axes, x, naive.line.at(x), ends, NAIVE)
-        low, high = naive.line.slope_ends(fit.level)
-        falls = -naive.line.slope, None if high is None else -high, None if low is None else -low
+    if naive:
+        ends = naive.ends(x, fit.level)
+        _line(axes, x, naive.at(x), ends, NAIVE)
+        low, high = naive.slope_ends(fit.level)
+        falls = -naive.slope, None if high is None else -high, None if low is None else -low
         numbers.append(_told("C", estimate(*falls)))
         handles.append(Line2D([], [], color=NAIVE, lw=1.5, ls="--", label="line through envelope"))
     if fit.drawable:

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from pipeline import kaplan2020
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, estimate
-from pipeline.figures.kaplan2020 import algebra, along
+from pipeline.figures.data import Data, Row, estimate
+from pipeline.figures.kaplan2020 import algebra, along, envelopes
 from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
 
@@ -30,44 +30,28 @@ class Best(NamedTuple):
 
     flops: Floats
     value: Floats
-    runs: list[dict[str, Any]]
-    line: along.Line | None
+    runs: list[Row]
+    line: envelopes.Line | None
     ends: tuple[float, float]  # of compute, inside the envelope
 
 
 def best(
-    courses: Sequence[along.Course],
-    compute: Callable[[along.Course], Floats],
-    quantity: Callable[[along.Course], Floats],
-) -> Best:
-    """A quantity of the best course at each compute, inside the envelope, and the line through it.
+    courses: Sequence[along.Course], compute: envelopes.Of, quantity: envelopes.Of
+) -> Best | None:
+    """A quantity of the best course at each compute, and the line through it; None without any.
 
-    Points are the middle of each stretch of compute over which one size is best; the line is one
-    of least squares over the whole grid, its interval is that of leaving out each size.
+    Points are the middles of the stretches of compute over which one size is best.
     """
-    table = along.grid([compute(course) for course in courses], [c.loss for c in courses])
-    sizes = np.array([course.params for course in courses])
-    values = np.stack([
-        np.exp(np.interp(np.log(table[0]), np.log(compute(c)), np.log(quantity(c))))
-        for c in courses
-    ], axis=1)  # fmt: skip
-
-    def on(envelope: along.Envelope) -> tuple[Floats, Floats]:
-        rows = np.searchsorted(table[0], envelope.flops)
-        kept = envelope.inside if envelope.carries else np.zeros_like(envelope.inside)
-        return envelope.flops[kept], values[rows, envelope.best][kept]
-
-    whole = along.envelope(table, sizes, range(len(sizes)))
-    others = [on(along.envelope(table, sizes, kept)) for kept in along.without_each(len(sizes))]
-    rows = np.flatnonzero(whole.inside)
-    starts = np.flatnonzero(np.diff(whole.best[rows], prepend=-1) != 0)
-    middles = [int(part[(len(part) - 1) // 2]) for part in np.split(rows, starts[1:]) if len(part)]
-    place = np.searchsorted(table[0], whole.flops)
-    inside = whole.flops[whole.inside]
+    if not courses:
+        return None
+    envelope = envelopes.envelope(courses, compute)
+    values, (place, inside) = envelope.along(quantity), envelope.best()
+    rows = envelope.stretches()
+    if not rows:
+        return None
     return Best(
-        whole.flops[middles], values[place[middles], whole.best[middles]],
-        [courses[whole.best[i]].run for i in middles], along.through(*on(whole), others),
-        (float(inside.min()), float(inside.max())) if len(inside) else (1.0, 1.0),
+        envelope.flops[rows], values[rows, place[rows]], [envelope.run(row) for row in rows],
+        envelope.line(values), tuple(envelope.flops[inside][[0, -1]].tolist()),
     )  # fmt: skip
 
 
@@ -90,17 +74,17 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         (right, lambda c: c.fewest_steps(law), algebra.steps_of, kaplan2020.PAPER.steps_of),
     ):  # fmt: skip
         handles: list[Line2D] = []
-        found = best(courses, of_least, quantity) if courses else None
+        found = best(courses, of_least, quantity)
         axes.set_xlim(*_limits(courses, found, law))
-        if axes is left and found:
-            naive = best(courses, lambda course: course.flops, _params)
+        naive = best(courses, lambda course: course.flops, _params) if axes is left else None
+        if naive:
             handles += _shown(axes, naive, NAIVE, "D", "naive envelope of $C$", fit.level)
             handles[-1].set_label(f"{handles[-1].get_label()}  (paper: {NAIVE_PAPER})")
         if found:
             handles += _shown(axes, found, ENVELOPE, "o", r"envelope of $C_{\min}$", fit.level)
         handles += _fitted(axes, trend, steps, batch, fit.saved.percentiles)
         handles += _paper(axes, paper, found)
-        if found and len(found.flops):  # the points, not the bands, say what is shown
+        if found:  # the points, not the bands, say what is shown
             low, high = scales.padded(found.value)
             axes.set_ylim(low / AROUND, high * AROUND)
         scales.flops_axis(
@@ -119,7 +103,7 @@ def _limits(
     courses: Sequence[along.Course], found: Best | None, law: BatchLaw
 ) -> tuple[float, float]:
     """A decade around the points; all curves where there are none."""
-    if found and len(found.flops):
+    if found:
         return float(found.flops.min()) / 10, 10 * float(found.flops.max())
     return scales.padded(np.concatenate([c.least_flops(law) for c in courses]) if courses else [])
 
@@ -137,7 +121,7 @@ def _shown(
     look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 3.8, "mec": "white"}
     if found.line is None:
         return [Line2D([], [], ls="none", label=f"{name}: no line, fewer than 3 sizes", **look)]
-    x = np.geomspace(found.ends[0], found.ends[1], 100)
+    x = np.geomspace(*found.ends, 100)
     marks.band(axes, x, found.line.ends(x, level), colour)
     axes.plot(x, found.line.at(x), color=colour, lw=1.0, zorder=3)
     exponent = estimate(found.line.slope, *found.line.slope_ends(level))
@@ -167,7 +151,7 @@ def _fitted(
 
 def _paper(axes: Axes, paper: Trend, found: Best | None) -> list[Line2D]:
     """The paper's exponent, through the middle of the points of the envelope."""
-    if not found or not len(found.flops):
+    if not found:
         return []
     x = np.geomspace(*axes.get_xlim(), 100)
     centre, height = (np.exp(np.log(v).mean()) for v in (found.flops, found.value))

@@ -44,7 +44,9 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         _picture(axes, data["schedules"], members[0], index, names[index], runs)
     for axes in panels[len(groups) :]:
         axes.set_axis_off()
-    panels[0].set_ylim(0, 1.06 * max(schedule.peak for schedule in groups))
+    highest = max(schedule.peak for schedule in groups)
+    panels[0].set_ylim(0, 1.06 * highest)
+    panels[0].set_yticks(range(int(highest) + 1))
     small.supxlabel("share of training (dimensionless)", fontsize=8)
     small.supylabel("learning rate over the reference peak (dimensionless)", fontsize=8)
     _losses(large.subplots(), data["schedules"], groups)

@@ -52,11 +52,10 @@ def power(losses: list[float]) -> Positions | None:
     if len(losses) < LEAST_BINS:
         return None
     y, at = np.array(losses), middle(len(losses))
-    best = None
-    for exponent in EXPONENTS:
-        table = np.stack([np.ones_like(at), at**-exponent], axis=1)
-        values = np.linalg.lstsq(table, y, rcond=None)[0]
-        misfit = float(((table @ values - y) ** 2).sum())
-        if best is None or misfit < best[0]:
-            best = (misfit, Positions(float(values[0]), float(values[1]), float(exponent)))
-    return best[1] if best else None
+    shapes = at ** -EXPONENTS[:, None]
+    away = shapes - shapes.mean(1, keepdims=True)
+    heights = (away * (y - y.mean())).sum(1) / (away**2).sum(1)
+    floors = y.mean() - heights * shapes.mean(1)
+    misfits = ((floors[:, None] + heights[:, None] * shapes - y) ** 2).sum(1)
+    least = int(misfits.argmin())
+    return Positions(float(floors[least]), float(heights[least]), float(EXPONENTS[least]))

@@ -91,6 +91,7 @@ def _frame(axes: Axes, known: Mapping[str, Any]) -> None:
     axes.set_xticks(range(len(STEPS)), [text for text, _, _ in STEPS.values()])
     axes.tick_params(axis="x", length=0)
     axes.grid(False, axis="x")
+    axes.margins(y=0.15)
     axes.set_ylabel("exponent $a$ (dimensionless)")
     level = next((f"{100 * row['level']:.3g} % intervals" for row in rows), "")
     axes.set_title(rf"$N^* \propto C^{{\,a}}$ by the envelope of loss curves; {level}")
