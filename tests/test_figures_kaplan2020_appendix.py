@@ -342,6 +342,29 @@ def test_19_steps_and_tokens_to_a_loss_are_those_of_the_known_law(figures):
     assert f"up to {largest:.3g} times the steps" in words(figures["fig19_sample_efficiency"])
 
 
+def test_seeds_of_a_size_count_as_one():
+    runs, curves = list(study()["sizes"].runs), dict(study()["sizes"].curves)
+    for run in study()["sizes"].runs:  # each again, a little worse
+        again = run | {"cell": f"{run['cell']}-again", "trunk": f"{run['trunk']}-again", "seed": 1}
+        rows = curves[run["cell"]]
+        runs.append(again)
+        curves[again["cell"]] = [row | {"val_loss": 1.001 * row["val_loss"]} for row in rows]
+    once, twice = (along.courses(data) for data in
+                   (study()["sizes"], Data(runs=runs, curves=curves)))  # fmt: skip
+    assert len(twice) == 2 * len(once)
+    lines = []
+    for courses in (once, twice):
+        envelope = envelopes.envelope(courses, lambda course: course.flops)
+        lines.append(envelope.line(envelope.losses))
+        assert len(envelope.stretches()) == 5
+    assert lines[1].slopes == pytest.approx(lines[0].slopes)
+    assert len(lines[0].slopes) == 1 + len(appendix_data.WIDTHS)
+    loss = fig19.losses(once)[2]
+    assert fig19.losses(twice)[0] == pytest.approx(fig19.losses(once)[0])
+    fewest = [[y for _, y in fig19.to_loss(of, lambda c: c.steps, loss)] for of in (once, twice)]
+    assert fewest[0] == fewest[1]
+
+
 def test_19_a_loss_that_is_never_met_or_passed_at_once_is_left_out():
     x, loss = np.array([1.0, 2.0, 4.0, 8.0]), np.array([4.0, 2.0, 3.0, 1.0])
     assert along.reached(x, loss, 2.0) == pytest.approx(2.0)

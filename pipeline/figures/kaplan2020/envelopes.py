@@ -25,7 +25,7 @@ Of = Callable[[Course], Floats]  # some amount along a course (n,)
 
 @dataclass(frozen=True)
 class Line:
-    """log y = level + slope (log x - centre): (1 + S,), first of all sizes, then without each.
+    """log y = level + slope (log x - centre): (1 + sizes,), first of all, then without each.
 
     Intervals are the jackknife's: of few sizes drawn with replacement, most draws leave fewer than
     three on the envelope.
@@ -65,15 +65,22 @@ class Envelope:
     flops: Floats
     losses: Floats
 
-    def best(self, left_out: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The place of the best size (m,), and whether smaller and larger ones were compared."""
-        losses = self.losses.copy()
-        if left_out is not None:
-            losses[:, left_out] = np.inf
-        known = np.isfinite(losses)
-        place = losses.argmin(1)
-        first, last = known.argmax(1), known.shape[1] - 1 - known[:, ::-1].argmax(1)
-        return place, known.any(1) & (place > first) & (place < last)
+    @property
+    def params(self) -> Floats:
+        """The size of each course (S,)."""
+        return np.array([course.params for course in self.courses])
+
+    def best(self, left_out: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The place of the best course (m,), and whether smaller and larger ones were compared.
+
+        Courses of the size ``left_out`` do not count.
+        """
+        sizes = self.params
+        losses = np.where(sizes == left_out, np.inf, self.losses)
+        known, place = np.isfinite(losses), losses.argmin(1)
+        smallest = np.where(known, sizes, np.inf).min(1)
+        largest = np.where(known, sizes, 0.0).max(1)
+        return place, (sizes[place] > smallest) & (sizes[place] < largest)
 
     def along(self, amount: Of) -> Floats:
         """An amount of every course on the grid (m, S), in log-log between its points."""
@@ -85,10 +92,10 @@ class Envelope:
     def line(self, values: Floats) -> Line | None:
         """The least-squares line through the best sizes' values (m, S); None for too few sizes."""
         rows = []
-        for left_out in (None, *range(len(self.courses))):
+        for left_out in (None, *sorted(set(self.params.tolist()))):
             place, inside = self.best(left_out)
             row = np.where(inside, np.log(values[np.arange(len(place)), place]), np.nan)
-            enough = len(set(place[inside].tolist())) >= LEAST_SIZES
+            enough = len(set(self.params[place[inside]].tolist())) >= LEAST_SIZES
             rows.append(row if enough else np.full_like(row, np.nan))
         if np.isnan(rows[0]).all():
             return None
@@ -101,7 +108,8 @@ class Envelope:
         """The middle row of each stretch of compute inside over which one size is best."""
         place, inside = self.best()
         rows = np.flatnonzero(inside)
-        breaks = np.flatnonzero((np.diff(rows) > 1) | (np.diff(place[rows]) != 0)) + 1
+        sizes = self.params[place[rows]]
+        breaks = np.flatnonzero((np.diff(rows) > 1) | (np.diff(sizes) != 0)) + 1
         return [int(part[(len(part) - 1) // 2]) for part in np.split(rows, breaks) if len(part)]
 
     def run(self, row: int) -> Row:
@@ -110,7 +118,7 @@ class Envelope:
 
 
 def envelope(courses: Sequence[Course], compute: Of) -> Envelope:
-    """The courses of one size each, ascending by size, against some count of compute."""
+    """The envelope of the courses against some count of compute."""
     amounts = [compute(course) for course in courses]
     flops = np.geomspace(min(x.min() for x in amounts), max(x.max() for x in amounts), GRID)
     columns = []

@@ -63,7 +63,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
          *numbers, marks.summary(fit, "point")]
     ), linespacing=1.4)  # fmt: skip
     marks.legend_below(axes, handles, 2)
-    marks.doubts(figure, data["sizes"].fits, 62)
+    marks.doubts(figure, {"power_compute_min": fit}, 62)
 
 
 def _told(of: str, value: str) -> str:

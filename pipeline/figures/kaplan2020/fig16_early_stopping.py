@@ -76,7 +76,7 @@ def _stops(axes: Axes, runs: list[Row], bounds: list[float], colours: marks.Size
     low, high = scales.padded([*shown, *(run["best_step"] for run in runs)])
     axes.plot([low, high], [low, high], color=marks.INK, lw=1.0, ls=(0, (4, 2)), zorder=2)
     axes.set_xlim(*scales.padded(shown))
-    axes.set_ylim(*scales.padded(run["best_step"] for run in runs))
+    axes.set_ylim(low, high)  # so that the bound is there to be seen, however far below
     scales.count_axis(axes, "x", r"bound $S_c\,[L(N,D) - L(N,\infty)]^{-1/\alpha_S}$ (steps)")
     scales.count_axis(axes, "y", r"step of the lowest loss $S_{\mathrm{stop}}$ (steps)")
     kept = [run["best_step"] >= b for run, b in zip(runs, bounds, strict=True) if stopped(run)]

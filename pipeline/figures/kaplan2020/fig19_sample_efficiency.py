@@ -67,7 +67,10 @@ def losses(courses: Sequence[Course]) -> list[float]:
 
     From where all sizes have come to where the third best one ends.
     """
-    ends = sorted(float(course.loss.min()) for course in courses)
+    lowest: dict[float, float] = {}
+    for course in courses:
+        lowest[course.params] = min(lowest.get(course.params, np.inf), float(course.loss.min()))
+    ends = sorted(lowest.values())
     if len(ends) < LEAST_SIZES:
         return []
     low = ends[LEAST_SIZES - 1] * 1.0001
@@ -86,9 +89,13 @@ def gain(
 def to_loss(
     courses: Sequence[Course], amount: Callable[[Course], Floats], loss: float
 ) -> list[tuple[Course, float]]:
-    """What each size took to a loss, by size; those that never met it are left out."""
-    found = [(c, along.reached(amount(c), c.loss, loss)) for c in courses]
-    return [(course, y) for course, y in found if np.isfinite(y)]
+    """What each size took to a loss, its fastest run; sizes that never met it are left out."""
+    fastest: dict[float, tuple[Course, float]] = {}
+    for course in courses:
+        taken = along.reached(amount(course), course.loss, loss)
+        if taken < fastest.get(course.params, (course, np.inf))[1]:
+            fastest[course.params] = (course, taken)
+    return [fastest[params] for params in sorted(fastest)]
 
 
 if __name__ == "__main__":
