@@ -485,4 +485,24 @@ def test_the_staircase_says_where_there_is_no_exponent():
     row = data.allocations[0] | {"exponent": None, "low": None, "high": None}
     figure = drawn("recipe_staircase", study() | {"recipe_head": Data(allocations=[row])})
     assert "no exponent" in words(figure)
+    assert "no interval" not in words(figure)
     assert "exponent.recipe_head" not in marked(figure)
+
+
+def test_the_staircase_keeps_its_scale_beside_an_exponent_that_tells_nothing():
+    data = study()["recipe_head"]
+    wild = data.allocations[0] | {"low": -3.0, "high": 9.0}
+    open_ = data.allocations[0] | {"low": None, "high": None}
+    figure = drawn("recipe_staircase", study() | {
+        "recipe_head": replace(data, allocations=[wild]),
+        "recipe_decay": replace(data, allocations=[open_]),
+    })  # fmt: skip
+    low, high = figure.axes[0].get_ylim()
+    assert (low, high) == (-0.2, 1.4)
+    assert "no interval" in words(figure)
+    lines = marked(figure)
+    assert lines["exponent.recipe_decay"][0].get_markerfacecolor() == "white"
+    assert lines["exponent.recipe_head"][0].get_markerfacecolor() != "white"
+    page = figure.bbox
+    (label,) = [text for text in figure.findobj(Text) if "[−3" in text.get_text()]
+    assert label.get_window_extent().y1 <= page.y1

@@ -24,6 +24,7 @@ STEPS = {
 }
 PUBLISHED = {"Kaplan et al.": 0.73, "Hoffmann et al.": 0.50}
 APPROACH = "envelope"
+BOTTOM, TOP = -0.2, 1.4  # of the axis; bars that tell nothing go on beyond it
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -64,16 +65,19 @@ def _step(
         axes.annotate("no exponent", (place, 0.02), xycoords=("data", "axes fraction"), ha="center",
                       fontsize=marks.LABEL_SIZE, color=marks.VERMILLION)  # fmt: skip
         return
+    face: dict[str, Any] = {"mfc": "white", "mew": 1.2}
+    told = f"{estimate(row['exponent'], low, high)}, no interval"
     if low is not None and high is not None:
+        face = {"mfc": colour, "mec": "white", "mew": 0.7}
+        told = estimate(row["exponent"], low, high)
         axes.plot([place, place], [low, high], color=colour, lw=1.6, marker="_", ms=7, mew=1.2,
                   zorder=3)  # fmt: skip
-    axes.plot(place, row["exponent"], marker=marker, ms=7, color=colour, mec="white", mew=0.7,
-              ls="none", zorder=4, gid=f"exponent.{name}")  # fmt: skip
+    axes.plot(place, row["exponent"], marker=marker, ms=7, color=colour, ls="none", zorder=4,
+              gid=f"exponent.{name}", **face)  # fmt: skip
     axes.plot([place - 0.5, place + 0.5], [row["exponent"]] * 2, color=marks.PALE, lw=1.0, zorder=2)
     axes.annotate(
-        estimate(row["exponent"], low, high),
-        (place, row["exponent"] if high is None else high), (0, 5), textcoords="offset points",
-        ha="center", fontsize=marks.LABEL_SIZE, zorder=5,
+        told, (place, min(row["exponent"] if high is None else high, TOP - 0.1)), (0, 6),
+        textcoords="offset points", ha="center", fontsize=marks.LABEL_SIZE, zorder=5,
         bbox={"fc": "white", "alpha": 0.85, "lw": 0, "pad": 0.8},
     )  # fmt: skip
 
@@ -92,6 +96,8 @@ def _frame(axes: Axes, known: Mapping[str, Any]) -> None:
     axes.tick_params(axis="x", length=0)
     axes.grid(False, axis="x")
     axes.margins(y=0.15)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, BOTTOM), min(high, TOP))
     axes.set_ylabel("exponent $a$ (dimensionless)")
     level = next((f"{100 * row['level']:.3g} % intervals" for row in rows), "")
     axes.set_title(rf"$N^* \propto C^{{\,a}}$ by the envelope of loss curves; {level}")
