@@ -277,6 +277,28 @@ def test_15_draws_fits_without_intervals():
         assert isinstance(drawn(name, whole), Figure)
 
 
+@pytest.mark.parametrize("number", [13, 14, 15, 16, 19])
+def test_a_fit_without_values_is_said_in_words(number):
+    name = next(name for name in OWN if name.startswith(f"fig{number}_"))
+    experiment, key = ("data", "kaplan") if number == 16 else ("batches", "critical_batch")
+    data = study()[experiment]
+    fit = data.fits[key]
+    nothing = {"value": np.nan, "low": None, "high": None, "status": "too_few_points",
+               "reason": "2 runs cannot determine 4 parameters; add runs."}  # fmt: skip
+    rows = {parameter: row | nothing for parameter, row in fit.parameters.items()}
+    whole = study() | {
+        experiment: replace(data, fits=data.fits | {key: replace(fit, parameters=rows)})
+    }
+    text = words(drawn(name, whole))
+    assert f"not drawn: the fit of {key} has no values" in text
+    assert "2 runs cannot determine 4 parameters" in text
+
+
+def test_13_says_where_no_run_has_a_curve():
+    whole = study() | {"sizes": replace(study()["sizes"], curves={})}
+    assert "not drawn: no run has a curve" in words(drawn("fig13_compute_corrected", whole))
+
+
 def test_16_bound_is_that_of_the_known_laws_and_counts_who_keeps_it(figures):
     runs = study()["data"].runs
     n, d = (np.array([run[name] for run in runs], float) for name in ("params", "unique_tokens"))

@@ -38,12 +38,10 @@ class Best(NamedTuple):
 def best(
     courses: Sequence[along.Course], compute: envelopes.Of, quantity: envelopes.Of
 ) -> Best | None:
-    """A quantity of the best course at each compute, and the line through it; None without any.
+    """A quantity of the best course at each compute, and the line through it; None without one.
 
     Points are the middles of the stretches of compute over which one size is best.
     """
-    if not courses:
-        return None
     envelope = envelopes.envelope(courses, compute)
     values, (place, inside) = envelope.along(quantity), envelope.best()
     rows = envelope.stretches()
@@ -57,14 +55,18 @@ def best(
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """N and S_min of the envelope of C_min, and of the fitted laws; N of the naive envelope."""
+    courses = along.courses(data["sizes"])
+    fits = {"kaplan_steps": data["sizes"].fits["kaplan_steps"],
+            "critical_batch": data["batches"].fits["critical_batch"]}  # fmt: skip
+    if algebra.refused(figure, fits, bool(courses)):
+        return
     figure.set_size_inches(frame.WIDE, 4.2)
     left, right = figure.subplots(1, 2)
     left.set_label("params")
     right.set_label("steps")
-    fit = data["sizes"].fits["kaplan_steps"]
-    steps, batch = algebra.drawn(fit, data["batches"].fits["critical_batch"])
+    fit = fits["kaplan_steps"]
+    steps, batch = algebra.drawn(*fits.values())
     law: BatchLaw = batch.best
-    courses = along.courses(data["sizes"])
 
     def of_least(course: along.Course) -> Floats:
         return course.least_flops(law)
@@ -95,7 +97,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.count_axis(right, "y", r"fewest steps $S_{\min}$ (steps)")
     left.set_title(rf"$N \propto C_{{\min}}^{{\,p}}$; {100 * fit.level:.3g} % intervals")
     right.set_title(r"$S_{\min} \propto C_{\min}^{\,p}$")
-    fits = {"kaplan_steps": fit, "critical_batch": data["batches"].fits["critical_batch"]}
     marks.doubts(figure, fits, 130)
 
 
@@ -105,7 +106,7 @@ def _limits(
     """A decade around the points; all curves where there are none."""
     if found:
         return float(found.flops.min()) / 10, 10 * float(found.flops.max())
-    return scales.padded(np.concatenate([c.least_flops(law) for c in courses]) if courses else [])
+    return scales.padded(np.concatenate([c.least_flops(law) for c in courses]))
 
 
 def _params(course: along.Course) -> Floats:

@@ -71,12 +71,15 @@ def contradiction(data: Mapping[str, Data]) -> Contradiction:
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Both lines with bands; the crossing with its interval; where runs end, grey."""
+    courses = along.courses(data["sizes"])
+    fits = {**data["sizes"].fits, **data["data"].fits, **data["batches"].fits}
+    if algebra.refused(figure, fits, bool(courses)):
+        return
     figure.set_size_inches(frame.COLUMN, 4.5)
     axes = figure.subplots()
     fit = data["sizes"].fits["power_compute_min"]
     found = contradiction(data)
     batch = algebra.drawn(data["batches"].fits["critical_batch"])[0].best
-    courses = along.courses(data["sizes"])
     least = np.concatenate([course.least_flops(batch) for course in courses])
     for course in courses:
         axes.plot(course.least_flops(batch), course.loss, color=marks.PALE, lw=0.6, zorder=2,
@@ -102,7 +105,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         marks.band_handle(fit, marks.GREY),
     ]  # fmt: skip
     marks.legend_below(axes, handles, 1)
-    fits = {**data["sizes"].fits, **data["data"].fits, **data["batches"].fits}
     marks.doubts(figure, fits, 62)
 
 

@@ -23,6 +23,12 @@ STEPS = "step (steps)"
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Left each run of the grid of N and D; right the curves of one size on every subset."""
+    fits = {
+        "kaplan_steps": data["sizes"].fits["kaplan_steps"],
+        "kaplan": data["data"].fits["kaplan"],
+    }
+    if algebra.refused(figure, fits):
+        return
     figure.set_size_inches(frame.WIDE, 3.9)
     left, right = figure.subplots(1, 2)
     left.set_label("bound")
@@ -35,10 +41,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     _stops(left, runs, bounds, colours)
     size = shown_size(data["data"])
     _curves(right, data["data"], size, colours)
-    fits = {
-        "kaplan_steps": data["sizes"].fits["kaplan_steps"],
-        "kaplan": data["data"].fits["kaplan"],
-    }
     marks.doubts(figure, fits, 130)
     key = [Line2D([], [], color=colours(d), lw=2.2, label=scales.count(d))
            for d in reversed(colours.sizes)]  # fmt: skip
