@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from pipeline.kaplan2020 import PF_DAY, BatchLaw, DataLaw, Power, StepsLaw, Tren
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import interval
 
+LINE = 0.14  # inches of a line of text below a figure
 BUILT: dict[str, Any] = {
     "kaplan": DataLaw,
     "kaplan_steps": StepsLaw,
@@ -57,11 +59,17 @@ def refused(figure: Figure, fits: Mapping[str, FittedLaw], curves: bool = True) 
     missing = [name for name, fit in fits.items() if not fit.drawable]
     if not missing and curves:
         return False
-    figure.set_size_inches(frame.COLUMN, 1.6)
+    figure.set_size_inches(frame.COLUMN, 0.6 + room(fits, 62))
     without = f"the fit of {', '.join(missing)} has no values" if missing else "no run has a curve"
     marks.head(figure, f"not drawn: {without}")
     marks.doubts(figure, fits, 62)
     return True
+
+
+def room(fits: Mapping[str, FittedLaw], width: int) -> float:
+    """The inches that ``marks.doubts`` takes below a figure, in lines of ``width`` characters."""
+    told = [f"{name}: {sentence}" for name, fit in fits.items() for sentence in fit.doubts]
+    return LINE * sum(len(textwrap.wrap(text, width)) for text in told)
 
 
 def columns(law: Any) -> Any:

@@ -27,7 +27,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     fits = {"power_compute_min": fit, "critical_batch": critical}
     if algebra.refused(figure, fits, bool(courses)):
         return
-    figure.set_size_inches(frame.COLUMN, 4.3)
+    figure.set_size_inches(frame.COLUMN, 4.3 + algebra.room(fits, 62))
     axes = figure.subplots()
     batch = algebra.drawn(critical)[0].best
     spent = [course.flops for course in courses]

@@ -19,6 +19,7 @@ from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
 
 ENVELOPE, FITS, NAIVE = marks.VERMILLION, marks.BLUE, marks.GREY
+NOTHING = "no envelope: no size with smaller and larger ones beside it"
 AROUND = 3.0  # factor that axes leave around the points
 COMPUTE = r"compute $C_{\min}$ (FLOP)"
 NAIVE_PAPER = 0.88  # N ~ C^0.88 of figure 14, dashed
@@ -60,7 +61,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
             "critical_batch": data["batches"].fits["critical_batch"]}  # fmt: skip
     if algebra.refused(figure, fits, bool(courses)):
         return
-    figure.set_size_inches(frame.WIDE, 4.2)
+    figure.set_size_inches(frame.WIDE, 4.2 + algebra.room(fits, 130))
     left, right = figure.subplots(1, 2)
     left.set_label("params")
     right.set_label("steps")
@@ -84,6 +85,8 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
             handles[-1].set_label(f"{handles[-1].get_label()}  (paper: {NAIVE_PAPER})")
         if found:
             handles += _shown(axes, found, ENVELOPE, "o", r"envelope of $C_{\min}$", fit.level)
+        else:
+            handles.append(Line2D([], [], ls="none", label=NOTHING))
         handles += _fitted(axes, trend, steps, batch, fit.saved.percentiles)
         handles += _paper(axes, paper, found)
         if found:  # the points, not the bands, say what is shown

@@ -29,7 +29,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     }
     if algebra.refused(figure, fits):
         return
-    figure.set_size_inches(frame.WIDE, 3.9)
+    figure.set_size_inches(frame.WIDE, 3.9 + algebra.room(fits, 130))
     left, right = figure.subplots(1, 2)
     left.set_label("bound")
     right.set_label("curves")

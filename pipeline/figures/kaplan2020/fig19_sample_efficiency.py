@@ -27,7 +27,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     fits = {"critical_batch": data["batches"].fits["critical_batch"]}
     if algebra.refused(figure, fits, bool(courses)):
         return
-    figure.set_size_inches(frame.WIDE, 3.3)
+    figure.set_size_inches(frame.WIDE, 3.3 + algebra.room(fits, 130))
     panels = figure.subplots(1, 2)
     batch = algebra.drawn(fits["critical_batch"])[0].best
     chosen = losses(courses)
