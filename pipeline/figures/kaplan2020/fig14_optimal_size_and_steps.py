@@ -19,7 +19,7 @@ from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
 
 ENVELOPE, FITS, NAIVE = marks.VERMILLION, marks.BLUE, marks.GREY
-NOTHING = "no envelope: no size with smaller and larger ones beside it"
+NOTHING = "no envelope: too few sizes to compare"
 AROUND = 3.0  # factor that axes leave around the points
 COMPUTE = r"compute $C_{\min}$ (FLOP)"
 NAIVE_PAPER = 0.88  # N ~ C^0.88 of figure 14, dashed

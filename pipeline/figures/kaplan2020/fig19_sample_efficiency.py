@@ -61,7 +61,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     )
     handle = Line2D([], [], marker="o", color=marks.GREY, mec="white", mew=0.5, lw=0.9,
                     label="sizes that reached one loss, at the peak learning rate")  # fmt: skip
-    figure.legend(handles=[handle], loc="outside lower left")
+    marks.legend_below(panels[0], [handle], 1)
     marks.doubts(figure, fits, 130)
 
 

@@ -46,7 +46,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     handles.append(marks.band_handle(next(iter(fits.values())), marks.GREY))
     handles.append(Line2D([], [], marker="o", ls="none", mfc="white", mec=marks.GREY, mew=0.9,
                           label="foretold by a fit to the smaller sizes alone"))  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower left", ncols=1)
+    figure.legend(handles=handles, loc="outside upper left", ncols=1)
     marks.doubts(figure, fits, 130)
 
 
