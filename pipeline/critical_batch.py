@@ -3,7 +3,8 @@
 For each model and loss: the steps S and tokens E at which each batch size met the loss, at the best
 of its learning rates there, and (S/S_min - 1)(E/E_min - 1) = 1 through them, whose E_min / S_min is
 the critical batch (McCandlish et al. 2018, arXiv:1812.06162; Kaplan et al. 2020, arXiv:2001.08361,
-eq. 5.1 and 5.2). The levels are also written as runs, for the law critical_batch of their loss.
+eq. 5.1 and 5.2). Beside it stands the noise scale of the gradient there, where it was measured. The
+levels are also written as runs, for the law critical_batch of their loss.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from pipeline import contracts
 from pipeline.batches.fronts import QUANTITIES, Front, automatic, drawn, fronts
+from pipeline.batches.noise_scale import NoiseScale, noise_scale
 from pipeline.batches.traces import Model, Trace, by_model, traces
 from pipeline.cells import digest, short
 from pipeline.laws.base import Floats, Status
@@ -47,8 +49,9 @@ def measured(
         yield from fronts(own, asked, options)
 
 
-def front_row(front: Front, run: dict[str, Any], level: float) -> dict[str, Any]:
+def front_row(front: Front, noise: NoiseScale, run: dict[str, Any], level: float) -> dict[str, Any]:
     """One row of the contract ``critical_batches``; ``run`` is one of those behind the front."""
+    lowest, highest = noise.interval or (None, None)
     row: dict[str, Any] = {
         **front.model._asdict(), "loss": front.loss, "level": level,
         "bits_per_byte": scaled(run, front.loss),
@@ -58,6 +61,7 @@ def front_row(front: Front, run: dict[str, Any], level: float) -> dict[str, Any]
         "lr": [point.rate for point in front.points],
         "at_edge": [point.at_edge for point in front.points],
         "cells": [point.cell for point in front.points],
+        "noise_scale": noise.value, "noise_scale_low": lowest, "noise_scale_high": highest,
     }  # fmt: skip
     for name in QUANTITIES:
         low, high = front.intervals[name] or (None, None)
@@ -142,7 +146,12 @@ def main(argv: list[str] | None = None) -> int:
         found = list(measured(along, levels, arguments.count, options))
         runs = {trace.run["cell"]: trace.run for trace in along}
         behind = [(front, runs[front.points[0].cell]) for front in found]
-        rows = [front_row(front, run, arguments.level) for front, run in behind]
+        own = by_model(along)
+        noise = [noise_scale(own[front.model], front.loss, options) for front in found]
+        rows = [
+            front_row(front, scale, run, arguments.level)
+            for (front, run), scale in zip(behind, noise, strict=True)
+        ]
         contracts.write(arguments.out, rows, contracts.CRITICAL_BATCHES)
         points = [
             level_row(front, run) for front, run in behind
