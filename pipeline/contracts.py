@@ -416,6 +416,22 @@ CRITICAL_BATCHES = _schema(
     _field("at_edge", pa.list_(_bool), "it was the least or the greatest tried"),
     _field("cells", pa.list_(_text), "cell key of the run, or of the first seed"),
 )
+# One row for each evaluation of a branch from a trunk, at a batch size and rate of its own.
+BRANCHES = _schema(
+    "branches",
+    _field("cell", _text, "cell at whose branch point the trunk stood"),
+    _field("trunk", _text, "trunk key"),
+    _field("at_step", _i64, "optimizer steps of the trunk before"),
+    _field("at_loss", _f64, "nats/token, validation loss of the trunk there"),
+    _field("batch_tokens", _i64, "tokens per step of the branch"),
+    _field("factor", _f64, "its rate over the trunk's times the root of the ratio of batches"),
+    _field("lr", _f64, "learning rate of the hidden matrices"),
+    _field("lr_embedding", _f64, "learning rate of embeddings and gains"),
+    _field("repeat", _i64, "index of the text that it went through"),
+    _field("step", _i64, "optimizer steps of the branch"),
+    _field("tokens", _i64, "tokens of the branch"),
+    _field("val_loss", _f64, "nats/token, whole validation split"),
+)
 # One row for each run to train next, in order.
 NEXT_CELLS = _schema(
     "next_cells",
@@ -452,7 +468,7 @@ SCHEMAS = {
     for schema in (
         MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS, KNOWN,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
-        OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES,
+        OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES, BRANCHES,
     )
 }  # fmt: skip
 

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from pipeline import contracts
-from pipeline.batches.fronts import QUANTITIES, Front, automatic, drawn, fronts
-from pipeline.batches.noise_scale import NoiseScale, noise_scale
+from pipeline.batches.fronts import Front, automatic, drawn, fronts
+from pipeline.batches.noise_scale import noise_scale
+from pipeline.batches.rows import front_row, scaled
 from pipeline.batches.traces import Model, Trace, by_model, traces
 from pipeline.cells import digest, short
 from pipeline.laws.base import Floats, Status
@@ -49,28 +50,6 @@ def measured(
         yield from fronts(own, asked, options)
 
 
-def front_row(front: Front, noise: NoiseScale, run: dict[str, Any], level: float) -> dict[str, Any]:
-    """One row of the contract ``critical_batches``; ``run`` is one of those behind the front."""
-    lowest, highest = noise.interval or (None, None)
-    row: dict[str, Any] = {
-        **front.model._asdict(), "loss": front.loss, "level": level,
-        "bits_per_byte": scaled(run, front.loss),
-        "status": front.status.value, "reason": front.reason,
-        "batch_tokens": [point.batch for point in front.points],
-        "steps": [point.steps for point in front.points],
-        "lr": [point.rate for point in front.points],
-        "at_edge": [point.at_edge for point in front.points],
-        "cells": [point.cell for point in front.points],
-        "noise_scale": noise.value, "noise_scale_low": lowest, "noise_scale_high": highest,
-    }  # fmt: skip
-    for name in QUANTITIES:
-        low, high = front.intervals[name] or (None, None)
-        value = front.values[name]
-        known = value if math.isfinite(value) else None
-        row |= {name: known, f"{name}_low": low, f"{name}_high": high}
-    return row
-
-
 def level_row(front: Front, run: dict[str, Any]) -> dict[str, Any]:
     """A front as a row of the contract ``runs``: what E_min tokens bring to its loss.
 
@@ -94,13 +73,6 @@ def level_row(front: Front, run: dict[str, Any]) -> dict[str, Any]:
 def level_key(model: Model, loss: float) -> str:
     """What stands for a cell key: readable, and of one model and loss alone."""
     return f"N{short(model.params)}-L{loss:.4g}-{digest([list(model), loss])}"
-
-
-def scaled(run: dict[str, Any], loss: float) -> float | None:
-    """A loss in nats/token on a run's text as bits/byte."""
-    if not (run["bits_per_byte"] and run["loss"]):
-        return None
-    return float(run["bits_per_byte"] * loss / run["loss"])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,8 +18,8 @@ from pipeline.approaches.allocation import Options as Resampling
 from pipeline.approaches.budgets import budgets
 from pipeline.batches.fronts import Front, Point
 from pipeline.batches.noise_scale import NoiseScale
+from pipeline.batches.rows import front_row
 from pipeline.batches.traces import Model
-from pipeline.critical_batch import front_row
 from pipeline.files import write_json
 from pipeline.laws import SURFACES, law, named
 from pipeline.laws.band import read
