@@ -455,6 +455,9 @@ CRITICAL_BATCHES = _schema(
     _field("critical_batch", _f64, "tokens, E_min / S_min; null where unknown", nullable=True),
     _field("critical_batch_low", _f64, "lower end of its interval", nullable=True),
     _field("critical_batch_high", _f64, "upper end of its interval", nullable=True),
+    _later("noise_scale", _f64, "tokens, tr Sigma / |G|^2 of the gradient at this loss"),
+    _later("noise_scale_low", _f64, "lower end of its interval"),
+    _later("noise_scale_high", _f64, "upper end of its interval"),
     _field("level", _f64, "coverage of the intervals, in (0, 1)"),
     _field("status", _text, "status of the fit"),
     _field("reason", _text, "the status as a sentence"),
@@ -466,6 +469,22 @@ CRITICAL_BATCHES = _schema(
     _later("reuse", _i64, "times that the layers are applied"),
     _later("dropout", _f64, "probability"),
     _later("optimizer", _text, "adamw | adafactor"),
+)
+# One row for each evaluation of a branch from a trunk, at a batch size and rate of its own.
+BRANCHES = _schema(
+    "branches",
+    _field("cell", _text, "cell at whose branch point the trunk stood"),
+    _field("trunk", _text, "trunk key"),
+    _field("at_step", _i64, "optimizer steps of the trunk before"),
+    _field("at_loss", _f64, "nats/token, validation loss of the trunk there"),
+    _field("batch_tokens", _i64, "tokens per step of the branch"),
+    _field("factor", _f64, "its rate over the trunk's times the root of the ratio of batches"),
+    _field("lr", _f64, "learning rate of the hidden matrices"),
+    _field("lr_embedding", _f64, "learning rate of embeddings and gains"),
+    _field("repeat", _i64, "index of the text that it went through"),
+    _field("step", _i64, "optimizer steps of the branch"),
+    _field("tokens", _i64, "tokens of the branch"),
+    _field("val_loss", _f64, "nats/token, whole validation split"),
 )
 # One row for each run to train next, in order.
 NEXT_CELLS = _schema(
@@ -503,7 +522,7 @@ SCHEMAS = {
     for schema in (
         MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS, KNOWN,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
-        OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES, TASK_CURVES, SATURATION,
+        OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES, BRANCHES, TASK_CURVES, SATURATION,
     )
 }  # fmt: skip
 

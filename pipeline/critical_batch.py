@@ -3,7 +3,8 @@
 For each model and loss: the steps S and tokens E at which each batch size met the loss, at the best
 of its learning rates there, and (S/S_min - 1)(E/E_min - 1) = 1 through them, whose E_min / S_min is
 the critical batch (McCandlish et al. 2018, arXiv:1812.06162; Kaplan et al. 2020, arXiv:2001.08361,
-eq. 5.1 and 5.2). The levels are also written as runs, for the law critical_batch of their loss.
+eq. 5.1 and 5.2). Beside it stands the noise scale of the gradient there, where it was measured. The
+levels are also written as runs, for the law critical_batch of their loss.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from pipeline import contracts
-from pipeline.batches.fronts import QUANTITIES, Front, automatic, drawn, fronts
+from pipeline.batches.fronts import Front, automatic, drawn, fronts
+from pipeline.batches.noise_scale import noise_scale
+from pipeline.batches.rows import front_row, scaled
 from pipeline.batches.traces import Model, Trace, by_model, traces
 from pipeline.cells import digest, short
 from pipeline.laws.base import Floats, Status
@@ -47,26 +50,6 @@ def measured(
         yield from fronts(own, asked, options)
 
 
-def front_row(front: Front, run: dict[str, Any], level: float) -> dict[str, Any]:
-    """One row of the contract ``critical_batches``; ``run`` is one of those behind the front."""
-    row: dict[str, Any] = {
-        **front.model._asdict(), "loss": front.loss, "level": level,
-        "bits_per_byte": scaled(run, front.loss),
-        "status": front.status.value, "reason": front.reason,
-        "batch_tokens": [point.batch for point in front.points],
-        "steps": [point.steps for point in front.points],
-        "lr": [point.rate for point in front.points],
-        "at_edge": [point.at_edge for point in front.points],
-        "cells": [point.cell for point in front.points],
-    }  # fmt: skip
-    for name in QUANTITIES:
-        low, high = front.intervals[name] or (None, None)
-        value = front.values[name]
-        known = value if math.isfinite(value) else None
-        row |= {name: known, f"{name}_low": low, f"{name}_high": high}
-    return row
-
-
 def level_row(front: Front, run: dict[str, Any]) -> dict[str, Any]:
     """A front as a row of the contract ``runs``: what E_min tokens bring to its loss.
 
@@ -90,13 +73,6 @@ def level_row(front: Front, run: dict[str, Any]) -> dict[str, Any]:
 def level_key(model: Model, loss: float) -> str:
     """What stands for a cell key: readable, and of one model and loss alone."""
     return f"N{short(model.params)}-L{loss:.4g}-{digest([list(model), loss])}"
-
-
-def scaled(run: dict[str, Any], loss: float) -> float | None:
-    """A loss in nats/token on a run's text as bits/byte."""
-    if not (run["bits_per_byte"] and run["loss"]):
-        return None
-    return float(run["bits_per_byte"] * loss / run["loss"])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -142,7 +118,12 @@ def main(argv: list[str] | None = None) -> int:
         found = list(measured(along, levels, arguments.count, options))
         runs = {trace.run["cell"]: trace.run for trace in along}
         behind = [(front, runs[front.points[0].cell]) for front in found]
-        rows = [front_row(front, run, arguments.level) for front, run in behind]
+        own = by_model(along)
+        noise = [noise_scale(own[front.model], front.loss, options) for front in found]
+        rows = [
+            front_row(front, scale, run, arguments.level)
+            for (front, run), scale in zip(behind, noise, strict=True)
+        ]
         contracts.write(arguments.out, rows, contracts.CRITICAL_BATCHES)
         points = [
             level_row(front, run) for front, run in behind

@@ -17,8 +17,9 @@ from pipeline.approaches import APPROACHES
 from pipeline.approaches.allocation import Options as Resampling
 from pipeline.approaches.budgets import budgets
 from pipeline.batches.fronts import Front, Point
+from pipeline.batches.noise_scale import NoiseScale
+from pipeline.batches.rows import front_row
 from pipeline.batches.traces import Model
-from pipeline.critical_batch import front_row
 from pipeline.files import write_json
 from pipeline.laws import SURFACES, law, named
 from pipeline.laws.band import read
@@ -40,6 +41,7 @@ TASK = {
 }
 # The critical batch size by loss, of studies that scan batch sizes.
 SCAN = {"B": 6e6, "alpha_B": 0.2}
+NOISE = 4e6  # noise scale of the gradient at loss 1, tokens
 SCANNED = (256, 512, 1024, 2048, 4096, 8192)
 MEASURED = ("transfer@code", "transfer@encyclopedia", "task_sigmoid@quiz", "gadre_error@quiz")
 
@@ -130,7 +132,7 @@ def curve(row: dict[str, Any], points: int = 28) -> list[dict[str, Any]]:
             "cell": row["cell"], "step": step, "tokens": tokens,
             "flops": row["flops_exact"] * tokens / row["tokens"], "train_loss": loss,
             "val_loss": loss, "val_loss_se": 0.004, "loss_by_position": gains, "lr": row["lr"],
-            "grad_norm": 0.5, "noise_scale": 4e6 / loss**5 if step > 50 else None, "seconds": row["seconds"] * step / row["steps"],
+            "grad_norm": 0.5, "noise_scale": None, "seconds": row["seconds"] * step / row["steps"],
         })  # fmt: skip
     return rows
 
@@ -339,7 +341,8 @@ def fronts(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
             ends = {name: (0.8 * value, 1.25 * value) for name, value in values.items()}
             status = Status.UNIDENTIFIABLE if loss < 3.5 else Status.CONVERGED
             front = Front(model, float(loss), found, values, ends, status, "As it is.")
-            yield front_row(front, own, LEVEL)
+            scale = NOISE / loss**5
+            yield front_row(front, NoiseScale(scale, (0.7 * scale, 1.4 * scale)), own, LEVEL)
 
 
 def sensitivities(laws: Sequence[str], few: Sequence[str]) -> Iterable[dict[str, Any]]:

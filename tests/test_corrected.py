@@ -31,10 +31,9 @@ def study(tmp_path_factory):
         "loss": losses,
         "critical_batch": critical_batch(losses) * (1 + 1e-4 * np.eye(6)[0]),
     }
-    found = fit(
-        law("critical_batch"), Runs(tuple("abcdef"), columns), Options(bootstraps=0, profile=False)
-    )
-    write(found, 6, Convention(), folder / "fits" / "critical_batch")
+    levels = Runs(tuple("abcdef"), columns)
+    found = fit(law("critical_batch"), levels, Options(bootstraps=0, profile=False))
+    write(found, levels, Convention(), folder / "fits" / "critical_batch")
     return folder, ["--runs", str(runs), "--curves", str(curves)]
 
 
@@ -161,7 +160,7 @@ def test_another_law_or_loss_is_refused(study, tmp_path, capsys):
     other = fit(law("power_params"), Runs(tuple("abc"), {
         "params": np.array([1.0, 2, 3]), "tokens": np.ones(3), "flops": np.ones(3), "loss": np.array([3, 2.5, 2.3]),
     }), Options(bootstraps=0, profile=False))  # fmt: skip
-    write(other, 3, Convention(), tmp_path / "power")
+    write(other, other.runs, Convention(), tmp_path / "power")
     assert json.loads((tmp_path / "power" / "card.json").read_text())["law"] == "power_params"
     assert main([*given, "--fit", str(tmp_path / "power"), *out]) == 2
     assert "holds the law power_params, expected critical_batch" in capsys.readouterr().err

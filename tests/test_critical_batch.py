@@ -6,6 +6,7 @@ import pytest
 from batch_data import critical_batch, scan, steps_min
 
 from pipeline import contracts
+from pipeline.batches.traces import Trace
 from pipeline.conventions import Convention, included_runs
 from pipeline.critical_batch import main
 from pipeline.laws import law
@@ -55,6 +56,27 @@ def test_the_levels_are_runs_that_the_law_of_the_loss_is_fitted_to(measured):
         assert row["tokens"] == pytest.approx(row["steps_min"] * row["critical_batch"], rel=1e-3)
         assert row["flops_6nd"] == pytest.approx(6 * row["params"] * row["tokens"], rel=1e-3)
         assert row["bits_per_byte"] == pytest.approx(row["loss"] / 2)
+
+
+def test_the_noise_scale_of_the_gradient_stands_beside_each_loss(measured, tmp_path):
+    def measuring(row, squared):
+        return row | {"grad_squared": squared, "grad_variance": 1200.0}
+
+    def sized(trace):
+        # Half of the rows have three times the signal: the quotient of the means is 600 tokens.
+        rows = [measuring(row, (1.0, 3.0)[i % 2]) for i, row in enumerate(trace.rows)]
+        return Trace(trace.run, rows)
+
+    runs, curves = batch_data.write(tmp_path, [sized(trace) for trace in scan()])
+    out = tmp_path / "b.parquet"
+    given = ["--runs", str(runs), "--curves", str(curves), "--bootstraps", "50"]
+    more = ["--losses", "3.2", "3.6", "--levels", str(tmp_path / "l.parquet")]
+    assert main([*given, *more, "--out", str(out)]) == 0
+    for row in contracts.read(out, contracts.CRITICAL_BATCHES).to_pylist():
+        assert row["noise_scale"] == pytest.approx(600, rel=0.15)
+        assert row["noise_scale_low"] < row["noise_scale"] < row["noise_scale_high"]
+    without = contracts.read(measured[0], contracts.CRITICAL_BATCHES)
+    assert without["noise_scale"].null_count == len(without)
 
 
 def test_levels_are_chosen_where_none_are_given(measured, tmp_path):

@@ -433,7 +433,7 @@ def test_transfer_draws_the_fitted_lines_and_joins_no_runs_of_other_counts(paths
 def test_fronts_are_the_stored_ones_and_diagonals_are_batch_sizes(paths):
     data = loaded("batch_fronts", paths["toy"])
     figure = frame.render(draw_of("batch_fronts"), data)
-    panels = [axes for axes in figure.axes if axes.get_xlabel().startswith("tokens processed")]
+    panels = [axes for axes in figure.axes if axes.get_xlabel() == "training tokens $E$ (tokens)"]
     sizes = list(dict.fromkeys(row["params"] for row in data.critical_batches))
     assert len(panels) == len(sizes) == 3
     for axes, size in zip(panels, sizes, strict=True):
@@ -465,10 +465,10 @@ def test_the_critical_batch_stands_where_its_law_and_the_noise_scale_do(bits, pa
     nats = 2.0 if bits else 1.0  # per unit of the axis
     for loss, batch in at["o"]:
         assert batch == pytest.approx(figure_data.SCAN["B"] / (nats * loss) ** 5)
-    for loss, scale in at["x"]:  # medians of a narrow stretch of loss
-        assert scale == pytest.approx(4e6 / (nats * loss) ** 5, rel=0.05)
-    assert len(at["o"]) == 12
-    assert len(at["x"]) > 20
+    for loss, scale in at["x"]:
+        assert scale == pytest.approx(figure_data.NOISE / (nats * loss) ** 5)
+    assert len(at["o"]) == len(at["x"]) == 12
+    assert axes.get_xlabel() == f"validation loss ({'bits/byte' if bits else 'nats/token'})"
 
 
 def test_numbers_below_zero_have_a_minus_sign_not_a_hyphen(paths):

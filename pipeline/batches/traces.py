@@ -80,7 +80,7 @@ def traces(runs: Path, curves: Path) -> list[Trace]:
     """
     rows = [row for row in contracts.read(runs, contracts.RUNS).to_pylist() if row["included"]]
     by_cell: dict[str, list[Row]] = {row["cell"]: [] for row in rows}
-    wanted = ["cell", "step", "tokens", "val_loss", "val_loss_se", "noise_scale"]
+    wanted = ["cell", "step", "tokens", "val_loss", "val_loss_se", "grad_squared", "grad_variance"]
     for row in contracts.read(curves, contracts.CURVES).select(wanted).to_pylist():
         if row["cell"] in by_cell:
             by_cell[row["cell"]].append(row)

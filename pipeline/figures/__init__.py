@@ -82,12 +82,14 @@ FIGURES: dict[str, Figure] = {
     "floor": Figure("Fitted floors under the losses", "Laws", ("runs", "known"), any_laws=FLOORED),
     "exponents": Figure("Fitted exponents", "Laws", ("runs", "known"), any_laws=("*",)),
     "critical_batch": Figure(
-        "Critical batch size against loss",
-        "Laws",
-        ("runs", "curves", "critical_batches"),
-        ("critical_batch",),
+        "Critical batch size against loss", "Laws", ("critical_batches",), ("critical_batch",)
     ),
-    "batch_fronts": Figure("Steps against tokens by batch size", "Laws", ("critical_batches",)),
+    "batch_fronts": Figure(
+        "Steps against tokens by batch size",
+        "Laws",
+        ("critical_batches",),
+        also=("critical_batch",),
+    ),
     "tasks": Figure(
         "Error on tasks against loss", "Laws", ("runs",), any_laws=("task_sigmoid", "gadre_error")
     ),

@@ -15,12 +15,12 @@ from matplotlib.lines import Line2D
 from pipeline.batches.traces import Model
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.figures.data import BITS, Data, Row
 
 FOUND = "converged"
 ACROSS = 2  # panels in a row
 BEYOND = 100.0  # factor by which a front is drawn beyond its batch sizes
-TOKENS, STEPS = "tokens processed $E$ (tokens)", "optimizer steps $S$ (steps)"
+STEPS = "optimizer steps $S$ (steps)"
 FORMULA = (
     r"fronts $(S/S_{\min} - 1)\,(E/E_{\min} - 1) = 1$, "
     r"with $B_{\mathrm{crit}} = E_{\min}/S_{\min}$"
@@ -29,9 +29,11 @@ FORMULA = (
 
 def draw(figure: Figure, data: Data) -> None:
     """A panel for each model, its losses in colour; diagonals are batch sizes."""
+    unit = "bits_per_byte" if data.unit == BITS else "loss"
     models: dict[tuple[Any, ...], list[Row]] = {}
     for row in data.critical_batches:
-        models.setdefault(tuple(row[name] for name in Model._fields), []).append(row)
+        shown = {**row, "loss": row[unit]}
+        models.setdefault(tuple(row[name] for name in Model._fields), []).append(shown)
     if not models:
         figure.set_size_inches(frame.COLUMN, 0.6)
         marks.head(figure, "no size was trained at several batch sizes")
@@ -40,24 +42,23 @@ def draw(figure: Figure, data: Data) -> None:
     down = math.ceil(len(models) / across)
     figure.set_size_inches(frame.WIDE if across > 1 else frame.COLUMN, 0.95 + 2.7 * down)
     panels = figure.subplots(down, across, squeeze=False).ravel()
-    colours = marks.SizeColours(
-        (row["loss"] for row in data.critical_batches), matplotlib.colormaps["plasma"]
-    )
+    losses = [row["loss"] for rows in models.values() for row in rows]
+    colours = marks.SizeColours(losses, matplotlib.colormaps["plasma"])
     for axes, (model, rows) in zip(panels, models.items()):
-        _panel(axes, rows, colours)
+        _panel(axes, rows, colours, f"{data.terms.tokens} $E$ (tokens)")
         axes.set_title(f"$N$ = {scales.count(model[0])}")
     for axes in panels[len(models) :]:
         axes.set_axis_off()
     bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), ax=list(panels), pad=0.02,
                           aspect=35)  # fmt: skip
     bar.outline.set_visible(False)
-    scales.loss_axis(bar.ax, "y", scales.LOSS)
+    scales.loss_axis(bar.ax, "y", data.measured_label)
     marks.head(figure, FORMULA)
     handles = _handles(data.critical_batches)
     figure.legend(handles=handles, loc="outside lower left", ncols=3 if across > 1 else 1)
 
 
-def _panel(axes: Axes, rows: list[Row], colours: marks.SizeColours) -> None:
+def _panel(axes: Axes, rows: list[Row], colours: marks.SizeColours, label: str) -> None:
     for row in rows:
         colour = colours(row["loss"])
         batch, steps = np.array(row["batch_tokens"], float), np.array(row["steps"])
@@ -70,7 +71,7 @@ def _panel(axes: Axes, rows: list[Row], colours: marks.SizeColours) -> None:
     all_steps = [s for row in rows for s in row["steps"]]
     tokens = [b * s for row in rows for b, s in zip(row["batch_tokens"], row["steps"])]
     axes.set(xlim=scales.padded(tokens, 0.12), ylim=scales.padded(all_steps, 0.12))
-    scales.count_axis(axes, "x", TOKENS)
+    scales.count_axis(axes, "x", label)
     scales.count_axis(axes, "y", STEPS)
     _diagonals(axes, sorted({b for row in rows for b in row["batch_tokens"]}))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import NATS, Data, FittedLaw, Row
+from pipeline.figures.data import BITS, Data, FittedLaw, Row
 
 LAW = "critical_batch"
 FOUND = "converged"
-STRETCH = 0.02  # natural log of the loss: noise scales of so wide a stretch are one cross
 BATCH = r"critical batch size $B_{\mathrm{crit}}$ (tokens)"
+CROSS: dict[str, Any] = {"marker": "x", "ms": 2.8, "mew": 0.8, "ls": "none"}
 BEYOND: dict[str, Any] = {"lw": 0.9, "ls": (0, (4, 2))}
 
 
@@ -26,45 +25,29 @@ def draw(figure: Figure, data: Data) -> None:
     figure.set_size_inches(frame.COLUMN, 3.7)
     axes = figure.subplots()
     fit = data.fits[LAW]
-    unit = "loss" if data.unit == NATS else "bits_per_byte"  # of the law
-    fronts = [{**row, "loss": row[unit]} for row in data.critical_batches if row["critical_batch"]]
-    colours = marks.SizeColours(row["params"] for row in data.critical_batches)
-    noise = [found for found in noise_scales(data) if found[0] in colours.sizes]
+    unit = "bits_per_byte" if data.unit == BITS else "loss"  # of the law
+    rows = [{**row, "loss": row[unit]} for row in data.critical_batches]
+    colours = marks.SizeColours(row["params"] for row in rows)
+    fronts = [row for row in rows if row["critical_batch"]]
+    noise = [row for row in rows if row["noise_scale"]]
     for row in fronts:
         _front(axes, row, colours(row["params"]))
-    for params, loss, scale in noise:
-        axes.plot(loss, scale, marker="x", ms=2.8, mew=0.8, ls="none", color=colours(params),
-                  zorder=2.5)  # fmt: skip
+    for row in noise:
+        _noise(axes, row, colours(row["params"]))
     measured = [row["loss"] for row in fronts if row["status"] == FOUND]
     low, high = scales.padded(row["loss"] for row in fronts)
     if fit.drawable and measured:
         _law(axes, fit, (low, high), (min(measured), max(measured)))
     axes.set_xlim(high, low)
-    axes.set_ylim(*scales.padded([row["critical_batch"] for row in fronts]
-                                 + [scale for _, loss, scale in noise if low <= loss <= high],
-                                 share=0.25))  # fmt: skip
+    heights = [row["critical_batch"] for row in fronts]
+    heights += [row["noise_scale"] for row in noise if low <= row["loss"] <= high]
+    axes.set_ylim(*scales.padded(heights, share=0.25))
     scales.count_axis(axes, "y", BATCH)
-    scales.loss_axis(axes, "x", f"validation {data.loss_label}")
+    scales.loss_axis(axes, "x", data.measured_label)
     marks.strip(axes, fit, 1, "front")
     marks.doubts(figure, {LAW: fit}, 62)
     marks.legend_below(axes, _handles(fit, fronts, noise), 2)
     colours.key(figure, [axes])
-
-
-def noise_scales(data: Data) -> Iterator[tuple[int, float, float]]:
-    """(N, loss, noise scale): the median over the curves of a size in each stretch of loss."""
-    found: dict[tuple[int, int], list[tuple[float, float]]] = {}
-    for run in data.runs:
-        curve = data.curves.get(run["cell"]) if run["included"] else None
-        per_nat = run["loss"] / curve[-1]["val_loss"] if curve else 1.0  # the loss may be in bits
-        for row in curve or ():
-            if row["noise_scale"] and row["noise_scale"] > 0:
-                pair = per_nat * row["val_loss"], row["noise_scale"]
-                stretch = round(np.log(pair[0]) / STRETCH)
-                found.setdefault((run["params"], stretch), []).append(pair)
-    for (params, _), pairs in sorted(found.items()):
-        loss, scale = np.median(np.array(pairs), axis=0)
-        yield params, float(loss), float(scale)
 
 
 def _front(axes: Axes, row: Row, colour: Any) -> None:
@@ -75,6 +58,14 @@ def _front(axes: Axes, row: Row, colour: Any) -> None:
         axes.plot([row["loss"]] * 2, [low, high], color=colour, lw=0.8, zorder=3)
     face = {"mfc": colour, "mec": "white", "mew": 0.5} if known else {"mfc": "white", "mec": colour}
     axes.plot(row["loss"], value, marker="o", ls="none", zorder=4, **face)
+
+
+def _noise(axes: Axes, row: Row, colour: Any) -> None:
+    """One noise scale of the gradient; its interval is cut where the axes end."""
+    if row["noise_scale_low"] is not None:
+        ends = row["noise_scale_low"], row["noise_scale_high"]
+        axes.plot([row["loss"]] * 2, ends, color=colour, lw=0.6, ls=":", zorder=2.5)
+    axes.plot(row["loss"], row["noise_scale"], color=colour, zorder=2.5, **CROSS)
 
 
 def _law(
@@ -89,7 +80,7 @@ def _law(
     axes.plot(inside, fit.predict(loss=inside), color=colour, zorder=3)
 
 
-def _handles(fit: FittedLaw, fronts: list[Row], noise: list[Any]) -> list[Any]:
+def _handles(fit: FittedLaw, fronts: list[Row], noise: list[Row]) -> list[Any]:
     colour = marks.law_colour(LAW)
     bars = " with interval" if any(row["critical_batch_low"] for row in fronts) else ""
     handles: list[Any] = [
@@ -105,8 +96,7 @@ def _handles(fit: FittedLaw, fronts: list[Row], noise: list[Any]) -> list[Any]:
         if fit.has_intervals:
             handles.append(marks.band_handle(fit, colour))
     if noise:
-        handles.append(Line2D([], [], marker="x", ms=2.8, mew=0.8, color=marks.GREY, ls="none",
-                              label="gradient noise scale"))  # fmt: skip
+        handles.append(Line2D([], [], color=marks.GREY, label="gradient noise scale", **CROSS))
     return handles
 
 
