@@ -4,15 +4,99 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from pipeline.figures import frame
-from pipeline.figures.data import Data
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data, FittedLaw
+from pipeline.figures.kaplan2020 import curves
+from pipeline.kaplan2020 import BatchLaw, least_flops
+from pipeline.laws.base import Kind
+
+SHOWN = (Kind.SCALE, Kind.EXPONENT)
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Three panels: curves against compute, the largest model against D, the ladder against N."""
-    raise NotImplementedError
+    figure.set_size_inches(frame.WIDE, 3.4)
+    panels = figure.subplots(1, 3)
+    for axes, label in zip(panels, ("compute", "data", "params"), strict=True):
+        axes.set_label(label)
+    sizes, batch = data["sizes"], curves.batch_law(data["batches"].fits["critical_batch"])
+    colours = marks.SizeColours(run["params"] for run in sizes.runs)
+    _compute(panels[0], sizes, batch, colours)
+    _tokens(panels[1], data["data"])
+    _params(panels[2], sizes, colours)
+    scales.loss_axis(panels[0], label=sizes.measured_label)
+    for axes in panels[1:]:
+        scales.loss_axis(axes, label="")
+    colours.key(figure, panels)
+    fits = {**sizes.fits, **data["data"].fits}
+    marks.legend_below(panels[0], _handles(next(iter(fits.values()))), 3)
+    marks.doubts(figure, fits, 130)
+
+
+def _compute(axes: Axes, data: Data, law: BatchLaw, colours: marks.SizeColours) -> None:
+    """Every curve between warmup and cooldown, and the points of the frontier that is fitted."""
+    fit = data.fits["power_compute_min"]
+    for curve in curves.corrected(data, law):
+        axes.plot(curve.flops_min, curve.loss, color=colours(curve.params), lw=0.8,
+                  gid=marks.gid(axes, curve.run["cell"], "curve"))  # fmt: skip
+    runs = {run["cell"]: run for run in data.runs}
+    front = []
+    for row in fit.points:
+        run = runs[row["cell"].partition("@")[0]]
+        least = float(least_flops(law, row["flops"], run["batch_tokens"], row["observed"]))
+        front.append(least)
+        marks.point(axes, least, row["observed"], {**run, "cell": row["cell"]},
+                    colours(run["params"]), ms=3.2)  # fmt: skip
+    curves.flops_min_axis(axes, "x")
+    _law(axes, fit, "flops_min", scales.padded(front or axes.get_xlim()))
+
+
+def _tokens(axes: Axes, data: Data) -> None:
+    """The largest model on each dataset, as the law has them."""
+    fit = data.fits["power_tokens"]
+    column, own = fit.column("tokens"), {row["cell"] for row in fit.points}
+    runs = [run for run in data.runs if run["cell"] in own]
+    for run in runs:
+        marks.point(axes, run[column], run["loss"], run, marks.INK)
+    scales.count_axis(axes, "x", "dataset $D$ (tokens)")
+    _law(axes, fit, "tokens", scales.padded(run[column] for run in runs))
+    if runs:
+        told = f"$N$ = {scales.count(max(run['params'] for run in runs))}"
+        axes.text(0.97, 0.95, told, transform=axes.transAxes, ha="right", va="top")
+
+
+def _params(axes: Axes, data: Data, colours: marks.SizeColours) -> None:
+    """The runs that the law in N is fitted to."""
+    fit = data.fits["power_params"]
+    own = {row["cell"] for row in fit.points}
+    runs = [run for run in data.runs if run["cell"] in own]
+    for run in runs:
+        marks.point(axes, run["params"], run["loss"], run, colours(run["params"]))
+    scales.count_axis(axes, "x", scales.PARAMS)
+    _law(axes, fit, "params", scales.padded(run["params"] for run in runs))
+
+
+def _law(axes: Axes, fit: FittedLaw, variable: str, limits: tuple[float, float]) -> None:
+    curves.heading(axes, fit, SHOWN)
+    if not fit.drawable:
+        return
+    grid = np.geomspace(*limits, 200)
+    marks.band(axes, grid, fit.band(**{variable: grid}), marks.VERMILLION)
+    axes.plot(grid, fit.predict(**{variable: grid}), color=marks.VERMILLION, zorder=3)
+
+
+def _handles(fit: FittedLaw) -> list[Line2D]:
+    return [
+        Line2D([], [], color=marks.GREY, lw=0.8, label="curve"),
+        Line2D([], [], marker="o", ls="none", color=marks.GREY, label="fitted"),
+        Line2D([], [], color=marks.VERMILLION, label="law"),
+    ]
 
 
 if __name__ == "__main__":
