@@ -13,7 +13,15 @@ from figure_data import LEVEL, REPLICATES, run
 
 from pipeline import contracts
 from pipeline.files import write_json
-from pipeline.kaplan2020 import BatchLaw, DataLaw, StepsLaw, fewest_steps, least_flops
+from pipeline.kaplan2020 import (
+    BatchLaw,
+    DataLaw,
+    StepsLaw,
+    compute_exponent,
+    fewest_steps,
+    frontier_scale,
+    least_flops,
+)
 from pipeline.laws import law, named
 
 Row = dict[str, Any]
@@ -224,16 +232,17 @@ def write_study(folder: Path) -> Path:
     )
     fit = folder / "sizes" / "fits"
     efficient = front(ladder, curves)
-    write_fit(fit / "power_params", "power_params", {"Nc": 4e9, "alpha_N": 0.1}, ladder, "tokens")
+    write_fit(fit / "power_params", "power_params", {"Nc": 6e11, "alpha_N": 0.0735}, ladder, "tokens")
     write_fit(fit / "power_compute_min", "power_compute_min",
-              {"Cc_min": 4e20, "alpha_C_min": 0.1}, efficient, "tokens")  # fmt: skip
+              {"Cc_min": float(frontier_scale(STEPS, BATCH)),
+               "alpha_C_min": float(compute_exponent(STEPS, BATCH))}, efficient, "tokens")  # fmt: skip
     write_fit(fit / "kaplan_steps", "kaplan_steps", vars(STEPS), efficient, "tokens")
     for text, (k, s) in TRANSFER.items():
         write_fit(fit / f"transfer@{text}", f"transfer@{text}", {"k": k, "s": s}, ladder, "tokens")
     fit = folder / "data" / "fits"
     write_fit(fit / "kaplan", "kaplan", vars(DATA), grid, "unique_tokens")
     largest = [row for row in grid if row["d_model"] == 64]
-    write_fit(fit / "power_tokens", "power_tokens", {"Dc": 5e8, "alpha_D": 0.17}, largest,
+    write_fit(fit / "power_tokens", "power_tokens", {"Dc": 1.1e9, "alpha_D": 0.165}, largest,
               "unique_tokens")  # fmt: skip
     write_fit(folder / "batches" / "fits" / "critical_batch", "critical_batch", vars(BATCH),
               fronts_as_runs(), "tokens")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,11 +13,8 @@ from matplotlib.lines import Line2D
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw
-from pipeline.figures.kaplan2020 import curves
+from pipeline.figures.kaplan2020 import algebra, along, headings
 from pipeline.kaplan2020 import BatchLaw, least_flops
-from pipeline.laws.base import Kind
-
-SHOWN = (Kind.SCALE, Kind.EXPONENT)
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -25,9 +23,9 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     panels = figure.subplots(1, 3)
     for axes, label in zip(panels, ("compute", "data", "params"), strict=True):
         axes.set_label(label)
-    sizes, batch = data["sizes"], curves.batch_law(data["batches"].fits["critical_batch"])
+    sizes, (batch,) = data["sizes"], algebra.drawn(data["batches"].fits["critical_batch"])
     colours = marks.SizeColours(run["params"] for run in sizes.runs)
-    _compute(panels[0], sizes, batch, colours)
+    _compute(panels[0], sizes, batch.best, colours)
     _tokens(panels[1], data["data"])
     _params(panels[2], sizes, colours)
     scales.loss_axis(panels[0], label=sizes.measured_label)
@@ -35,16 +33,16 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         scales.loss_axis(axes, label="")
     colours.key(figure, panels)
     fits = {**sizes.fits, **data["data"].fits}
-    marks.legend_below(panels[0], _handles(next(iter(fits.values()))), 3)
+    marks.legend_below(panels[0], _handles(next(iter(fits.values()))), 4)
     marks.doubts(figure, fits, 130)
 
 
 def _compute(axes: Axes, data: Data, law: BatchLaw, colours: marks.SizeColours) -> None:
     """Every curve between warmup and cooldown, and the points of the frontier that is fitted."""
     fit = data.fits["power_compute_min"]
-    for curve in curves.corrected(data, law):
-        axes.plot(curve.flops_min, curve.loss, color=colours(curve.params), lw=0.8,
-                  gid=marks.gid(axes, curve.run["cell"], "curve"))  # fmt: skip
+    for course in along.courses(data):
+        axes.plot(course.least_flops(law), course.loss, color=colours(course.params), lw=0.8,
+                  gid=marks.gid(axes, course.run["cell"], "curve"))  # fmt: skip
     runs = {run["cell"]: run for run in data.runs}
     front = []
     for row in fit.points:
@@ -53,7 +51,7 @@ def _compute(axes: Axes, data: Data, law: BatchLaw, colours: marks.SizeColours) 
         front.append(least)
         marks.point(axes, least, row["observed"], {**run, "cell": row["cell"]},
                     colours(run["params"]), ms=3.2)  # fmt: skip
-    curves.flops_min_axis(axes, "x")
+    scales.flops_axis(axes, "x", r"compute $C_{\min}$ (FLOP)")
     _law(axes, fit, "flops_min", scales.padded(front or axes.get_xlim()))
 
 
@@ -83,7 +81,7 @@ def _params(axes: Axes, data: Data, colours: marks.SizeColours) -> None:
 
 
 def _law(axes: Axes, fit: FittedLaw, variable: str, limits: tuple[float, float]) -> None:
-    curves.heading(axes, fit, SHOWN)
+    headings.heading(axes, fit, headings.BOTH)
     if not fit.drawable:
         return
     grid = np.geomspace(*limits, 200)
@@ -91,11 +89,12 @@ def _law(axes: Axes, fit: FittedLaw, variable: str, limits: tuple[float, float])
     axes.plot(grid, fit.predict(**{variable: grid}), color=marks.VERMILLION, zorder=3)
 
 
-def _handles(fit: FittedLaw) -> list[Line2D]:
+def _handles(fit: FittedLaw) -> list[Any]:
     return [
-        Line2D([], [], color=marks.GREY, lw=0.8, label="curve"),
+        Line2D([], [], color=marks.GREY, lw=0.8, label="curve at the peak rate"),
         Line2D([], [], marker="o", ls="none", color=marks.GREY, label="fitted"),
         Line2D([], [], color=marks.VERMILLION, label="law"),
+        *([marks.band_handle(fit, marks.VERMILLION)] if fit.has_intervals else []),
     ]
 
 

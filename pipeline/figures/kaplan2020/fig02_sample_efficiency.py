@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row
-from pipeline.figures.kaplan2020.curves import first_met
+from pipeline.figures.kaplan2020 import along
 from pipeline.figures.learning_curves import frontier
 
-COMPARED = {"color": marks.INK, "lw": 0.8, "ls": ":", "zorder": 3}
-FRONT = {"color": marks.INK, "lw": 1.0, "ls": (0, (4, 2)), "zorder": 3}
+COMPARED: dict[str, Any] = {"color": marks.INK, "lw": 0.8, "ls": ":", "zorder": 3}
+FRONT: dict[str, Any] = {"color": marks.INK, "lw": 1.0, "ls": (0, (4, 2)), "zorder": 3}
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -58,13 +61,14 @@ def fewer_tokens(shown: list[tuple[Row, list[Row]]]) -> tuple[float, float, floa
     """The lowest loss of the smallest model, the tokens that it and the largest need to it."""
     loss = min(row["val_loss"] for row in shown[0][1])
     small, large = (
-        first_met([r["tokens"] for r in rows], [r["val_loss"] for r in rows], loss)
+        along.reached(*(np.array([row[name] for row in rows], float)
+                        for name in ("tokens", "val_loss")), loss)
         for _, rows in (shown[0], shown[-1])
     )
     return loss, small, large
 
 
-def _compared(axes, shown: list[tuple[Row, list[Row]]]) -> str:  # type: ignore[no-untyped-def]
+def _compared(axes: Axes, shown: list[tuple[Row, list[Row]]]) -> str:
     """Mark in the axes where the smallest and the largest model meet one loss; say it in words."""
     if len(shown) < 2:
         return ""
