@@ -59,9 +59,9 @@ def loss_at(params: float, steps: float, batch: float = BATCH_TOKENS) -> float:
 
 
 def curve(row: Row, points: int = 30, context: int = 6) -> list[Row]:
-    """Evaluations of a run from its tenth step to its last; later positions read better."""
+    """Evaluations of a run from step 100 to its last; later positions read better."""
     found = []
-    for step in np.unique(np.geomspace(10, row["steps"], points).round().astype(int)).tolist():
+    for step in np.unique(np.geomspace(100, row["steps"], points).round().astype(int)).tolist():
         loss = loss_at(row["params"], step, row["batch_tokens"])
         found.append({
             "cell": row["cell"], "step": step, "tokens": step * row["batch_tokens"],
@@ -111,7 +111,7 @@ def depths() -> list[Row]:
         for width in widths:
             n = 12 * layers * width * width
             rows.append(made(width, n_layer=layers, params=n, params_total=n + 544 * width,
-                             loss=float(STEPS.unlimited(n))))  # fmt: skip
+                             loss=loss_at(n, TOKENS // BATCH_TOKENS)))  # fmt: skip
     return rows
 
 
@@ -232,7 +232,9 @@ def write_study(folder: Path) -> Path:
     )
     fit = folder / "sizes" / "fits"
     efficient = front(ladder, curves)
-    write_fit(fit / "power_params", "power_params", {"Nc": 6e11, "alpha_N": 0.0735}, ladder, "tokens")
+    write_fit(
+        fit / "power_params", "power_params", {"Nc": 6e11, "alpha_N": 0.0735}, ladder, "tokens"
+    )
     write_fit(fit / "power_compute_min", "power_compute_min",
               {"Cc_min": float(frontier_scale(STEPS, BATCH)),
                "alpha_C_min": float(compute_exponent(STEPS, BATCH))}, efficient, "tokens")  # fmt: skip

@@ -19,7 +19,7 @@ from pipeline.kaplan2020 import BatchLaw, least_flops
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Three panels: curves against compute, the largest model against D, the ladder against N."""
-    figure.set_size_inches(frame.WIDE, 3.4)
+    figure.set_size_inches(frame.WIDE, 3.6)
     panels = figure.subplots(1, 3)
     for axes, label in zip(panels, ("compute", "data", "params"), strict=True):
         axes.set_label(label)
@@ -33,7 +33,8 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         scales.loss_axis(axes, label="")
     colours.key(figure, panels)
     fits = {**sizes.fits, **data["data"].fits}
-    marks.legend_below(panels[0], _handles(next(iter(fits.values()))), 4)
+    handles = _handles(next(iter(fits.values())))
+    figure.legend(handles=handles, loc="outside upper left", ncols=4)
     marks.doubts(figure, fits, 130)
 
 

@@ -61,8 +61,9 @@ def fewer_tokens(shown: list[tuple[Row, list[Row]]]) -> tuple[float, float, floa
     """The lowest loss of the smallest model, the tokens that it and the largest need to it."""
     loss = min(row["val_loss"] for row in shown[0][1])
     small, large = (
-        along.reached(*(np.array([row[name] for row in rows], float)
-                        for name in ("tokens", "val_loss")), loss)
+        along.reached(
+            *(np.array([row[name] for row in rows], float) for name in ("tokens", "val_loss")), loss
+        )
         for _, rows in (shown[0], shown[-1])
     )
     return loss, small, large

@@ -69,8 +69,9 @@ def _stack(axes: Axes, shares: Growth, ends: Ends) -> None:
         top = base * getattr(grown, name)
         axes.fill_between(budget, base, top, color=colour, lw=0)
         told = estimate(getattr(shares, name), *ends.get(name, (None, None)))
-        handles.append(Patch(fc=colour, lw=0, label=f"{word}  {letter} $\\propto C^{{\\,a}}$, "
-                                                   f"$a$ = {told}"))
+        handles.append(
+            Patch(fc=colour, lw=0, label=f"{word}  {letter} $\\propto C^{{\\,a}}$, $a$ = {told}")
+        )
         base = top
     axes.set_xlim(1, FACTOR)
     axes.set_ylim(1, FACTOR)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -44,18 +43,18 @@ class Shape(NamedTuple):
 
 
 PANELS: tuple[tuple[str, str, Callable[[Shape, Shape], bool]], ...] = (
-    ("ratio", r"feed-forward ratio $d_{\mathrm{ff}}/d_{\mathrm{model}}$",
+    ("ratio", "feed-forward ratio\n" r"$d_{\mathrm{ff}}/d_{\mathrm{model}}$",
      lambda s, base: s.n_layer == base.n_layer and (s.ratio != base.ratio or s == base)),
-    ("aspect", r"aspect ratio $d_{\mathrm{model}}/n_{\mathrm{layer}}$",
+    ("aspect", "aspect ratio\n" r"$d_{\mathrm{model}}/n_{\mathrm{layer}}$",
      lambda s, base: s.ratio == base.ratio and _near(s.head, base.head)),
-    ("head", r"head width $d_{\mathrm{model}}/n_{\mathrm{head}}$",
+    ("head", "head width\n" r"$d_{\mathrm{model}}/n_{\mathrm{head}}$",
      lambda s, base: s[:3] == base[:3]),
 )  # fmt: skip
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Three panels: what the loss exceeds the best one's by, as one property varies."""
-    figure.set_size_inches(frame.WIDE, 2.9)
+    figure.set_size_inches(frame.WIDE, 3.1)
     panels = figure.subplots(1, 3, sharey=True)
     by_shape = losses(data["shapes"].runs)
     lowest = min(fmean(run["loss"] for run in runs) for runs in by_shape.values())
@@ -73,12 +72,12 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
             for run in runs:
                 marks.point(axes, getattr(shape, name), 100 * (run["loss"] / lowest - 1), run,
                             marks.BLUE, ms=3.4)  # fmt: skip
-        scales.count_axis(axes, "x", f"{label} (dimensionless)" if name != "head" else
-                          f"{label} (dimensions)", sorted(excess))  # fmt: skip
+        unit = "dimensions" if name == "head" else "dimensionless"
+        scales.count_axis(axes, "x", f"{label} ({unit})", sorted(excess))
         axes.set_title(_within(excess))
     panels[0].set_ylabel("loss above the best shape's (%)")
-    marks.head(figure, _head(by_shape, data))
-    marks.legend_below(panels[0], _handles(noise), 4)
+    figure.legend(handles=_handles(noise), title=_head(by_shape, data), ncols=3,
+                  loc="outside upper left", alignment="left")  # fmt: skip
 
 
 def losses(runs: Iterable[Row]) -> dict[Shape, list[Row]]:
@@ -138,7 +137,7 @@ def _within(excess: Mapping[float, float]) -> str:
     if found is None:
         return f"none within {TOLERANCE:g} %"
     low, high = found
-    return f"within {TOLERANCE:g} %: {low:.3g} to {high:.3g}, a factor {high / low:.2g}"
+    return f"within {TOLERANCE:g} %: {low:.3g} to {high:.3g}"
 
 
 def _head(by_shape: Mapping[Shape, Sequence[Row]], data: Mapping[str, Data]) -> str:

@@ -82,9 +82,7 @@ def _line(axes: Axes, runs: Sequence[Row], colour: str, marker: str, name: str) 
     return Line2D([], [], color=colour, marker=marker, mec="white", mew=0.5, lw=0.8, label=name)
 
 
-def _positions(
-    figure: Figure, axes: Axes, shown: Sequence[Pair], data: Mapping[str, Data]
-) -> None:
+def _positions(figure: Figure, axes: Axes, shown: Sequence[Pair], data: Mapping[str, Data]) -> None:
     """Transformers solid, LSTMs dashed, both in the colour of the transformer's size."""
     colours = marks.SizeColours(run["params"] for run, _ in shown)
     bins = 1

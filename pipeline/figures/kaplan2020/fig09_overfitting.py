@@ -12,13 +12,13 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw
+from pipeline.figures.data import Data, FittedLaw, estimate
 from pipeline.figures.kaplan2020 import algebra, headings
 from pipeline.kaplan2020 import DataLaw, relative_overfit
 from pipeline.laws.base import Floats
 
 LAW = "kaplan"
-EXTENT = r"$\delta L = L(N,D)/L(N,\infty) - 1$ (dimensionless)"
+EXTENT = r"overfitting $\delta L$ (dimensionless)"
 FORMULA = (
     r"$\delta L = \left(1 + \left(\dfrac{N}{N_c}\right)^{\alpha_N/\alpha_D}"
     r" \dfrac{D_c}{D}\right)^{\alpha_D} - 1$"
@@ -77,14 +77,16 @@ def _collapse(axes: Axes, data: Data, fit: FittedLaw, colours: marks.SizeColours
                             fit.saved.percentiles)  # fmt: skip
         marks.band(axes, grid, band, marks.GREY)
     axes.plot(grid, _curve(law.best, law.best, grid), color=marks.INK, zorder=3)
-    scales.flops_axis(axes, "x", r"$N^{\alpha_N/\alpha_D}/D$ (parameters$^{\alpha_N/\alpha_D}$/token)")
+    scales.flops_axis(
+        axes, "x", r"$N^{\alpha_N/\alpha_D}/D$ (parameters$^{\alpha_N/\alpha_D}$/token)"
+    )
     axes.set_xlim(*limits)
     axes.set_ylabel(EXTENT)
     axes.text(0.04, 0.96, FORMULA, transform=axes.transAxes, va="top")
     power = float(law.best.alpha_N / law.best.alpha_D)
     drawn = law.samples and law.samples.alpha_N / law.samples.alpha_D
     ends = (None, None) if drawn is None else algebra.around(drawn, fit.saved.percentiles)
-    told = headings.estimate(power, *ends)
+    told = estimate(power, *ends)
     axes.set_title(f"$\\alpha_N/\\alpha_D$ = {told}\npaper: {0.076 / 0.103:.2f}")
 
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw
+from pipeline.figures.data import Data
 from pipeline.figures.kaplan2020 import algebra, along, headings
 from pipeline.kaplan2020 import loss_of_budget
 from pipeline.laws.base import Floats
@@ -21,12 +21,13 @@ from pipeline.laws.base import Floats
 LEVELS = 6  # lines that a panel has room for
 LEAST = 3  # sizes that a level must have measured
 DENSE = 25  # levels tried to find where enough sizes were measured
+BEYOND: dict[str, Any] = {"color": marks.GREY, "lw": 0.7, "ls": (0, (4, 2))}
 Of = Callable[[along.Course], Floats]
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Dots are curves read off at one C_min or S_min, lines L(N, S_min) and eq. B.3."""
-    figure.set_size_inches(frame.WIDE, 3.5)
+    figure.set_size_inches(frame.WIDE, 4.1)
     left, right = figure.subplots(1, 2, sharey=True)
     left.set_label("compute")
     right.set_label("steps")
@@ -42,21 +43,20 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     def at_steps(params: Floats, fewest: float) -> Floats:
         return np.asarray(steps.best.at(params, fewest))
 
-    ends = [
-        _panel(left, courses, lambda c: c.least_flops(batch.best), drawable and at_compute,
-               scales.power_of_ten),
-        _panel(right, courses, lambda c: c.fewest_steps(batch.best), drawable and at_steps,
-               scales.count),
-    ]  # fmt: skip
+    _panel(left, courses, lambda c: c.least_flops(batch.best), drawable and at_compute,
+           r"$C_{\min}$ (FLOP)", scales.power_of_ten)  # fmt: skip
+    _panel(right, courses, lambda c: c.fewest_steps(batch.best), drawable and at_steps,
+           r"$S_{\min}$ (steps)", scales.count)  # fmt: skip
     scales.loss_axis(left, label=sizes.measured_label)
-    marks.end_labels(figure, left, ends[0], r"$C_{\min}$ (FLOP)")
-    marks.end_labels(figure, right, ends[1], r"$S_{\min}$ (steps)")
     headings.heading(left, fit, headings.BOTH, 2)
-    left_handles: list[Any] = [
-        Line2D([], [], marker="o", ls="none", color=marks.GREY, label="curve, read off"),
-        Line2D([], [], color=marks.GREY, lw=0.9, label="laws fitted to all curves"),
+    handles = [
+        Line2D(
+            [], [], marker="o", ls="none", color=marks.GREY, label="curve at one compute or step"
+        ),
+        Line2D([], [], color=marks.GREY, lw=0.9, label="law fitted to all curves"),
+        Line2D([], [], label="beyond the sizes measured there", **BEYOND),
     ]
-    marks.legend_below(left, left_handles if drawable else left_handles[:1], 2)
+    figure.legend(handles=handles if drawable else handles[:1], loc="outside upper left", ncols=3)
     marks.doubts(figure, {"kaplan_steps": fit, "critical_batch": of_batch}, 130)
 
 
@@ -84,31 +84,35 @@ def read_off(course: along.Course, x: Floats, value: float) -> float:
 
 
 def _panel(
-    axes: Axes, courses: Sequence[along.Course], of: Of, law: Any, name: Callable[[float], str]
-) -> dict[str, tuple[float, Any]]:
-    """Dots and line of every level; return label -> (loss at the right edge, colour)."""
-    spans = [(float(of(c).min()), float(of(c).max())) for c in courses]
-    chosen = levels(spans)
+    axes: Axes, courses: Sequence[along.Course], of: Of, law: Any, title: str,
+    name: Callable[[float], str],
+) -> None:  # fmt: skip
+    """Dots and line of every level, named below; the limits are those of the dots."""
+    chosen = levels([(float(of(c).min()), float(of(c).max())) for c in courses])
     colours = marks.SizeColours(chosen, matplotlib.colormaps["plasma"])
     limits = scales.padded(course.params for course in courses)
     grid = np.geomspace(*limits, 120)
-    axes.set_xlim(*limits)
-    scales.count_axis(axes, "x", scales.PARAMS)
-    ends: dict[str, tuple[float, Any]] = {}
+    handles, losses = [], []
     for value in chosen:
-        colour, last, low, high = colours(value), np.nan, np.inf, 0.0
-        for course in courses:
-            loss = read_off(course, of(course), value)
-            if np.isfinite(loss):
-                marks.point(axes, course.params, loss, course.run, colour, f"{value:.2g}", ms=3.6)
-                low, high, last = min(low, course.params), max(high, course.params), loss
+        colour = colours(value)
+        read = [(course, read_off(course, of(course), value)) for course in courses]
+        read = [(course, loss) for course, loss in read if np.isfinite(loss)]
+        for course, loss in read:
+            marks.point(axes, course.params, loss, course.run, colour, f"{value:.2g}", ms=3.6)
+        losses += [loss for _, loss in read]
         if law:
-            inside = grid[(grid >= low / 2) & (grid <= high * 2)]
-            line = law(inside, value)
-            axes.plot(inside, line, color=colour, lw=0.9, zorder=2.5)
-            last = float(law(np.array([limits[1]]), value)[0])
-        ends[name(value)] = last, colour
-    return ends
+            sizes = [course.params for course, _ in read]
+            inside = (grid >= min(sizes) / 1.02) & (grid <= max(sizes) * 1.02)
+            line = law(grid, value)
+            axes.plot(grid, line, **{**BEYOND, "color": colour})
+            axes.plot(grid[inside], line[inside], color=colour, lw=0.9, zorder=2.5)
+        handles.append(Line2D([], [], marker="o", ms=3.6, mec="white", mew=0.5, color=colour,
+                              lw=0.9, label=name(value)))  # fmt: skip
+    axes.set_xlim(*limits)
+    axes.set_ylim(*scales.padded(losses))
+    scales.count_axis(axes, "x", scales.PARAMS)
+    marks.legend_below(axes, handles, 3)
+    axes.get_legend().set_title(title)  # type: ignore[union-attr]
 
 
 if __name__ == "__main__":

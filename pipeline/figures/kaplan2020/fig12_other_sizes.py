@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ from pipeline.kaplan2020 import PAPER, BatchLaw, Ratios, StepsLaw, excess_of_siz
 
 LOSSES = 4  # at which sizes are compared
 CHEAP = 1.2  # times the least compute
-SHOWN = (0.1, 10.0)  # N over the best, at least
+SHOWN = (0.1, 30.0)  # N over the best; sizes outside leave the panels
 TOP = 12.0  # times the least; costs above it leave the panel
 LAW: dict[str, Any] = {"color": marks.INK, "lw": 1.2, "zorder": 3}
 PAPERS: dict[str, Any] = {"color": marks.VERMILLION, "lw": 1.0, "ls": (0, (4, 2)), "zorder": 2.5}
-LOOKS = tuple(zip((marks.BLUE, marks.GREEN, marks.PURPLE, marks.ORANGE), marks.MARKERS))
+COLOURS = (marks.BLUE, marks.GREEN, marks.PURPLE, marks.ORANGE)
+LOOKS = tuple(zip(COLOURS, marks.MARKERS[:4], strict=True))
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -38,22 +39,20 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     if drawable:
         steps, batch = algebra.drawn(fit, of_batch)
         found = measured(along.courses(data["sizes"]), steps.best, batch.best)
-    ratios = [float(one.params) for pairs in found.values() for _, one in pairs]
-    limits = scales.padded([*SHOWN, *ratios], 0.02)
-    grid = np.geomspace(*limits, 400)
+    grid = np.geomspace(*SHOWN, 400)
     for axes, quantity in ((left, "flops"), (right, "steps")):
         _points(axes, found, quantity)
         axes.plot(grid, getattr(excess_of_size(PAPER.steps, grid), quantity), **PAPERS)
         if drawable:
             _law(axes, fit, grid, quantity)
-        _scales(axes, limits)
+        _scales(axes)
     left.set_ylim(0.8, TOP)
     right.set_ylim(1 / TOP, TOP)
-    left.set_ylabel(r"compute to the same loss, $C_{\min}/C_{\mathrm{best}}$ (dimensionless)")
-    right.set_ylabel(r"steps to the same loss, $S_{\min}/S_{\mathrm{best}}$ (dimensionless)")
+    left.set_ylabel(r"compute $C_{\min}/C_{\mathrm{best}}$ (dimensionless)")
+    right.set_ylabel(r"steps $S_{\min}/S_{\mathrm{best}}$ (dimensionless)")
     left.set_title(_told(fit) if drawable else "")
     right.set_title(headings.counted(fit, "point"))
-    marks.legend_below(left, _handles(fit, found, drawable), 3)
+    figure.legend(handles=_handles(fit, found, drawable), loc="outside upper left", ncols=3)
     marks.doubts(figure, {"kaplan_steps": fit, "critical_batch": of_batch}, 130)
 
 
@@ -123,13 +122,13 @@ def _law(axes: Axes, fit: FittedLaw, grid: Any, quantity: str) -> None:
     axes.plot(grid, getattr(excess_of_size(law.best, grid), quantity), **LAW)
 
 
-def _scales(axes: Axes, limits: tuple[float, float]) -> None:
-    scales.loss_axis(axes, "x", r"size over the best one, $N/N_{\mathrm{best}}$ (dimensionless)")
+def _scales(axes: Axes) -> None:
+    scales.loss_axis(axes, "x", r"size $N/N_{\mathrm{best}}$ (dimensionless)")
     scales.loss_axis(axes, "y", "")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(*limits)
+    axes.set_xlim(*SHOWN)
     axes.axvline(1.0, color=marks.PALE, lw=0.8, zorder=1)
 
 

@@ -38,8 +38,10 @@ def heading(
 
 
 def told(fit: FittedLaw, name: str) -> str:
-    """One fitted parameter with its interval."""
+    """One fitted parameter: an exponent with its interval, of a scale its size with the unit."""
     parameter, row = next(pair for pair in fit.estimates if pair[0].name == name)
+    if parameter.kind is Kind.SCALE:
+        return f"${parameter.symbol}$ = ${number(row['value'])}$ {parameter.unit}"
     return f"${parameter.symbol}$ = {estimate(row['value'], row['low'], row['high'])}"
 
 
