@@ -60,13 +60,13 @@ def longest(data: Data) -> list[tuple[Row, list[Row]]]:
 def fewer_tokens(shown: list[tuple[Row, list[Row]]]) -> tuple[float, float, float]:
     """The lowest loss of the smallest model, the tokens that it and the largest need to it."""
     loss = min(row["val_loss"] for row in shown[0][1])
-    small, large = (
-        along.reached(
-            *(np.array([row[name] for row in rows], float) for name in ("tokens", "val_loss")), loss
-        )
-        for _, rows in (shown[0], shown[-1])
-    )
+    small, large = (_tokens_to(loss, rows) for _, rows in (shown[0], shown[-1]))
     return loss, small, large
+
+
+def _tokens_to(loss: float, rows: list[Row]) -> float:
+    tokens, losses = (np.array([row[k] for row in rows], float) for k in ("tokens", "val_loss"))
+    return along.reached(tokens, losses, loss)
 
 
 def _compared(axes: Axes, shown: list[tuple[Row, list[Row]]]) -> str:

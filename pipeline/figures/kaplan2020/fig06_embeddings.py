@@ -16,8 +16,8 @@ from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row
 
 SAME_TOKENS = 1.05  # token counts are rounded to whole steps
-LOOKS = tuple(zip((marks.ORANGE, marks.BLUE, marks.GREEN, marks.PURPLE, marks.VERMILLION, marks.SKY),
-                  marks.MARKERS, strict=True))  # fmt: skip
+COLOURS = (marks.ORANGE, marks.BLUE, marks.GREEN, marks.PURPLE, marks.VERMILLION, marks.SKY)
+LOOKS = tuple(zip(COLOURS, marks.MARKERS, strict=True))
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -54,11 +54,11 @@ def compared(depths: Iterable[Row], sizes: Iterable[Row]) -> list[Row]:
     tokens = Counter(run["tokens"] for run in found).most_common(1)[0][0]
     known = {(run["n_layer"], run["params"]) for run in found}
     for run in sizes:
+        new = (run["n_layer"], run["params"]) not in known
         same = 1 / SAME_TOKENS <= run["tokens"] / tokens <= SAME_TOKENS
-        if same and run["included"] and run["loss"] is not None:
-            if (run["n_layer"], run["params"]) not in known:
-                found.append(run)
-                known.add((run["n_layer"], run["params"]))
+        if new and same and run["included"] and run["loss"] is not None:
+            found.append(run)
+            known.add((run["n_layer"], run["params"]))
     return found
 
 

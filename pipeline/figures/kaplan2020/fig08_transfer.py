@@ -1,4 +1,4 @@
-"""Figure 8: loss on other texts by size, and by the validation loss at the end and along training."""
+"""Figure 8: loss on other texts by size, and by the validation loss along training and after."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def compared(courses: Sequence[along.Course]) -> list[float]:
 
 
 def cheap(law: StepsLaw) -> tuple[float, float]:
-    """The smallest and the largest size, over the best, that cost at most ``CHEAP`` times as much."""
+    """The smallest and the largest size, over the best, that cost at most ``CHEAP`` times it."""
     grid = np.geomspace(1e-3, 1e3, 20001)
     good = grid[np.asarray(excess_of_size(law, grid).flops) <= CHEAP]
     return float(good.min()), float(good.max())
@@ -108,7 +108,7 @@ def _points(
 ) -> None:
     for (loss, pairs), (colour, marker) in zip(found.items(), LOOKS):
         for course, one in pairs:
-            marks.point(axes, one.params, getattr(one, quantity), course.run, colour,
+            marks.point(axes, float(one.params), float(getattr(one, quantity)), course.run, colour,
                         f"{loss:.2f}", marker=marker, ms=3.6)  # fmt: skip
 
 
