@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -424,3 +425,40 @@ def test_the_command_writes_both_files(study, tmp_path):
     )
     assert out.read_text(encoding="utf-8").count("<svg ") == 1
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def refused(data: Data) -> Data:
+    """The same tables with every fit refused for want of points."""
+    fits = {}
+    for key, fit in data.fits.items():
+        saved = replace(
+            fit.saved, values=dict.fromkeys(fit.saved.values, math.nan),
+            replicates=dict.fromkeys(fit.saved.values, np.empty(0)),
+        )  # fmt: skip
+        rows = {
+            name: row | {"value": math.nan, "low": None, "high": None, "status": "too_few_points",
+                         "reason": "2 runs cannot determine it; add runs."}
+            for name, row in fit.parameters.items()
+        }  # fmt: skip
+        fits[key] = replace(fit, saved=saved, parameters=rows)
+    return replace(data, fits=fits)
+
+
+@pytest.mark.parametrize(
+    ("name", "few"), [*((name, True) for name in OWN), *((OWN[i], False) for i in (0, 3, 8, 11))]
+)
+def test_a_refused_fit_is_said_in_words(name, few, data):
+    """Also in a study that has hardly begun."""
+    given = {key: refused(one) for key, one in data[name].items()}
+    if few:
+        given = {
+            key: replace(one, runs=one.runs[:1], curves={}, text_curves=[])
+            for key, one in given.items()
+        }
+    figure = frame.render(
+        importlib.import_module(f"pipeline.figures.kaplan2020.{name}").draw, given
+    )
+    if few:
+        figure.draw_without_rendering()
+    told = "2 runs cannot determine it; add runs." in words(figure)
+    assert told == any(one.fits for one in given.values()) or name == "fig05_shape"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from pipeline.kaplan2020 import BatchLaw, least_flops
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Three panels: curves against compute, the largest model against D, the ladder against N."""
-    figure.set_size_inches(frame.WIDE, 3.6)
+    fits = {**data["sizes"].fits, **data["data"].fits}
+    figure.set_size_inches(frame.WIDE, 3.6 + headings.room(fits))
     panels = figure.subplots(1, 3)
     for axes, label in zip(panels, ("compute", "data", "params"), strict=True):
         axes.set_label(label)
@@ -32,7 +33,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     for axes in panels[1:]:
         scales.loss_axis(axes, label="")
     colours.key(figure, panels)
-    fits = {**sizes.fits, **data["data"].fits}
     handles = _handles(next(iter(fits.values())))
     figure.legend(handles=handles, loc="outside upper left", ncols=4)
     marks.doubts(figure, fits, 130)
@@ -47,13 +47,15 @@ def _compute(axes: Axes, data: Data, law: BatchLaw, colours: marks.SizeColours) 
     runs = {run["cell"]: run for run in data.runs}
     front = []
     for row in fit.points:
-        run = runs[row["cell"].partition("@")[0]]
+        run = runs.get(row["cell"].partition("@")[0])
+        if run is None:  # the fit is older than the runs
+            continue
         least = float(least_flops(law, row["flops"], run["batch_tokens"], row["observed"]))
         front.append(least)
         marks.point(axes, least, row["observed"], {**run, "cell": row["cell"]},
                     colours(run["params"]), ms=3.2)  # fmt: skip
     scales.flops_axis(axes, "x", r"compute $C_{\min}$ (FLOP)")
-    _law(axes, fit, "flops_min", scales.padded(front or axes.get_xlim()))
+    _law(axes, fit, "flops_min", front)
 
 
 def _tokens(axes: Axes, data: Data) -> None:
@@ -64,7 +66,7 @@ def _tokens(axes: Axes, data: Data) -> None:
     for run in runs:
         marks.point(axes, run[column], run["loss"], run, marks.INK)
     scales.count_axis(axes, "x", "dataset $D$ (tokens)")
-    _law(axes, fit, "tokens", scales.padded(run[column] for run in runs))
+    _law(axes, fit, "tokens", [run[column] for run in runs])
     if runs:
         told = f"$N$ = {scales.count(max(run['params'] for run in runs))}"
         axes.text(0.97, 0.95, told, transform=axes.transAxes, ha="right", va="top")
@@ -78,14 +80,17 @@ def _params(axes: Axes, data: Data, colours: marks.SizeColours) -> None:
     for run in runs:
         marks.point(axes, run["params"], run["loss"], run, colours(run["params"]))
     scales.count_axis(axes, "x", scales.PARAMS)
-    _law(axes, fit, "params", scales.padded(run["params"] for run in runs))
+    _law(axes, fit, "params", [run["params"] for run in runs])
 
 
-def _law(axes: Axes, fit: FittedLaw, variable: str, limits: tuple[float, float]) -> None:
+def _law(axes: Axes, fit: FittedLaw, variable: str, fitted: Sequence[float]) -> None:
+    """The law around the abscissae that it was fitted to."""
+    if not axes.lines:
+        axes.set(xlim=scales.padded(()), ylim=scales.padded(()))
     headings.heading(axes, fit, headings.BOTH)
     if not fit.drawable:
         return
-    grid = np.geomspace(*limits, 200)
+    grid = np.geomspace(*scales.padded(fitted), 200)
     marks.band(axes, grid, fit.band(**{variable: grid}), marks.VERMILLION)
     axes.plot(grid, fit.predict(**{variable: grid}), color=marks.VERMILLION, zorder=3)
 

@@ -37,7 +37,11 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         everything += [{"flops": c, "val_loss": y} for c, y in zip(flops, losses, strict=True)]
         for axes, x in ((left, tokens), (right, flops)):
             axes.plot(x, losses, color=colours(run["params"]), gid=marks.gid(axes, run["cell"]))
-    right.plot(*zip(*frontier(everything)), **FRONT)
+    front = list(frontier(everything))
+    right.plot([flops for flops, _ in front], [loss for _, loss in front], **FRONT)
+    if not front:
+        left.set(xlim=scales.padded(()), ylim=scales.padded(()))
+        right.set_xlim(*scales.padded(()))
     scales.count_axis(left, "x", "tokens processed $D$")
     scales.flops_axis(right, "x", scales.FLOPS["flops_6nd"])
     scales.loss_axis(left, label="validation " + scales.LOSS)

@@ -21,7 +21,9 @@ STEPS = r"fewest steps $S_{\min}$ (steps)"
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Two panels coloured by N: ends of runs with L(N, D), and curves with L(N, S_min)."""
-    figure.set_size_inches(frame.WIDE, 3.7)
+    fits = {"kaplan": data["data"].fits["kaplan"],
+            "kaplan_steps": data["sizes"].fits["kaplan_steps"]}  # fmt: skip
+    figure.set_size_inches(frame.WIDE, 3.7 + headings.room(fits))
     left, right = figure.subplots(1, 2)
     left.set_label("data")
     right.set_label("steps")
@@ -32,8 +34,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     _steps(right, data["sizes"], batch.best, colours)
     scales.loss_axis(left, label=data["data"].measured_label)
     scales.loss_axis(right, label="")
-    fits = {"kaplan": data["data"].fits["kaplan"],
-            "kaplan_steps": data["sizes"].fits["kaplan_steps"]}  # fmt: skip
     marks.legend_below(left, _handles(fits["kaplan"], "run", data["data"]), 3)
     marks.legend_below(right, _handles(fits["kaplan_steps"], "curve at the peak rate"), 3)
     colours.key(figure, (left, right))

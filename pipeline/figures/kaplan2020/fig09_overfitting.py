@@ -27,12 +27,12 @@ FORMULA = (
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Runs with L(N, D), and what each exceeds the unlimited loss of its size by (eq. 4.2, 4.3)."""
-    figure.set_size_inches(frame.WIDE, 3.6)
     left, right = figure.subplots(1, 2)
     left.set_label("data")
     right.set_label("collapse")
     grid = data["data"]
     fit = grid.fits[LAW]
+    figure.set_size_inches(frame.WIDE, 3.5 + headings.room({LAW: fit}))
     colours = marks.SizeColours(run["params"] for run in grid.runs)
     _loss(left, grid, fit, colours)
     if fit.drawable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from matplotlib.axes import Axes
 
@@ -11,6 +11,7 @@ from pipeline.laws.base import Kind
 
 EXPONENTS = (Kind.EXPONENT,)
 BOTH = (Kind.SCALE, Kind.EXPONENT)
+DOUBT = 0.22  # inches of a sentence, which may take two lines
 
 
 def heading(
@@ -19,11 +20,12 @@ def heading(
 ) -> None:  # fmt: skip
     """Head the axes with the formula and the parameters of some kinds, each beside the paper's.
 
-    ``per_line`` parameters stand in a line; ``point`` is what the law was fitted to.
+    ``per_line`` parameters stand in a line, scales first; ``point`` is what the law was fitted to.
     """
     lines = []
     if fit.drawable:
-        shown = [p.name for p, _ in fit.estimates if p.kind in kinds]
+        scales_first = sorted(fit.estimates, key=lambda pair: pair[0].kind is not Kind.SCALE)
+        shown = [p.name for p, _ in scales_first if p.kind in kinds]
         numbers = [told(fit, name) for name in shown]
         lines = ["    ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
         lines += filter(None, [published(fit, shown)])
@@ -52,6 +54,11 @@ def published(fit: FittedLaw, names: Collection[str]) -> str:
         for p, _ in fit.estimates if p.published and p.name in names
     ]  # fmt: skip
     return f"paper: {', '.join(values)}" if values else ""
+
+
+def room(fits: Mapping[str, FittedLaw]) -> float:
+    """Inches that the doubts about some fits take below the panels."""
+    return DOUBT * sum(len(fit.doubts) for fit in fits.values())
 
 
 def counted(fit: FittedLaw, point: str) -> str:
