@@ -191,7 +191,8 @@ def test_the_three_power_laws_are_the_stored_ones_with_the_papers_exponents(figu
         x = np.asarray(line.get_xdata())
         assert line.get_ydata() == pytest.approx((scale / x) ** exponent, rel=1e-9)
         title = axes.get_title(loc="left")
-        assert f"= ${exponent:.3f}$ [" in title
+        row = [row for _, row in fit.exponents][0]
+        assert f"= ${exponent:.3f}$ [{row['low']:.3f}, {row['high']:.3f}]" in title
         assert paper in title
     shown = points(panels(figures, 1)["data"])
     unique = {run["cell"]: run["unique_tokens"] for run in grid.runs}
