@@ -19,6 +19,7 @@ from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
 
 ENVELOPE, FITS, NAIVE = marks.VERMILLION, marks.BLUE, marks.GREY
+NOTHING = "no envelope: too few sizes to compare"
 AROUND = 3.0  # factor that axes leave around the points
 COMPUTE = r"compute $C_{\min}$ (FLOP)"
 NAIVE_PAPER = 0.88  # N ~ C^0.88 of figure 14, dashed
@@ -38,12 +39,10 @@ class Best(NamedTuple):
 def best(
     courses: Sequence[along.Course], compute: envelopes.Of, quantity: envelopes.Of
 ) -> Best | None:
-    """A quantity of the best course at each compute, and the line through it; None without any.
+    """A quantity of the best course at each compute, and the line through it; None without one.
 
     Points are the middles of the stretches of compute over which one size is best.
     """
-    if not courses:
-        return None
     envelope = envelopes.envelope(courses, compute)
     values, (place, inside) = envelope.along(quantity), envelope.best()
     rows = envelope.stretches()
@@ -57,14 +56,18 @@ def best(
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """N and S_min of the envelope of C_min, and of the fitted laws; N of the naive envelope."""
-    figure.set_size_inches(frame.WIDE, 4.2)
+    courses = along.courses(data["sizes"])
+    fits = {"kaplan_steps": data["sizes"].fits["kaplan_steps"],
+            "critical_batch": data["batches"].fits["critical_batch"]}  # fmt: skip
+    if algebra.refused(figure, fits, bool(courses)):
+        return
+    figure.set_size_inches(frame.WIDE, 4.2 + algebra.room(fits, 130))
     left, right = figure.subplots(1, 2)
     left.set_label("params")
     right.set_label("steps")
-    fit = data["sizes"].fits["kaplan_steps"]
-    steps, batch = algebra.drawn(fit, data["batches"].fits["critical_batch"])
+    fit = fits["kaplan_steps"]
+    steps, batch = algebra.drawn(*fits.values())
     law: BatchLaw = batch.best
-    courses = along.courses(data["sizes"])
 
     def of_least(course: along.Course) -> Floats:
         return course.least_flops(law)
@@ -82,6 +85,8 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
             handles[-1].set_label(f"{handles[-1].get_label()}  (paper: {NAIVE_PAPER})")
         if found:
             handles += _shown(axes, found, ENVELOPE, "o", r"envelope of $C_{\min}$", fit.level)
+        else:
+            handles.append(Line2D([], [], ls="none", label=NOTHING))
         handles += _fitted(axes, trend, steps, batch, fit.saved.percentiles)
         handles += _paper(axes, paper, found)
         if found:  # the points, not the bands, say what is shown
@@ -95,7 +100,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.count_axis(right, "y", r"fewest steps $S_{\min}$ (steps)")
     left.set_title(rf"$N \propto C_{{\min}}^{{\,p}}$; {100 * fit.level:.3g} % intervals")
     right.set_title(r"$S_{\min} \propto C_{\min}^{\,p}$")
-    fits = {"kaplan_steps": fit, "critical_batch": data["batches"].fits["critical_batch"]}
     marks.doubts(figure, fits, 130)
 
 
@@ -105,7 +109,7 @@ def _limits(
     """A decade around the points; all curves where there are none."""
     if found:
         return float(found.flops.min()) / 10, 10 * float(found.flops.max())
-    return scales.padded(np.concatenate([c.least_flops(law) for c in courses]) if courses else [])
+    return scales.padded(np.concatenate([c.least_flops(law) for c in courses]))
 
 
 def _params(course: along.Course) -> Floats:

@@ -14,7 +14,7 @@ from matplotlib.ticker import NullLocator
 from pipeline import kaplan2020
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, estimate, number
+from pipeline.figures.data import Data, FittedLaw, estimate, number
 from pipeline.figures.kaplan2020 import algebra, along
 from pipeline.kaplan2020 import Crossing, Power, Trend
 
@@ -23,6 +23,10 @@ SAID = (
     ("C^*", "flops", "FLOP"), ("N^*", "params", "parameters"), ("D^*", "tokens", "tokens"),
     ("L^*", "loss", "nats/token"),
 )  # fmt: skip
+USED = {
+    "power_compute_min": "sizes", "power_tokens": "data", "kaplan_steps": "sizes",
+    "critical_batch": "batches",
+}  # fmt: skip
 FARTHEST = 1e12  # times the largest run: how far lines are drawn
 
 
@@ -52,11 +56,7 @@ def falls_faster(compute: Power, tokens: Power, tokens_of: Trend) -> bool | np.n
 
 def contradiction(data: Mapping[str, Data]) -> Contradiction:
     """From L(C_min), L(D), L(N, S_min) and B_crit(L), eq. 6.6 to 6.8."""
-    sizes, of_data = data["sizes"].fits, data["data"].fits
-    compute, tokens, steps, batch = algebra.drawn(
-        sizes["power_compute_min"], of_data["power_tokens"], sizes["kaplan_steps"],
-        data["batches"].fits["critical_batch"],
-    )  # fmt: skip
+    compute, tokens, steps, batch = algebra.drawn(*used(data).values())
     with np.errstate(all="ignore"):  # replicates whose lines hardly part cross nowhere near
         params = algebra.params_of(steps.best, batch.best)
         trend = algebra.tokens_of(params)
@@ -69,20 +69,29 @@ def contradiction(data: Mapping[str, Data]) -> Contradiction:
     return Contradiction(compute, tokens, algebra.Drawn(trend, trends), crossing, samples)
 
 
+def used(data: Mapping[str, Data]) -> dict[str, FittedLaw]:
+    """The fits that the lines are made of, each of its experiment."""
+    return {law: data[experiment].fits[law] for law, experiment in USED.items()}
+
+
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Both lines with bands; the crossing with its interval; where runs end, grey."""
-    figure.set_size_inches(frame.COLUMN, 4.5)
+    courses = along.courses(data["sizes"])
+    fits = used(data)
+    if algebra.refused(figure, fits, bool(courses)):
+        return
+    figure.set_size_inches(frame.COLUMN, 4.5 + algebra.room(fits, 62))
     axes = figure.subplots()
     fit = data["sizes"].fits["power_compute_min"]
     found = contradiction(data)
     batch = algebra.drawn(data["batches"].fits["critical_batch"])[0].best
-    courses = along.courses(data["sizes"])
     least = np.concatenate([course.least_flops(batch) for course in courses])
     for course in courses:
         axes.plot(course.least_flops(batch), course.loss, color=marks.PALE, lw=0.6, zorder=2,
                   gid=course.run["cell"])  # fmt: skip
-    low, high = _ends(found, fit.level)
-    shown = float(np.clip(found.crossing.flops, least.min(), FARTHEST * least.max()))
+    low, high = _ends(found, fit.level) if found.outruns else (None, None)
+    there = found.crossing.flops if found.outruns else least.max()
+    shown = float(np.clip(there, least.min(), FARTHEST * least.max()))
     reach = max(least.max(), 30 * shown, min(high or 0.0, 1e3 * shown))
     axes.set_xlim(least.min() / 2, min(2 * reach, FARTHEST * least.max()))
     grid = np.geomspace(*axes.get_xlim(), 160)
@@ -102,7 +111,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         marks.band_handle(fit, marks.GREY),
     ]  # fmt: skip
     marks.legend_below(axes, handles, 1)
-    fits = {**data["sizes"].fits, **data["data"].fits, **data["batches"].fits}
     marks.doubts(figure, fits, 62)
 
 
@@ -110,8 +118,9 @@ def told(found: Contradiction, largest: float, level: float) -> list[str]:
     """The crossing in words: C, N, D and loss with intervals, how far out, and the paper's."""
     at, samples = found.crossing, found.samples
     if not found.outruns or not np.isfinite(at.flops):
-        return ["By these fits the loss falls no faster with compute than",
-                "with its data: the lines part, and cross nowhere beyond."]  # fmt: skip
+        lines = ["By these fits the loss falls no faster with compute than",
+                 "with its data: the lines part, and cross nowhere beyond."]  # fmt: skip
+        return [*lines, *_share(found, largest)]
     lines = []
     for letter, name, unit in SAID:
         ends = algebra.around(getattr(samples, name), level) if samples else (None, None)
@@ -119,12 +128,16 @@ def told(found: Contradiction, largest: float, level: float) -> list[str]:
     beyond = float(at.flops / largest)
     place = f"${number(beyond)}$ times beyond the runs" if beyond > 1 else "within the runs"
     lines.append(f"{100 * level:.3g} % intervals; {place}")
-    if samples:
-        ahead = np.asarray(falls_faster(found.compute.samples, found.tokens.samples,
-                                        found.tokens_of.samples))  # fmt: skip
-        share = float(np.mean(ahead & ~(samples.flops <= largest)))
-        lines.append(f"{100 * share:.0f} % of replicates cross beyond the runs")
-    return lines
+    return [*lines, *_share(found, largest)]
+
+
+def _share(found: Contradiction, largest: float) -> list[str]:
+    """How many replicates of the fits have a crossing to come; nothing without replicates."""
+    if found.samples is None:
+        return []
+    ahead = falls_faster(found.compute.samples, found.tokens.samples, found.tokens_of.samples)
+    share = float(np.mean(np.asarray(ahead) & ~(found.samples.flops <= largest)))
+    return [f"{100 * share:.0f} % of replicates cross beyond the runs"]
 
 
 def _ends(found: Contradiction, level: float) -> tuple[float | None, float | None]:
@@ -151,7 +164,7 @@ def _lines(axes: Axes, found: Contradiction, grid: np.ndarray, level: float) -> 
 
 def _cross(axes: Axes, found: Contradiction, low: float | None, high: float | None) -> None:
     at = found.crossing
-    if not (axes.get_xlim()[0] < at.flops < axes.get_xlim()[1]):
+    if not (found.outruns and axes.get_xlim()[0] < at.flops < axes.get_xlim()[1]):
         return
     if low is not None and high is not None:
         axes.plot([low, high], [float(at.loss)] * 2, color=marks.INK, lw=0.9, zorder=4)

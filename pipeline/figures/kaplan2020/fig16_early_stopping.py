@@ -23,7 +23,13 @@ STEPS = "step (steps)"
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Left each run of the grid of N and D; right the curves of one size on every subset."""
-    figure.set_size_inches(frame.WIDE, 3.9)
+    fits = {
+        "kaplan_steps": data["sizes"].fits["kaplan_steps"],
+        "kaplan": data["data"].fits["kaplan"],
+    }
+    if algebra.refused(figure, fits):
+        return
+    figure.set_size_inches(frame.WIDE, 3.9 + algebra.room(fits, 130))
     left, right = figure.subplots(1, 2)
     left.set_label("bound")
     right.set_label("curves")
@@ -35,10 +41,6 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     _stops(left, runs, bounds, colours)
     size = shown_size(data["data"])
     _curves(right, data["data"], size, colours)
-    fits = {
-        "kaplan_steps": data["sizes"].fits["kaplan_steps"],
-        "kaplan": data["data"].fits["kaplan"],
-    }
     marks.doubts(figure, fits, 130)
     key = [Line2D([], [], color=colours(d), lw=2.2, label=scales.count(d))
            for d in reversed(colours.sizes)]  # fmt: skip
@@ -52,9 +54,12 @@ def bound(data: Mapping[str, Data], runs: list[Row]) -> list[float]:
     return np.asarray(kaplan2020.earliest_stop(steps.best, of_data.best, n, d)).tolist()
 
 
-def stopped(run: Row) -> bool:
-    """Whether the loss rose again before the run's planned end; else it may have fallen on."""
-    return bool(run["best_step"] < run["steps"])
+def stopped(run: Row, longest: int) -> bool:
+    """Whether early stopping ended a run, before the step at which the longest ones did as planned.
+
+    The lowest loss of one that went on to the planned end may still have been to come.
+    """
+    return bool(run["steps"] < longest)
 
 
 def shown_size(data: Data) -> int:
@@ -69,7 +74,9 @@ def _stops(axes: Axes, runs: list[Row], bounds: list[float], colours: marks.Size
     for run, x in zip(runs, shown, strict=True):
         marker = marks.MARKERS[sizes.index(run["params"]) % len(marks.MARKERS)]
         colour = colours(run["unique_tokens"])
-        face: dict[str, Any] = {} if stopped(run) else {"mfc": "white", "mec": colour, "mew": 0.9}
+        face: dict[str, Any] = (
+            {} if stopped(run, longest) else {"mfc": "white", "mec": colour, "mew": 0.9}
+        )
         marks.point(axes, float(x), run["best_step"], run, colour, marker=marker)
         if face:
             axes.lines[-1].set(**face)
@@ -79,7 +86,9 @@ def _stops(axes: Axes, runs: list[Row], bounds: list[float], colours: marks.Size
     axes.set_ylim(low, high)  # so that the bound is there to be seen, however far below
     scales.count_axis(axes, "x", r"bound $S_c\,[L(N,D) - L(N,\infty)]^{-1/\alpha_S}$ (steps)")
     scales.count_axis(axes, "y", r"step of the lowest loss $S_{\mathrm{stop}}$ (steps)")
-    kept = [run["best_step"] >= b for run, b in zip(runs, bounds, strict=True) if stopped(run)]
+    kept = [
+        run["best_step"] >= b for run, b in zip(runs, bounds, strict=True) if stopped(run, longest)
+    ]
     axes.set_title(
         r"$S_{\mathrm{stop}} \gtrsim S_c\,[L(N,D) - L(N,\infty)]^{-1/\alpha_S}$" + "\n"
         f"{sum(kept)} of {len(kept)} stopped runs lie above the bound", linespacing=1.5,
@@ -90,9 +99,9 @@ def _stops(axes: Axes, runs: list[Row], bounds: list[float], colours: marks.Size
         for i, n in enumerate(sizes)
     ]  # fmt: skip
     handles.append(Line2D([], [], marker="o", ls="none", mfc="white", mec=marks.GREY, mew=0.9,
-                          label="at its end, still falling"))  # fmt: skip
+                          label="not stopped before its planned end"))  # fmt: skip
     handles.append(Line2D([], [], color=marks.INK, lw=1.0, ls=(0, (4, 2)), label="the bound"))
-    marks.legend_below(axes, handles, 3)
+    marks.legend_below(axes, handles, 2)
 
 
 def _curves(axes: Axes, data: Data, size: int, colours: marks.SizeColours) -> None:

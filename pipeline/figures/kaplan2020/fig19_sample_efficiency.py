@@ -23,10 +23,13 @@ LEAST_SIZES = 3  # that reach a loss, for it to be shown
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """A line for each loss: S_min and E_min of every size that reached it."""
-    figure.set_size_inches(frame.WIDE, 3.3)
-    panels = figure.subplots(1, 2)
-    batch = algebra.drawn(data["batches"].fits["critical_batch"])[0].best
     courses = along.courses(data["sizes"])
+    fits = {"critical_batch": data["batches"].fits["critical_batch"]}
+    if algebra.refused(figure, fits, bool(courses)):
+        return
+    figure.set_size_inches(frame.WIDE, 3.3 + algebra.room(fits, 130))
+    panels = figure.subplots(1, 2)
+    batch = algebra.drawn(fits["critical_batch"])[0].best
     chosen = losses(courses)
     colours = marks.SizeColours(chosen, matplotlib.colormaps["plasma"])
     for axes, name, amount, label in (
@@ -58,8 +61,8 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     )
     handle = Line2D([], [], marker="o", color=marks.GREY, mec="white", mew=0.5, lw=0.9,
                     label="sizes that reached one loss, at the peak learning rate")  # fmt: skip
-    figure.legend(handles=[handle], loc="outside lower left")
-    marks.doubts(figure, {"critical_batch": data["batches"].fits["critical_batch"]}, 130)
+    marks.legend_below(panels[0], [handle], 1)
+    marks.doubts(figure, fits, 130)
 
 
 def losses(courses: Sequence[Course]) -> list[float]:

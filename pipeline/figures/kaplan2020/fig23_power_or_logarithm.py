@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw, Row, estimate, held_out
+from pipeline.figures.kaplan2020 import algebra
 
 LOOKS: dict[str, tuple[str, str, Any]] = {  # colour, marker, dashes
     "power_params": (marks.BLUE, "o", "-"),
@@ -25,12 +26,12 @@ BEYOND = 10.0  # times the largest size: how far the lines go on
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Left both laws through the same runs; right their residuals, and the runs they foretold."""
-    figure.set_size_inches(frame.WIDE, 4.0)
+    sizes = data["sizes"]
+    fits = {law: sizes.fits[law] for law in LOOKS}
+    figure.set_size_inches(frame.WIDE, 4.0 + algebra.room(fits, 130))
     left, right = figure.subplots(1, 2)
     left.set_label("loss")
     right.set_label("error")
-    sizes = data["sizes"]
-    fits = {law: sizes.fits[law] for law in LOOKS}
     _laws(left, sizes, fits)
     _residuals(right, sizes, fits)
     handles: list[Any] = []
@@ -45,7 +46,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     handles.append(marks.band_handle(next(iter(fits.values())), marks.GREY))
     handles.append(Line2D([], [], marker="o", ls="none", mfc="white", mec=marks.GREY, mew=0.9,
                           label="foretold by a fit to the smaller sizes alone"))  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower left", ncols=1)
+    figure.legend(handles=handles, loc="outside upper left", ncols=1)
     marks.doubts(figure, fits, 130)
 
 
