@@ -19,7 +19,7 @@ from pipeline.kaplan2020 import loss_of_budget
 from pipeline.laws.base import Floats
 
 LEVELS = 6  # lines that a panel has room for
-LEAST = 3  # sizes that a level must have measured
+LEAST = 2  # sizes that a level must have measured
 DENSE = 25  # levels tried to find where enough sizes were measured
 BEYOND: dict[str, Any] = {"color": marks.GREY, "lw": 0.7, "ls": (0, (4, 2))}
 Of = Callable[[along.Course], Floats]
@@ -43,10 +43,13 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     def at_steps(params: Floats, fewest: float) -> Floats:
         return np.asarray(steps.best.at(params, fewest))
 
-    _panel(left, courses, lambda c: c.least_flops(batch.best), drawable and at_compute,
-           r"$C_{\min}$ (FLOP)", scales.power_of_ten)  # fmt: skip
-    _panel(right, courses, lambda c: c.fewest_steps(batch.best), drawable and at_steps,
-           r"$S_{\min}$ (steps)", scales.count)  # fmt: skip
+    losses = [
+        *_panel(left, courses, lambda c: c.least_flops(batch.best), drawable and at_compute,
+                r"$C_{\min}$ (FLOP)", scales.power_of_ten),
+        *_panel(right, courses, lambda c: c.fewest_steps(batch.best), drawable and at_steps,
+                r"$S_{\min}$ (steps)", scales.count),
+    ]  # fmt: skip
+    left.set_ylim(*scales.padded(losses))
     scales.loss_axis(left, label=sizes.measured_label)
     headings.heading(left, fit, headings.BOTH, 2)
     handles = [
@@ -78,16 +81,17 @@ def levels(spans: Sequence[tuple[float, float]]) -> Floats:
 
 def read_off(course: along.Course, x: Floats, value: float) -> float:
     """The lowest loss so far of a curve where ``x`` has a value; NaN outside of it."""
-    lowest = np.minimum.accumulate(np.log(course.loss))
-    at = np.interp(np.log(value), np.log(x), lowest, left=np.nan, right=np.nan)
+    order = np.argsort(x, kind="stable")  # S_min may fall where the critical batch soars
+    lowest = np.minimum.accumulate(np.log(course.loss[order]))
+    at = np.interp(np.log(value), np.log(x[order]), lowest, left=np.nan, right=np.nan)
     return float(np.exp(at))
 
 
 def _panel(
     axes: Axes, courses: Sequence[along.Course], of: Of, law: Any, title: str,
     name: Callable[[float], str],
-) -> None:  # fmt: skip
-    """Dots and line of every level, named below; the limits are those of the dots."""
+) -> list[float]:  # fmt: skip
+    """Dots and line of every level, named below; return the losses of the dots."""
     chosen = levels([(float(of(c).min()), float(of(c).max())) for c in courses])
     colours = marks.SizeColours(chosen, matplotlib.colormaps["plasma"])
     limits = scales.padded(course.params for course in courses)
@@ -97,6 +101,8 @@ def _panel(
         colour = colours(value)
         read = [(course, read_off(course, of(course), value)) for course in courses]
         read = [(course, loss) for course, loss in read if np.isfinite(loss)]
+        if not read:
+            continue
         for course, loss in read:
             marks.point(axes, course.params, loss, course.run, colour, f"{value:.2g}", ms=3.6)
         losses += [loss for _, loss in read]
@@ -109,10 +115,10 @@ def _panel(
         handles.append(Line2D([], [], marker="o", ms=3.6, mec="white", mew=0.5, color=colour,
                               lw=0.9, label=name(value)))  # fmt: skip
     axes.set_xlim(*limits)
-    axes.set_ylim(*scales.padded(losses))
     scales.count_axis(axes, "x", scales.PARAMS)
     marks.legend_below(axes, handles, 3)
     axes.get_legend().set_title(title)  # type: ignore[union-attr]
+    return losses
 
 
 if __name__ == "__main__":

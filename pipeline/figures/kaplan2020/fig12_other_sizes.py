@@ -15,7 +15,7 @@ from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw
 from pipeline.figures.kaplan2020 import algebra, along, headings
-from pipeline.kaplan2020 import PAPER, BatchLaw, Ratios, StepsLaw, excess_of_size
+from pipeline.kaplan2020 import PAPER, BatchLaw, Ratios, StepsLaw, excess_of_size, fewest_steps
 
 LOSSES = 4  # at which sizes are compared
 CHEAP = 1.2  # times the least compute
@@ -68,11 +68,13 @@ def measured(
         pairs = []
         params, fewest = best(steps, loss)
         for course in courses:
-            own = along.reached(course.fewest_steps(batch), course.loss, loss)
-            if np.isfinite(own):
+            taken = along.reached(course.steps, course.loss, loss)
+            if np.isfinite(taken):
+                own = fewest_steps(batch, taken, course.run["batch_tokens"], loss)
                 size, share = course.params / params, own / fewest
                 pairs.append((course, Ratios(size, share, size * share)))
-        found[loss] = pairs
+        if pairs:
+            found[loss] = pairs
     return found
 
 
