@@ -48,7 +48,7 @@ def _data(axes: Axes, data: Data, colours: marks.SizeColours) -> None:
         marks.point(axes, run[column], run["loss"], run, colours(run["params"]))
     limits = scales.padded(run[column] for run in data.runs)
     _lines(axes, fit, "tokens", limits, sorted({run["params"] for run in data.runs}), colours)
-    axes.set_xlim(*limits)
+    axes.set(xlim=limits, ylim=scales.padded(run["loss"] for run in data.runs))
     scales.count_axis(axes, "x", "dataset $D$ (tokens)")
     headings.heading(axes, fit, headings.BOTH, 2, "run")
 
@@ -64,7 +64,9 @@ def _steps(axes: Axes, data: Data, law: BatchLaw, colours: marks.SizeColours) ->
     limits = scales.padded(np.concatenate(fewest) if fewest else ())
     sizes = sorted({int(course.params) for course in courses})
     _lines(axes, fit, "steps_min", limits, sizes, colours)
-    axes.set_xlim(*limits)
+    # The points, not the bands, say what is shown.
+    losses = np.concatenate([course.loss for course in courses]) if courses else ()
+    axes.set(xlim=limits, ylim=scales.padded(losses))
     scales.count_axis(axes, "x", STEPS)
     headings.heading(axes, fit, headings.BOTH, 2)
 

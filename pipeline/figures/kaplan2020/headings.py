@@ -27,7 +27,7 @@ def heading(
         scales_first = sorted(fit.estimates, key=lambda pair: pair[0].kind is not Kind.SCALE)
         shown = [p.name for p, _ in scales_first if p.kind in kinds]
         numbers = [told(fit, name) for name in shown]
-        lines = ["    ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
+        lines = ["   ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
         lines += filter(None, [published(fit, shown)])
     lines.append(counted(fit, point))
     title = axes.set_title("\n".join(lines), linespacing=1.35)
