@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from pipeline.laws import named
+
 
 @dataclass(frozen=True)
 class Needs:
     """What a figure is drawn from of one experiment: tables, and laws that must be fitted.
 
-    Fits of ``also`` are drawn where there are any.
+    Fits of ``also`` are drawn where there are any. A fit of one text, transfer@code, is known by
+    the law before the @, too.
     """
 
     tables: tuple[str, ...] = ()
@@ -27,7 +30,8 @@ class Needs:
 
     def laws_among(self, fitted: Collection[str]) -> list[str]:
         """The fits that are drawn, in the order of ``fitted``."""
-        return [law for law in fitted if law in (*self.laws, *self.also)]
+        wanted = (*self.laws, *self.also)
+        return [law for law in fitted if law in wanted or named(law) in wanted]
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def draw(figure: Figure, data: Data) -> None:
     comparable = data.unit == NATS  # that of the other texts' losses
     limits = scales.padded(run["loss"] for run in runs.values())
     handles = []
-    for text, look in _looks(data).items():
+    for text, look in looks(data).items():
         rows = [row for row in data.evaluations if row["corpus"] == text and row["cell"] in runs]
         pairs = [(runs[row["cell"]], row["loss"]) for row in rows]
         _plot(left, [pair for pair in pairs if pair[0]["cell"] in largest], "params", look, text,
@@ -71,7 +71,7 @@ def draw(figure: Figure, data: Data) -> None:
     marks.doubts(figure, data.fits, 130)
 
 
-def _looks(data: Data) -> dict[str, dict[str, Any]]:
+def looks(data: Data) -> dict[str, dict[str, Any]]:
     """Colour and marker of each text."""
     texts = sorted({row["corpus"] for row in data.evaluations})
     return {

@@ -1,0 +1,88 @@
+"""Figure 2: learning curves against tokens and against compute: large models learn from fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline.figures import axes as scales
+from pipeline.figures import frame, marks
+from pipeline.figures.data import Data, Row
+from pipeline.figures.kaplan2020 import along
+from pipeline.figures.learning_curves import frontier
+
+COMPARED: dict[str, Any] = {"color": marks.INK, "lw": 0.8, "ls": ":", "zorder": 3}
+FRONT: dict[str, Any] = {"color": marks.INK, "lw": 1.0, "ls": (0, (4, 2)), "zorder": 3}
+
+
+def draw(figure: Figure, data: Mapping[str, Data]) -> None:
+    """Two panels, coloured by N: the longest run of each size from its first step to its last."""
+    figure.set_size_inches(frame.WIDE, 3.0)
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.set_label("tokens")
+    right.set_label("flops")
+    sizes = data["sizes"]
+    shown = longest(sizes)
+    colours = marks.SizeColours(run["params"] for run, _ in shown)
+    everything = []
+    for run, rows in shown:
+        tokens = [row["tokens"] for row in rows]
+        flops = [row["tokens"] * run["flops_6nd"] / run["tokens"] for row in rows]
+        losses = [row["val_loss"] for row in rows]
+        everything += [{"flops": c, "val_loss": y} for c, y in zip(flops, losses, strict=True)]
+        for axes, x in ((left, tokens), (right, flops)):
+            axes.plot(x, losses, color=colours(run["params"]), gid=marks.gid(axes, run["cell"]))
+    front = list(frontier(everything))
+    right.plot([flops for flops, _ in front], [loss for _, loss in front], **FRONT)
+    if not front:
+        left.set(xlim=scales.padded(()), ylim=scales.padded(()))
+        right.set_xlim(*scales.padded(()))
+    scales.count_axis(left, "x", "tokens processed $D$")
+    scales.flops_axis(right, "x", scales.FLOPS["flops_6nd"])
+    scales.loss_axis(left, label="validation " + scales.LOSS)
+    left.set_title(_compared(left, shown))
+    right.legend(handles=[Line2D([], [], label="compute frontier", **FRONT)], loc="lower left")
+    colours.key(figure, (left, right))
+
+
+def longest(data: Data) -> list[tuple[Row, list[Row]]]:
+    """The run of most tokens of each size with its curve, smallest first."""
+    best: dict[int, Row] = {}
+    for run in data.runs:
+        if run["included"] and data.curves.get(run["cell"]):
+            known = best.get(run["params"])
+            if known is None or run["tokens"] > known["tokens"]:
+                best[run["params"]] = run
+    return [(run, data.curves[run["cell"]]) for _, run in sorted(best.items())]
+
+
+def fewer_tokens(shown: list[tuple[Row, list[Row]]]) -> tuple[float, float, float]:
+    """The lowest loss of the smallest model, the tokens that it and the largest need to it."""
+    loss = min(row["val_loss"] for row in shown[0][1])
+    small, large = (_tokens_to(loss, rows) for _, rows in (shown[0], shown[-1]))
+    return loss, small, large
+
+
+def _tokens_to(loss: float, rows: list[Row]) -> float:
+    tokens, losses = (np.array([row[k] for row in rows], float) for k in ("tokens", "val_loss"))
+    return along.reached(tokens, losses, loss)
+
+
+def _compared(axes: Axes, shown: list[tuple[Row, list[Row]]]) -> str:
+    """Mark in the axes where the smallest and the largest model meet one loss; say it in words."""
+    if len(shown) < 2:
+        return ""
+    loss, small, large = fewer_tokens(shown)
+    axes.plot([large, small], [loss, loss], **COMPARED)
+    names = [f"$N$ = {scales.count(run['params'])}" for run, _ in (shown[-1], shown[0])]
+    return f"to {loss:.2f} nats/token {names[0]} needs {small / large:.2g} times\n" \
+           f"fewer tokens than {names[1]} (dotted)"  # fmt: skip
+
+
+if __name__ == "__main__":
+    frame.paper_main("kaplan2020", "fig02_sample_efficiency", draw)

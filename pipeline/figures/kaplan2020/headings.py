@@ -1,0 +1,67 @@
+"""What stands over a panel: a law's formula, its numbers with intervals, and the paper's beside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from matplotlib.axes import Axes
+
+from pipeline.figures.data import FittedLaw, estimate, number
+from pipeline.laws.base import Kind
+
+EXPONENTS = (Kind.EXPONENT,)
+BOTH = (Kind.SCALE, Kind.EXPONENT)
+DOUBT = 0.22  # inches of a sentence, which may take two lines
+
+
+def heading(
+    axes: Axes, fit: FittedLaw, kinds: Collection[Kind] = EXPONENTS, per_line: int = 1,
+    point: str = "point",
+) -> None:  # fmt: skip
+    """Head the axes with the formula and the parameters of some kinds, each beside the paper's.
+
+    ``per_line`` parameters stand in a line, scales first; ``point`` is what the law was fitted to.
+    """
+    lines = []
+    if fit.drawable:
+        scales_first = sorted(fit.estimates, key=lambda pair: pair[0].kind is not Kind.SCALE)
+        shown = [p.name for p, _ in scales_first if p.kind in kinds]
+        numbers = [told(fit, name) for name in shown]
+        lines = ["   ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
+        lines += filter(None, [published(fit, shown)])
+    lines.append(counted(fit, point))
+    title = axes.set_title("\n".join(lines), linespacing=1.35)
+    # Fractions in display style: the small ones fall under seven points.
+    axes.annotate(
+        f"${fit.law.formula}$".replace(r"\frac", r"\dfrac"), (0, 1), (0, 4),
+        xycoords=("axes fraction", title), textcoords="offset points", va="bottom",
+        annotation_clip=False,
+    )  # fmt: skip
+
+
+def told(fit: FittedLaw, name: str) -> str:
+    """One fitted parameter: an exponent with its interval, of a scale its size with the unit."""
+    parameter, row = next(pair for pair in fit.estimates if pair[0].name == name)
+    if parameter.kind is Kind.SCALE:
+        return f"${parameter.symbol}$ = ${number(row['value'])}$ {parameter.unit}"
+    return f"${parameter.symbol}$ = {estimate(row['value'], row['low'], row['high'])}"
+
+
+def published(fit: FittedLaw, names: Collection[str]) -> str:
+    """The paper's values of these parameters, as far as it gives them."""
+    values = [
+        f"${p.symbol}$ = ${number(p.published[0])}$"
+        for p, _ in fit.estimates if p.published and p.name in names
+    ]  # fmt: skip
+    return f"paper: {', '.join(values)}" if values else ""
+
+
+def room(fits: Mapping[str, FittedLaw]) -> float:
+    """Inches that the doubts about some fits take below the panels."""
+    return DOUBT * sum(len(fit.doubts) for fit in fits.values())
+
+
+def counted(fit: FittedLaw, point: str) -> str:
+    """How many points are behind a fit, and the coverage of its intervals."""
+    level = f", {100 * fit.level:.3g} % intervals" if fit.drawable and fit.has_intervals else ""
+    return f"{fit.runs} {point}{'s' if fit.runs != 1 else ''}{level}"

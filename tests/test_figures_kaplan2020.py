@@ -1,0 +1,465 @@
+"""Figures 1 to 12 of Kaplan et al. 2020, drawn from known laws: what they show is right."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import kaplan2020_data as known
+import numpy as np
+import pytest
+from figure_data import run as row_of
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from pipeline import kaplan2020
+from pipeline.contracts import ContractError
+from pipeline.figures import TABLES, frame
+from pipeline.figures.data import Data
+from pipeline.figures.kaplan2020 import FIGURES, along
+from pipeline.figures.kaplan2020 import fig02_sample_efficiency as fig02
+from pipeline.figures.kaplan2020 import fig03_growing_budget as fig03
+from pipeline.figures.kaplan2020 import fig05_shape as fig05
+from pipeline.figures.kaplan2020 import fig06_embeddings as fig06
+from pipeline.figures.kaplan2020 import fig07_lstm as fig07
+from pipeline.figures.kaplan2020 import fig08_transfer as fig08
+from pipeline.figures.kaplan2020 import fig09_overfitting as fig09
+from pipeline.figures.kaplan2020 import fig11_fixed_compute as fig11
+from pipeline.figures.kaplan2020 import fig12_other_sizes as fig12
+from pipeline.figures.paper import Needs
+from pipeline.laws import LAWS, named
+
+ROOT = Path(frame.__file__).parents[2]
+OWN = [name for name in FIGURES if re.match(r"fig(0\d|1[0-2])_", name)]
+UNITS = re.compile(
+    r"\((nats/token|FLOP|parameters|tokens|steps|dimensionless|dimensions|%"
+    r"|parameters\$\^.*\$/token)\)$|(parameters \$N\$|tokens processed \$D\$)$"
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    return known.write_study(tmp_path_factory.mktemp("replication"))
+
+
+@pytest.fixture(scope="module")
+def data(study) -> dict[str, dict[str, Data]]:
+    return {name: frame.paper_data("kaplan2020", name, study) for name in OWN}
+
+
+def drawn(name: str, data: dict[str, Data]) -> Figure:
+    module = importlib.import_module(f"pipeline.figures.kaplan2020.{name}")
+    figure = frame.render(module.draw, data)
+    figure.draw_without_rendering()
+    return figure
+
+
+@pytest.fixture(scope="module")
+def figures(data) -> dict[str, Figure]:
+    return {name: drawn(name, data[name]) for name in OWN}
+
+
+def named_fig(figures: dict[str, Any], number: int) -> Any:
+    return next(found for name, found in figures.items() if name.startswith(f"fig{number:02}_"))
+
+
+def panels(figures: dict[str, Figure], number: int) -> dict[str, Axes]:
+    return {str(axes.get_label()): axes for axes in named_fig(figures, number).axes}
+
+
+def points(axes: Axes) -> dict[str, tuple[float, float]]:
+    """gid -> (x, y) of every single mark."""
+    return {
+        line.get_gid(): (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+        for line in axes.lines if line.get_gid() and len(line.get_xdata()) == 1
+    }  # fmt: skip
+
+
+def words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_registry_captions_and_modules_are_in_step():
+    assert [int(name[3:5]) for name in OWN] == list(range(1, 13))
+    captions = {path.stem for path in (ROOT / "workflow/report/kaplan2020").glob("*.rst")}
+    assert captions == set(FIGURES)
+    folder = Path(frame.__file__).with_name("kaplan2020")
+    modules = {path.stem for path in folder.glob("*.py")}
+    assert set(FIGURES) == {name for name in modules if re.match(r"fig\d|recipe", name)}
+    for figure in FIGURES.values():
+        for needs in (*figure.needs.values(), *figure.optional.values()):
+            assert set(needs.tables) <= set(TABLES)
+            assert {named(law) for law in (*needs.laws, *needs.also)} <= set(LAWS)
+
+
+def test_documentation_lists_every_figure_of_the_paper():
+    text = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+|–) \| `(\w+)` \| (.*?) \| (.*) \|$", text, re.M)
+    assert [name for _, name, _, _ in rows] == list(FIGURES)
+    for number, name, title, sources in rows:
+        assert number == (str(int(name[3:5])) if name.startswith("fig") else "–")
+        figure = FIGURES[name]
+        assert title == figure.title
+        needs = {**figure.needs, **figure.optional}
+        assert [part.split()[0].strip(",") for part in sources.split("; ")] == list(needs)
+        for part, need in zip(sources.split("; "), needs.values(), strict=True):
+            assert all(law in part for law in (*need.laws, *need.also))
+
+
+def test_needs_know_the_fits_of_one_text_by_their_law():
+    needs = Needs((), ("power_params",), ("transfer",))
+    fitted = ("kaplan", "transfer@code", "power_params")
+    assert needs.laws_among(fitted) == ["transfer@code", "power_params"]
+
+
+def test_the_registry_needs_the_standard_library_only():
+    code = (
+        "import sys, pipeline.figures.kaplan2020; "
+        "print({'numpy', 'pyarrow', 'matplotlib', 'yaml'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_no_figure_fits_anything(name):
+    source = Path(frame.__file__).with_name("kaplan2020").joinpath(f"{name}.py").read_text()
+    assert not re.search(r"\.fit\(|minimi[sz]e\(|polyfit|lstsq|scipy", source)
+    assert len(source.splitlines()) <= 175
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_axes_have_units_and_no_text_is_cut_or_covered(name, figures):
+    figure = figures[name]
+    page = figure.bbox.padded(1.0)
+    assert figure.get_size_inches()[0] in (frame.COLUMN, frame.WIDE)
+    for axes in figure.axes:
+        assert axes.get_xlabel()
+        for label in filter(None, (axes.get_xlabel(), axes.get_ylabel())):
+            assert UNITS.search(label), label
+        for axis in (axes.xaxis, axes.yaxis):
+            boxes = [label.get_window_extent() for label in axis.get_ticklabels()
+                     if label.get_text() and label.get_visible()]  # fmt: skip
+            assert not any(a.overlaps(b) for a, b in itertools.pairwise(boxes)), name
+    titles = [axes._left_title for axes in figure.axes if axes._left_title.get_text()]
+    titles += [text for axes in figure.axes for text in axes.texts]
+    titles += [label for axes in figure.axes for label in (axes.xaxis.label, axes.yaxis.label)
+               if label.get_text()]  # fmt: skip
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    for one, other in itertools.combinations([*titles, *legends], 2):
+        assert not one.get_window_extent().overlaps(other.get_window_extent()), (one, other)
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and text.get_window_extent().width > 0:
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 <= box.x1 <= page.x1, text.get_text()
+            assert page.y0 <= box.y0 <= box.y1 <= page.y1, text.get_text()
+            assert text.get_fontsize() >= 7 - 1e-9, text.get_text()
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_points_are_traceable(name, figures, data):
+    ids = Counter(
+        line.get_gid() for axes in figures[name].axes for line in axes.lines if line.get_gid()
+    )
+    assert [key for key, times in ids.items() if times > 1] == []
+    if name.startswith(("fig03", "fig10")):  # of laws, and of several runs together
+        return
+    cells = {run["cell"] for one in data[name].values() for run in one.runs}
+    assert ids
+    assert {key.partition(".")[0].partition("@")[0] for key in ids} <= cells
+
+
+def test_the_three_power_laws_are_the_stored_ones_with_the_papers_exponents(figures, data):
+    sizes, grid = data["fig01_three_power_laws"]["sizes"], data["fig01_three_power_laws"]["data"]
+    for label, fit, paper in (
+        ("compute", sizes.fits["power_compute_min"], r"\alpha_C^{\min}$ = $0.05"),
+        ("data", grid.fits["power_tokens"], r"\alpha_D$ = $0.095"),
+        ("params", sizes.fits["power_params"], r"\alpha_N$ = $0.076"),
+    ):
+        axes = panels(figures, 1)[label]
+        line = next(line for line in axes.lines if len(line.get_xdata()) == 200)
+        scale, exponent = fit.saved.values.values()
+        x = np.asarray(line.get_xdata())
+        assert line.get_ydata() == pytest.approx((scale / x) ** exponent, rel=1e-9)
+        title = axes.get_title(loc="left")
+        row = next(row for _, row in fit.exponents)
+        assert f"= ${exponent:.3f}$ [{row['low']:.3f}, {row['high']:.3f}]" in title
+        assert paper in title
+    shown = points(panels(figures, 1)["data"])
+    unique = {run["cell"]: run["unique_tokens"] for run in grid.runs}
+    assert {gid.split(".")[0] for gid in shown} == {
+        r["cell"] for r in grid.runs if r["d_model"] == 64
+    }
+    assert all(x == unique[gid.split(".")[0]] for gid, (x, _) in shown.items())
+
+
+def test_a_frontier_point_stands_on_its_curve(figures, data):
+    axes = panels(figures, 1)["compute"]
+    curves = {line.get_gid().split(".")[0]: line for line in axes.lines
+              if str(line.get_gid()).endswith(".curve")}  # fmt: skip
+    assert len(curves) == len(known.WIDTHS)
+    fronts = {gid: xy for gid, xy in points(axes).items() if "@" in gid}
+    assert len(fronts) > 10
+    for gid, (x, y) in fronts.items():
+        line = curves[gid.partition("@")[0]]
+        there = np.interp(np.log(x), np.log(line.get_xdata()), np.log(line.get_ydata()))
+        assert y == pytest.approx(np.exp(there), rel=1e-6)
+
+
+def test_fewer_tokens_are_what_the_law_of_steps_says(data):
+    shown = fig02.longest(data["fig02_sample_efficiency"]["sizes"])
+    assert [run["d_model"] for run, _ in shown] == list(known.WIDTHS)
+    loss, small, large = fig02.fewer_tokens(shown)
+    n = 24 * known.WIDTHS[-1] ** 2
+    left = loss - known.STEPS.unlimited(n)
+    fewest = known.STEPS.Sc * left ** (-1 / known.STEPS.alpha_S)
+    steps = fewest * (1 + known.BATCH.at(loss) / known.BATCH_TOKENS)
+    assert large == pytest.approx(steps * known.BATCH_TOKENS, rel=2e-3)
+    assert small == pytest.approx(known.TOKENS, rel=1e-3)
+
+
+def test_shares_of_a_budget_add_to_all_of_it(data, figures):
+    one = data["fig03_growing_budget"]
+    fits = one["sizes"].fits["kaplan_steps"], one["batches"].fits["critical_batch"]
+    best, ends = fig03.exponents(*fits)
+    assert sum(best) == pytest.approx(1)
+    law = known.STEPS, known.BATCH
+    exponent = 1 / (1 / law[0].alpha_S + 1 / law[1].alpha_B + 1 / law[0].alpha_N)  # eq. 1.8
+    assert best.params == pytest.approx(exponent / law[0].alpha_N)
+    assert ends["params"][0] < best.params < ends["params"][1]
+    figure = named_fig(figures, 3)
+    told = words(figure)
+    assert all(f"$a$ = ${value}$" in told for value in ("0.73", "0.24", "0.03"))
+    assert f"$a$ = ${best.params:.3f}$ [" in told
+    for axes in figure.axes:
+        top = max(path.vertices[:, 1].max() for area in axes.collections
+                  for path in area.get_paths())  # fmt: skip
+        assert top == pytest.approx(fig03.FACTOR, rel=1e-6)
+
+
+def test_points_lie_on_both_laws_of_two_variables(figures):
+    axes = panels(figures, 4)
+    for gid, (x, y) in points(axes["data"]).items():
+        assert gid.endswith(".data")
+        lines = [line for line in axes["data"].lines if len(line.get_xdata()) == 120]
+        near = [np.interp(math.log(x), np.log(line.get_xdata()), np.log(line.get_ydata()))
+                for line in lines]  # fmt: skip
+        assert min(abs(near - np.log(y))) < 1e-3
+    lines = {line.get_color(): line for line in axes["steps"].lines if len(line.get_xdata()) == 120}
+    curves = [line for line in axes["steps"].lines if line.get_gid()]
+    assert len(curves) == len(lines) == len(known.WIDTHS)
+    for curve in curves:
+        law = lines[curve.get_color()]
+        expected = np.interp(np.log(curve.get_xdata()), np.log(law.get_xdata()),
+                             np.log(law.get_ydata()))  # fmt: skip
+        assert np.log(curve.get_ydata()) == pytest.approx(expected, abs=1e-3)
+
+
+def test_shapes_are_sorted_into_the_panels_of_what_they_vary(figures, data):
+    runs = data["fig05_shape"]["shapes"].runs
+    by_shape = fig05.losses(runs)
+    assert fig05.baseline(by_shape) == (2, 64, 256, 4)
+    shown = {label: {x for x, _ in points(axes).values()}
+             for label, axes in panels(figures, 5).items()}  # fmt: skip
+    assert shown["head"] == {4, 16, 64}
+    assert shown["aspect"] == {4, 11.25, 32, 90}
+    assert shown["ratio"] == {92 / 90, 4, 8}
+    told = panels(figures, 5)["aspect"].get_title(loc="left")
+    assert told == "within 3 %: 4 to 90"  # the fourth shape lies three per cent above the first
+    assert panels(figures, 5)["head"].get_title(loc="left") == "within 3 %: 16 to 16"
+
+
+def test_the_spread_of_seeds_is_pooled_within_shapes():
+    gaps = (0.02, 0.04)
+    runs = [
+        row_of(64, 1000, 4.0 * (1 + sign * gap / 2), n_head=heads)
+        for heads, gap in zip((1, 2), gaps, strict=True) for sign in (-1, 1)
+    ]  # fmt: skip
+    expected = 100 * math.sqrt(sum(gap**2 / 2 for gap in gaps) / 2)
+    assert fig05.seed_spread(fig05.losses(runs)) == pytest.approx(expected)
+    assert fig05.seed_spread(fig05.losses(runs[::2])) is None
+    assert fig05.within({1.0: 5.0, 2.0: 1.0, 4.0: 0.0, 8.0: 2.9, 16.0: 3.1, 32.0: 0.5}) == (2, 8)
+
+
+def test_what_a_per_cent_of_loss_is_worth_in_compute(figures):
+    exponent = float(kaplan2020.compute_exponent(known.STEPS, known.BATCH))
+    expected = 100 * (1.01 ** (1 / exponent) - 1)
+    # Figure 5 of the paper tells 22 %.
+    assert f"worth {expected:.2g} % more compute (paper 22 %)" in words(named_fig(figures, 5))
+
+
+def test_depths_collapse_without_embeddings_only(data):
+    runs = fig06.compared(*(data["fig06_embeddings"][name].runs for name in ("depths", "sizes")))
+    assert len({(run["n_layer"], run["params"]) for run in runs}) == len(runs) == 11 + 3
+    assert fig06.apart(runs, "params") < 0.1
+    assert fig06.apart(runs, "params_total") > 1
+    line = [{"n_layer": k, "params": n, "loss": (1 + 0.1 * k) * n**-0.1, "params_total": n}
+            for k in (1, 2) for n in (100, 1000, 10000)]  # fmt: skip
+    assert fig06.apart(line, "params") == pytest.approx(100 * math.log(1.2 / 1.1))
+    assert math.isnan(fig06.apart(line, "params", least=2))
+
+
+def test_lstms_stand_beside_the_transformers_nearest_in_size(data, figures):
+    one = data["fig07_lstm"]
+    lstms, transformers = fig07.compared(one["lstm"].runs, one["sizes"].runs)
+    assert (len(lstms), len(transformers)) == (6, len(known.WIDTHS))
+    for run, other in fig07.pairs(transformers, lstms):
+        gaps = [abs(math.log(other["params"] / t["params"])) for t in transformers]
+        assert transformers[int(np.argmin(gaps))]["cell"] == run["cell"]
+    lines = [line for line in panels(figures, 7)["position"].lines if line.get_gid()]
+    assert {line.get_linestyle() for line in lines} == {"-", "--"}
+    assert all(len(line.get_xdata()) == 6 for line in lines)
+    few = [run | {"tokens": 10} for run in transformers]
+    assert fig07.compared(lstms, few)[1] == []
+
+
+def test_other_texts_are_followed_along_training_and_in_the_end(data, figures):
+    sizes = data["fig08_transfer"]["sizes"]
+    assert set(sizes.fits) == {f"transfer@{text}" for text in known.TRANSFER}
+    courses = fig08.along_training(sizes)
+    assert {row["cell"] for rows in courses.values() for row in rows} == {sizes.runs[-1]["cell"]}
+    axes = panels(figures, 8)["loss"]
+    for text, (k, s) in known.TRANSFER.items():
+        line = next(x for x in axes.lines if str(x.get_gid()).endswith(f"{text}.along"))
+        assert line.get_ydata() == pytest.approx(k + s * np.asarray(line.get_xdata()))
+        ends = [xy for gid, xy in points(axes).items() if gid.endswith(f".{text}")]
+        assert len(ends) == len(known.WIDTHS)
+        assert all(y == pytest.approx(k + s * x) for x, y in ends)
+
+
+def test_overfitting_collapses_on_eq_4_3(figures, data):
+    axes = panels(figures, 9)["collapse"]
+    runs = {run["cell"]: run for run in data["fig09_overfitting"]["data"].runs}
+    shown = points(axes)
+    assert len(shown) == len(runs) == 18
+    curve = next(line for line in axes.lines if len(line.get_xdata()) == 200)
+    law = known.DATA
+    power = law.alpha_N / law.alpha_D
+    for gid, (x, y) in shown.items():
+        run = runs[gid.split(".")[0]]
+        assert x == pytest.approx(run["params"] ** power / run["unique_tokens"])
+        eq_4_3 = 1 + (run["params"] / law.Nc) ** power * law.Dc / run["unique_tokens"]
+        assert y == pytest.approx(eq_4_3**law.alpha_D - 1)
+        there = np.interp(math.log(x), np.log(curve.get_xdata()), curve.get_ydata())
+        assert y == pytest.approx(there, rel=2e-3)
+    assert f"= ${power:.3f}$ [" in axes.get_title(loc="left")
+    assert fig09.overfit(law, 1e5, 1e5, float(law.unlimited(1e5)))[1] == pytest.approx(0)
+
+
+def test_the_critical_batch_stands_with_the_papers_constants(figures):
+    title = named_fig(figures, 10).axes[0].get_title(loc="left")
+    assert r"paper: $B_*$ = $2.1\!\times\!10^{8}$, $\alpha_B$ = $0.21$" in title
+
+
+def test_curves_read_off_at_one_compute_or_step_lie_on_the_law(figures, data):
+    for label in ("compute", "steps"):
+        axes = panels(figures, 11)[label]
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 120]
+        assert len(lines) >= 4
+        shown = points(axes)
+        assert len(shown) >= 3 * len(lines)
+        for gid, (x, y) in shown.items():
+            near = [np.interp(math.log(x), np.log(line.get_xdata()), np.log(line.get_ydata()))
+                    for line in lines]  # fmt: skip
+            assert min(abs(near - np.log(y))) < 1e-3, gid
+
+
+def test_levels_are_those_that_enough_curves_span():
+    spans = [(1.0, 100.0), (10.0, 1000.0), (5.0, 500.0), (2000.0, 3000.0)]
+    assert all(5 <= value <= 500 for value in fig11.levels(spans))
+    assert len(fig11.levels(spans)) == fig11.LEVELS
+    assert len(fig11.levels([(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)])) == 0
+    assert len(fig11.levels([])) == 0
+
+
+def test_another_size_costs_least_at_the_best_and_curves_agree(figures):
+    for label, name in (("compute", "flops"), ("steps", "steps")):
+        axes = panels(figures, 12)[label]
+        line = next(x for x in axes.lines if len(x.get_xdata()) == 400 and x.get_linestyle() == "-")
+        x, y = (np.asarray(v) for v in line.get_data())
+        if name == "flops":
+            assert x[y.argmin()] == pytest.approx(1, rel=0.02)
+            assert y.min() == pytest.approx(1, abs=1e-3)
+        shown = points(axes)
+        assert len(shown) >= 10
+        for ratio, cost in shown.values():
+            expected = getattr(kaplan2020.excess_of_size(known.STEPS, ratio), name)
+            assert cost == pytest.approx(float(expected), rel=5e-3)
+
+
+def test_the_best_size_is_that_of_the_frontier_and_the_papers_costs_are_its_own():
+    flops = 1e15
+    best = kaplan2020.frontier(known.STEPS, known.BATCH, flops)
+    params, steps = fig12.best(known.STEPS, float(best.loss))
+    assert (params, steps) == pytest.approx((float(best.params), float(best.steps)))
+    # Figure 12: between 0.6 and 2.2 times the best size costs 20 % more.
+    assert fig12.cheap(kaplan2020.PAPER.steps) == pytest.approx((0.6, 2.2), rel=0.05)
+
+
+def test_curves_are_the_peak_rate_part_of_each_size(data):
+    courses = along.courses(data["fig11_fixed_compute"]["sizes"])
+    assert [course.params for course in courses] == [24 * width**2 for width in known.WIDTHS]
+    for course in courses:
+        least = known.STEPS.at(course.params, course.fewest_steps(known.BATCH))
+        assert course.loss == pytest.approx(least, rel=1e-9)
+
+
+def test_a_missing_experiment_is_named(study, tmp_path):
+    with pytest.raises(ContractError, match="fig09_overfitting needs the experiments data"):
+        frame.paper_data("kaplan2020", "fig09_overfitting", tmp_path)
+
+
+def test_the_command_writes_both_files(study, tmp_path):
+    out = tmp_path / "fig.svg"
+    module = importlib.import_module("pipeline.figures.kaplan2020.fig06_embeddings")
+    frame.paper_main(
+        "kaplan2020", "fig06_embeddings", module.draw, ["--study", str(study), "--out", str(out)]
+    )
+    assert out.read_text(encoding="utf-8").count("<svg ") == 1
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def refused(data: Data) -> Data:
+    """The same tables with every fit refused for want of points."""
+    fits = {}
+    for key, fit in data.fits.items():
+        saved = replace(
+            fit.saved, values=dict.fromkeys(fit.saved.values, math.nan),
+            replicates=dict.fromkeys(fit.saved.values, np.empty(0)),
+        )  # fmt: skip
+        rows = {
+            name: row | {"value": math.nan, "low": None, "high": None, "status": "too_few_points",
+                         "reason": "2 runs cannot determine it; add runs."}
+            for name, row in fit.parameters.items()
+        }  # fmt: skip
+        fits[key] = replace(fit, saved=saved, parameters=rows)
+    return replace(data, fits=fits)
+
+
+@pytest.mark.parametrize(
+    ("name", "few"), [*((name, True) for name in OWN), *((OWN[i], False) for i in (0, 3, 8, 11))]
+)
+def test_a_refused_fit_is_said_in_words(name, few, data):
+    """Also in a study that has hardly begun."""
+    given = {key: refused(one) for key, one in data[name].items()}
+    if few:
+        given = {
+            key: replace(one, runs=one.runs[:1], curves={}, text_curves=[])
+            for key, one in given.items()
+        }
+    figure = frame.render(
+        importlib.import_module(f"pipeline.figures.kaplan2020.{name}").draw, given
+    )
+    if few:
+        figure.draw_without_rendering()
+    told = "2 runs cannot determine it; add runs." in words(figure)
+    assert told == any(one.fits for one in given.values()) or name == "fig05_shape"
