@@ -20,8 +20,9 @@ from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
 Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
 # Tables taken as they are.
-ROWS = ("evaluations", "predictions", "backtest", "ranking", "optima", "allocations", "plan",
-        "sensitivity", "known", "critical_batches", "task_curves", "saturation")  # fmt: skip
+ROWS = ("text_curves", "evaluations", "predictions", "backtest", "ranking", "optima",
+        "allocations", "plan", "sensitivity", "known", "critical_batches", "task_curves",
+        "saturation")  # fmt: skip
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS, BITS = "nats/token", "bits/byte"
 MINUS = "\u2212"  # of numbers outside mathtext
@@ -161,6 +162,7 @@ class Data:
 
     runs: list[Row] = field(default_factory=list)
     curves: Mapping[str, list[Row]] = field(default_factory=dict)
+    text_curves: list[Row] = field(default_factory=list)
     evaluations: list[Row] = field(default_factory=list)
     predictions: list[Row] = field(default_factory=list)
     backtest: list[Row] = field(default_factory=list)
