@@ -1,7 +1,7 @@
 """The rules that turn a measured quantity into a verdict; none is given by hand.
 
 Whatever the rule, a quantity that its fit does not determine, or that lies too far beyond the runs,
-is out of reach. So is one whose interval holds what the paper says together with what would
+is out of reach. So is one whose interval holds what the paper says together with much that would
 contradict it: such runs cannot tell.
 """
 
@@ -11,14 +11,14 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from pipeline.claims.claim import Claim, Judged, Measured, Verdict
+from pipeline.claims.claim import Claim, Ends, Judged, Measured, Verdict
 
 TOLERANCE = (
     0.1  # of an exponent: the paper's own tables differ so (0.095 and 0.103, 0.050 and 0.054)
 )
 TENFOLD = 10.0  # an order of magnitude to either side
 ROUGHLY = 3.0  # what the paper's eye calls about the same on a logarithmic axis
-LOOSE = 2.0  # an interval that holds both half and twice the paper's value tells nothing
+LOOSE = 4.0  # an interval whose ends are farther apart than this factor tells too little
 FARTHEST = 1e3  # times beyond the runs; farther out the form of a law decides, not the runs
 
 
@@ -48,21 +48,20 @@ def missing(claim: Claim, fitted: Mapping[str, Collection[str]]) -> str | None:
 
 @dataclass(frozen=True)
 class Near:
-    """The interval must reach the paper's value, or the values it allows, within a tolerance."""
+    """The interval must meet the paper's value, or the values it allows, within a tolerance."""
 
     tolerance: float = TOLERANCE
 
     def __call__(self, claim: Claim, found: Measured) -> Judged:
         least, most = claim.allowed
         bounds = (least * (1 - self.tolerance), most * (1 + self.tolerance))
-        paper = math.sqrt(least * most) if claim.paper is None else claim.paper
         words = f"the paper's {_span(claim.allowed)} with {100 * self.tolerance:g} % to each side"
-        return _overlap(found, bounds, (paper / LOOSE, paper * LOOSE), words)
+        return _overlap(found, bounds, LOOSE, words)
 
 
 @dataclass(frozen=True)
 class Within:
-    """The interval must reach the paper's value up to a factor."""
+    """The interval must meet the paper's value up to a factor."""
 
     factor: float = TENFOLD
 
@@ -70,12 +69,12 @@ class Within:
         least, most = claim.allowed
         bounds = (least / self.factor, most * self.factor)
         words = f"a factor of {self.factor:g} to each side of the paper's {_span(claim.allowed)}"
-        return _overlap(found, bounds, bounds, words)
+        return _overlap(found, bounds, max(LOOSE, self.factor**2), words)
 
 
 @dataclass(frozen=True)
 class AtMost:
-    """The whole interval must lie at or below ``claim.high``; one above it contradicts the claim."""
+    """The whole interval must lie at or below ``claim.high``; one above contradicts the claim."""
 
     def __call__(self, claim: Claim, found: Measured) -> Judged:
         limit = claim.allowed[1] if claim.high is None else claim.high
@@ -85,7 +84,7 @@ class AtMost:
 
 @dataclass(frozen=True)
 class AtLeast:
-    """The whole interval must lie at or above ``claim.low``; one below it contradicts the claim."""
+    """The whole interval must lie at or above ``claim.low``; one below contradicts the claim."""
 
     def __call__(self, claim: Claim, found: Measured) -> Judged:
         limit = claim.allowed[0] if claim.low is None else claim.low
@@ -105,35 +104,33 @@ def measured(found: Measured) -> str:
     return f"{said(found.value)} [{said(found.low)}, {said(found.high)}]"
 
 
-def _span(ends: tuple[float, float]) -> str:
+def _span(ends: Ends) -> str:
     return said(ends[0]) if ends[0] == ends[1] else f"{said(ends[0])} to {said(ends[1])}"
 
 
-def _overlap(
-    found: Measured, bounds: tuple[float, float], telling: tuple[float, float], words: str
-) -> Judged:
-    """Reproduced where the interval meets ``bounds``, unless it holds both ends of ``telling``."""
+def _overlap(found: Measured, bounds: Ends, loose: float, words: str) -> Judged:
+    """Reproduced where the interval meets ``bounds``, unless it is too wide and leaves them."""
     (low, high), range_ = found.ends, f"{_span(bounds)}, {words}"
-    if low < telling[0] and high > telling[1]:
-        return _out_of_reach(
-            f"{measured(found)} holds {said(telling[0])} and {said(telling[1])} alike"
-        )
     if high < bounds[0]:
         return _differs(f"{measured(found)} lies below {range_}")
     if low > bounds[1]:
         return _differs(f"{measured(found)} lies above {range_}")
-    verb = "lies in" if low == high else "meets"
-    return _reproduced(f"{measured(found)} {verb} {range_}")
+    if bounds[0] <= low and high <= bounds[1]:
+        return _reproduced(f"{measured(found)} lies within {range_}")
+    if low <= 0 or high > loose * low:
+        told = "reaches to zero or below" if low <= 0 else f"spans a factor of {said(high / low)}"
+        return _out_of_reach(f"the interval of {measured(found)} {told}, which tells too little")
+    return _reproduced(f"{measured(found)} meets {range_}")
 
 
 def _side(
     found: Measured, limit: float, wrong: str, right: str, contradicted: bool, held: bool
 ) -> Judged:
     if contradicted:
-        return _differs(f"{measured(found)} lies {wrong} {said(limit)}")
+        return _differs(f"{measured(found)} is {wrong} {said(limit)}")
     if held:
-        return _reproduced(f"{measured(found)} lies {right} {said(limit)}")
-    return _out_of_reach(f"{measured(found)} has {said(limit)} within its interval")
+        return _reproduced(f"{measured(found)} is {right} {said(limit)}")
+    return _out_of_reach(f"{measured(found)} holds {said(limit)}, so that these runs cannot tell")
 
 
 def _reproduced(why: str) -> Judged:

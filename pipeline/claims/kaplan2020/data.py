@@ -80,7 +80,7 @@ CLAIMS = (
         paper=5e3,
     ),
     Claim(
-        "early_stopping", "Training must go on for at least S_c / (L(N, D) - L(N))^(1/alpha_S) steps.",
+        "early_stopping", "Training is best for at least S_c / (L(N, D) - L(N))^(1/alpha_S) steps.",
         "eq. 5.7, figure 16", "share of runs stopped early that keep to the bound",
         {"data": ("kaplan",), "sizes": ("kaplan_steps",)}, stopped_late, AtLeast(), low=HELD,
     ),

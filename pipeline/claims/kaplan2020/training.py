@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.rules import AtLeast, AtMost, Near
+from pipeline.claims.rules import AtLeast, AtMost, Near, Within
 from pipeline.claims.runs import Course, by, counted, courses, reached
 from pipeline.claims.samples import over_rows, over_seeds, span
 from pipeline.figures.data import Row
@@ -119,7 +119,7 @@ CLAIMS = (
         "sample_efficiency", "From the smallest to very large models, sample efficiency improves "
         "by a factor of nearly 100.", "figures 2 and 19",
         "tokens of the smallest model to its last loss over the fewest of a larger one",
-        {"sizes": ()}, efficiency, Near(), paper=100,
+        {"sizes": ()}, efficiency, Within(), paper=100,
     ),
     Claim(
         "seeds", "The spread between seeds is about the same at all sizes.",
