@@ -66,7 +66,7 @@ class Truth:
 OTHER = Truth(
     steps=StepsLaw(Nc=1e9, alpha_N=0.3, Sc=50.0, alpha_S=1.6),
     batch=BatchLaw(B=3e6, alpha_B=0.5),
-    data=DataLaw(Nc=1e9, alpha_N=0.2, Dc=1e9, alpha_D=0.6),
+    data=DataLaw(Nc=1e9, alpha_N=0.2, Dc=1e10, alpha_D=0.6),
     size=(1e9, 0.2), tokens=(1e9, 0.3), compute=0.2, offset_slope=0.6, late=0.1, deep=0.05,
     shape=0.2, noise_scale=30.0, batch_size=0.5, overfit_noise=0.06, stops=0.3, lstm=-0.05,
     lstm_late=2.0, reused=-1.0, short=0.05, kink=0.2, scheduled=0.4,

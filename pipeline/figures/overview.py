@@ -1,4 +1,4 @@
-"""The page of a config with several experiments: a paper's claims and figures, and each experiment."""
+"""The page over several experiments: a paper's claims and figures, and each experiment."""
 
 from __future__ import annotations
 
@@ -142,7 +142,9 @@ def page(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.figures.overview", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.figures.overview", description=__doc__
+    )
     parser.add_argument("--title", required=True)
     parser.add_argument("--study", type=Path, required=True, help="folder of the experiments")
     parser.add_argument("--experiments", nargs="+", required=True, metavar="NAME")
