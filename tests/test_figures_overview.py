@@ -53,10 +53,10 @@ def test_the_page_of_a_replication_holds_claims_and_experiments(study):
     assert page.open == []
     assert "Made <up>" in page.text
     for claim in compare.claims("kaplan2020"):
-        assert claim.statement in page.text
+        assert plain(claim.statement) in page.text
     rows = contracts.read(study / "comparison.parquet", contracts.COMPARISON).to_pylist()
     for row in rows:
-        assert row["reason"] in page.text
+        assert plain(row["reason"]) in page.text
     lacking = sum(row["verdict"] == "not_measured" for row in rows)
     assert f"2reproduced 0differs 0out of reach {lacking}not measured" in page.text
     assert "Three seeds" in page.text
@@ -85,6 +85,22 @@ def test_without_a_paper_it_lists_the_experiments_only(study):
     assert page.open == []
     assert "Schedules" in page.text
     assert "claim" not in page.text.lower()
+
+
+def plain(text: str) -> str:
+    """The words of a claim's text as the page shows them."""
+    return Page(overview.symbols(text)).text
+
+
+def test_symbols_stand_as_they_are_printed():
+    law = overview.symbols("(N_c / N)^alpha_N with N_c = 8.8e13, 5e3 N^0.74 <")
+    assert law == (
+        "(N<sub>c</sub> / N)<sup>α<sub>N</sub></sup> with N<sub>c</sub> = 8.8 × 10<sup>13</sup>, "
+        "5 × 10<sup>3</sup> N<sup>0.74</sup> &lt;"
+    )
+    assert overview.symbols("x^(1/alpha_S), -0.1 [-1e-05, 1e+09]") == (
+        "x<sup>1/α<sub>S</sub></sup>, −0.1 [−10<sup>-5</sup>, 10<sup>9</sup>]"
+    )
 
 
 def test_numbers_stand_as_the_table_has_them():

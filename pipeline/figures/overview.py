@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import html
 import re
 import sys
 from collections import Counter
@@ -34,16 +35,26 @@ def claim_rows(comparison: Sequence[Row]) -> list[dict[str, Any]]:
     """Every claim as the page shows it: the paper's value, ours with interval, runs, verdict."""
     return [
         {
-            "key": row["claim"], "statement": row["statement"], "source": row["source"],
-            "quantity": row["quantity"], "unit": "" if row["unit"] == "1" else row["unit"],
+            "key": row["claim"], "statement": symbols(row["statement"]), "source": row["source"],
+            "quantity": symbols(row["quantity"]), "unit": "" if row["unit"] == "1" else row["unit"],
             "paper": stated(row), "ours": ours(row), "runs": row["runs"] or "",
             "experiments": row["experiments"], "verdict": row["verdict"],
-            "word": VERDICTS[row["verdict"]], "reason": row["reason"],
+            "word": VERDICTS[row["verdict"]], "reason": symbols(row["reason"]),
             "params": between(row["params_low"], row["params_high"]),
             "tokens": between(row["tokens_low"], row["tokens_high"]),
         }
         for row in comparison
     ]  # fmt: skip
+
+
+def symbols(text: str) -> str:
+    """A claim's plain text as HTML: alpha_N, S_min, N^0.74 and 8.8e13 as they are printed."""
+    text = html.escape(text)
+    text = re.sub(r"\b1e\+?(-?)0*(\d+)", r"10<sup>\1\2</sup>", text)
+    text = re.sub(r"(\d)e\+?(-?)0*(\d+)", r"\1 × 10<sup>\2\3</sup>", text)
+    text = re.sub(r"\^(?:\(([^)]*)\)|([\w.]*\w))", r"<sup>\1\2</sup>", text)
+    text = re.sub(r"\b(alpha|[A-Z])_([A-Za-z]+)", r"\1<sub>\2</sub>", text)
+    return text.replace("alpha", "α").replace(" -", " −").replace("[-", "[−")
 
 
 def stated(row: Row) -> str:
