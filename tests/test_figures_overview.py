@@ -98,6 +98,7 @@ def test_symbols_stand_as_they_are_printed():
         "(N<sub>c</sub> / N)<sup>α<sub>N</sub></sup> with N<sub>c</sub> = 8.8 × 10<sup>13</sup>, "
         "5 × 10<sup>3</sup> N<sup>0.74</sup> &lt;"
     )
+    assert overview.symbols("S_c = 2.1e3.") == "S<sub>c</sub> = 2.1 × 10<sup>3</sup>."
     assert overview.symbols("x^(1/alpha_S), -0.1 [-1e-05, 1e+09]") == (
         "x<sup>1/α<sub>S</sub></sup>, −0.1 [−10<sup>-5</sup>, 10<sup>9</sup>]"
     )

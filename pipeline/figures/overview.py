@@ -50,7 +50,7 @@ def claim_rows(comparison: Sequence[Row]) -> list[dict[str, Any]]:
 def symbols(text: str) -> str:
     """A claim's plain text as HTML: alpha_N, S_min, N^0.74 and 8.8e13 as they are printed."""
     text = html.escape(text)
-    text = re.sub(r"\b1e\+?(-?)0*(\d+)", r"10<sup>\1\2</sup>", text)
+    text = re.sub(r"(?<![\d.])1e\+?(-?)0*(\d+)", r"10<sup>\1\2</sup>", text)
     text = re.sub(r"(\d)e\+?(-?)0*(\d+)", r"\1 × 10<sup>\2\3</sup>", text)
     text = re.sub(r"\^(?:\(([^)]*)\)|([\w.]*\w))", r"<sup>\1\2</sup>", text)
     text = re.sub(r"\b(alpha|[A-Z])_([A-Za-z]+)", r"\1<sub>\2</sub>", text)
