@@ -150,6 +150,10 @@ def test_what_fits_do_not_determine_is_out_of_reach():
         assert rows[key]["verdict"] == "out_of_reach"
         assert "As it is" in rows[key]["reason"]
     assert rows["alpha_N"]["verdict"] == "reproduced"
+    assert rows["early_stopping"]["verdict"] == "out_of_reach"
+    rows = compared(Truth(unsure=("critical_batch",)))
+    for key in ALONG:
+        assert rows[key]["reason"].startswith("Out of reach at this scale because critical_batch, ")
 
 
 def test_short_contexts_cannot_show_a_plateau_beyond_a_hundred_tokens():

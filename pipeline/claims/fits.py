@@ -50,7 +50,6 @@ def algebra(function: Callable[..., Any], *named: Named) -> Callable[[Evidence],
 
     def measure(evidence: Evidence) -> Measured:
         fits = [evidence[experiment].fits[law] for experiment, law in named]
-        doubt = next(filter(None, map(_doubt, fits)), "")
         with np.errstate(all="ignore"):  # replicates far out overflow, and count as undefined
             value = float(function(*(best(fit) for fit in fits)))
             count = min(len(next(iter(fit.saved.replicates.values()), [])) for fit in fits)
@@ -59,9 +58,24 @@ def algebra(function: Callable[..., Any], *named: Named) -> Callable[[Evidence],
         low, high = around(np.atleast_1d(samples), fits[0].saved.percentiles)
         points = [point for fit in fits for point in fit.points]
         params, tokens = span(points, "params"), span(points, "tokens")
-        return Measured(value, low, high, level, _runs(named, fits), params, tokens, doubt=doubt)
+        return Measured(
+            value,
+            low,
+            high,
+            level,
+            _runs(named, fits),
+            params,
+            tokens,
+            doubt=doubted(evidence, *named),
+        )
 
     return measure
+
+
+def doubted(evidence: Evidence, *named: Named) -> str:
+    """Why what follows from some fits cannot be trusted, a sentence; empty where it can."""
+    fits = (evidence[experiment].fits[law] for experiment, law in named)
+    return next(filter(None, map(_doubt, fits)), "")
 
 
 def best(fit: FittedLaw) -> Any:
@@ -75,7 +89,7 @@ def drawn(fit: FittedLaw, count: int) -> Any:
 
 
 def _doubt(fit: FittedLaw) -> str:
-    """Why what follows from a fit cannot be trusted: the first exponent that is not determined."""
+    """The first exponent of a fit that is not determined, and why."""
     for parameter, row in fit.estimates:
         bad = row["status"] != Status.CONVERGED
         if row["status"] in UNUSABLE or (bad and parameter.kind is Kind.EXPONENT):

@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.approaches.allocation import Allocation, Options
 from pipeline.approaches.envelope import Curve, envelope
 from pipeline.approaches.exponents import Exponent
-from pipeline.claims.claim import Claim, Evidence, Measured
-from pipeline.claims.fits import algebra, best, drawn
+from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
+from pipeline.claims.fits import algebra, best, doubted, drawn
 from pipeline.claims.rules import Near, Within
 from pipeline.claims.runs import Course, courses
 from pipeline.claims.samples import around, span
@@ -43,6 +43,8 @@ def frontier(evidence: Evidence) -> tuple[Allocation, list[Course], float]:
         Curve(c.params, c.least_flops(law), c.fewest_steps(law), c.loss)
         for c in found if (np.diff(c.least_flops(law)) > 0).all()
     ]  # fmt: skip
+    if not curves:
+        raise UnmeasuredError("no curve of a size has a C_min at each of its points")
     options = Options(evidence.bootstraps, evidence.level, evidence.seed)
     return envelope(curves, options), found, max(float(c.flops[-1]) for c in curves)
 
@@ -51,6 +53,8 @@ def along_frontier(shares: Shares) -> Callable[[Evidence], Measured]:
     """An exponent in C_min, from those of N and S_min along the envelope; sizes are resampled."""
 
     def measure(evidence: Evidence) -> Measured:
+        if doubt := doubted(evidence, BATCH):
+            return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
         split, found, _ = frontier(evidence)
         size, steps = split.exponents
         runs = [course.run for course in found]
@@ -69,6 +73,8 @@ def along_frontier(shares: Shares) -> Callable[[Evidence], Measured]:
 
 def contradiction(evidence: Evidence) -> Measured:
     """Compute at which L(C_min) falls below L(D(C_min)), D = 2 C_min / 6 N(C_min), in PF-days."""
+    if doubt := doubted(evidence, BATCH, COMPUTE, TOKENS):
+        return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
     split, _, largest = frontier(evidence)
     size = split.exponents[0]
     fits = [evidence[experiment].fits[law] for experiment, law in (COMPUTE, TOKENS)]
@@ -83,7 +89,7 @@ def contradiction(evidence: Evidence) -> Measured:
         return replace(found, doubt=_no_line(size))
     if not np.isfinite(found.value):
         lines = "the loss falls no faster with compute than with its data: the lines part"
-        return replace(found, doubt=found.doubt or lines)
+        return replace(found, doubt=lines)
     if "sizes" in size.resampled:
         lines_ = size.resampled["sizes"].line
         count = min(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.fits import algebra, best, parameter
+from pipeline.claims.fits import algebra, best, doubted, parameter
 from pipeline.claims.rules import AtLeast, AtMost, Near, Within
 from pipeline.claims.runs import counted
 from pipeline.claims.samples import over_rows
 from pipeline.kaplan2020 import earliest_stop, tokens_against_overfit
 
 SEEDS = 0.02  # of the loss: the paper's spread between seeds, and its threshold of overfitting
+KAPLAN, STEPS = ("data", "kaplan"), ("sizes", "kaplan_steps")
 HELD = 0.9  # of the runs: a bound that the paper calls one, with few runs before it
 
 
@@ -44,10 +47,10 @@ def stopped_late(evidence: Evidence) -> Measured:
         raise UnmeasuredError("no run on a subset was stopped early")
     bound = [float(earliest_stop(steps, data, run["params"], run["unique_tokens"])) for run in runs]
     held = np.array([run["best_step"] >= least for run, least in zip(runs, bound, strict=True)])
-    return over_rows(evidence, lambda index: float(held[index].mean()), runs)
+    found = over_rows(evidence, lambda index: float(held[index].mean()), runs)
+    return replace(found, doubt=doubted(evidence, KAPLAN, STEPS))
 
 
-KAPLAN = ("data", "kaplan")
 CLAIMS = (
     Claim(
         "alpha_D", "The loss of a large model stopped early is a power of its dataset's size D.",
