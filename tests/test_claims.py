@@ -128,6 +128,16 @@ def test_sample_efficiency_is_the_ratio_of_tokens_of_the_law(paper):
     assert row["value"] == pytest.approx(taken[0] / met.min(), rel=0.02)
 
 
+def test_sample_efficiency_of_few_sizes_is_out_of_reach():
+    found = claim_data.study(Truth())
+    small = [run for run in found["sizes"].runs if run["params"] < 1e6]
+    few = replace(found["sizes"], runs=small)
+    rows = comparison("kaplan2020", replace(found, experiments={"sizes": few}))
+    (row,) = (row for row in rows if row["claim"] == "sample_efficiency")
+    assert row["verdict"] == "out_of_reach"
+    assert "span a factor of" in row["reason"]
+
+
 def test_the_crossing_is_the_papers_with_the_papers_trends():
     """Table 6 gives 1.1e4 PF-days, eq. 6.7 ten times as much; lines that part never cross."""
     at = crossed(PAPER.compute, PAPER.tokens, Trend(1.44e9, 0.73))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.rules import AtLeast, AtMost, Near, Within
+from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, said
 from pipeline.claims.runs import Course, by, counted, courses, reached
 from pipeline.claims.samples import over_rows, over_seeds, span
 from pipeline.figures.data import Row
@@ -57,12 +59,13 @@ def efficiency(evidence: Evidence) -> Measured:
         larger = taken[1:][index]
         return float(taken[0] / np.nanmin(larger)) if np.isfinite(larger).any() else np.nan
 
-    runs = [course.run for course in found]
-    sizes = span(runs, "params")
-    beyond = PAPER_SIZES / (sizes[1] / sizes[0]) if sizes else np.inf
-    if len(runs) < 2:
+    if len(found) < 2:
         raise UnmeasuredError("one size has a curve")
-    return over_rows(evidence, ratio, runs[1:], beyond)
+    sizes = found[-1].params / found[0].params
+    told = f"these sizes span a factor of {said(sizes)}, and those of figure 19 about a million"
+    doubt = told if PAPER_SIZES / sizes > FARTHEST else ""
+    larger_runs = [course.run for course in found[1:]]
+    return replace(over_rows(evidence, ratio, larger_runs), doubt=doubt)
 
 
 def seeds(evidence: Evidence) -> Measured:
