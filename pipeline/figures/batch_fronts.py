@@ -63,9 +63,10 @@ def _panel(axes: Axes, rows: list[Row], colours: marks.SizeColours) -> None:
         batch, steps = np.array(row["batch_tokens"], float), np.array(row["steps"])
         if row["steps_min"]:
             _line(axes, row, batch, colour)
-        for b, s, edge in zip(batch, steps, row["at_edge"], strict=True):
+        for b, s, edge, cell in zip(batch, steps, row["at_edge"], row["cells"], strict=True):
             face = {"mfc": "white", "mec": colour} if edge else {"mfc": colour, "mec": "white"}
-            axes.plot(b * s, s, marker="o", ms=3.8, mew=0.6, ls="none", zorder=4, **face)
+            axes.plot(b * s, s, marker="o", ms=3.8, mew=0.6, ls="none", zorder=4,
+                      gid=marks.gid(axes, cell, f"{row['loss']:.4g}.B{b:.0f}"), **face)  # fmt: skip
     all_steps = [s for row in rows for s in row["steps"]]
     tokens = [b * s for row in rows for b, s in zip(row["batch_tokens"], row["steps"])]
     axes.set(xlim=scales.padded(tokens, 0.12), ylim=scales.padded(all_steps, 0.12))

@@ -241,7 +241,8 @@ def load(tables: Mapping[str, Path], fits: Path | None, laws: Collection[str]) -
     rows = {name: table.to_pylist() for name, table in found.items() if name != "curves"}
     curves: dict[str, list[Row]] = {}
     if "curves" in found:
-        wanted = ["cell", "step", "tokens", "flops", "val_loss", "loss_by_position", "noise_scale"]
+        wanted = ["cell", "step", "tokens", "flops", "train_loss", "val_loss", "loss_by_position",
+                  "lr", "noise_scale"]  # fmt: skip
         for row in found["curves"].select(wanted).to_pylist():
             if row["val_loss"] is not None and row["tokens"] > 0:
                 curves.setdefault(row["cell"], []).append(row)

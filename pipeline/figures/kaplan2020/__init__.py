@@ -15,4 +15,76 @@ FIGURES: dict[str, PaperFigure] = {
             "data": Needs(("runs",), ("power_tokens",)),
         },
     ),
+    "fig13_compute_corrected": PaperFigure(
+        "Loss against compute, corrected to small batches and as spent",
+        {
+            "sizes": Needs(("runs", "curves"), ("power_compute_min",)),
+            "batches": Needs(laws=("critical_batch",)),
+        },
+    ),
+    "fig14_optimal_size_and_steps": PaperFigure(
+        "The best size and the fewest steps of a compute budget",
+        {
+            "sizes": Needs(("runs", "curves"), ("kaplan_steps",)),
+            "batches": Needs(laws=("critical_batch",)),
+        },
+    ),
+    "fig15_contradiction": PaperFigure(
+        "Where the compute frontier outruns its data",
+        {
+            "sizes": Needs(("runs", "curves"), ("power_compute_min", "kaplan_steps")),
+            "data": Needs(laws=("power_tokens",)),
+            "batches": Needs(laws=("critical_batch",)),
+        },
+    ),
+    "fig16_early_stopping": PaperFigure(
+        "When early stopping stops, and curves on subsets",
+        {
+            "sizes": Needs(laws=("kaplan_steps",)),
+            "data": Needs(("runs", "curves"), ("kaplan",)),
+        },
+    ),
+    "fig17_recurrent": PaperFigure(
+        "Recurrent transformers beside plain ones",
+        {"recurrent": Needs(("runs",)), "sizes": Needs(("runs",))},
+        {"depths": Needs(("runs",))},
+    ),
+    "fig18_batch_fronts": PaperFigure(
+        "Steps against tokens to the same loss",
+        {"batches": Needs(("critical_batches",))},
+    ),
+    "fig19_sample_efficiency": PaperFigure(
+        "Steps and tokens to a loss by model size",
+        {
+            "sizes": Needs(("runs", "curves")),
+            "batches": Needs(laws=("critical_batch",)),
+        },
+    ),
+    "fig20_loss_by_position": PaperFigure(
+        "Loss by position in the context, of sizes and along training",
+        {"sizes": Needs(("runs", "curves"))},
+    ),
+    "fig21_position_by_size": PaperFigure(
+        "Loss at single positions by model size, in two contexts",
+        {"sizes": Needs(("runs", "curves")), "short": Needs(("runs", "curves"))},
+    ),
+    "fig22_schedules": PaperFigure(
+        "Learning-rate schedules and their losses",
+        {"schedules": Needs(("runs", "curves"))},
+    ),
+    "fig23_power_or_logarithm": PaperFigure(
+        "A power law or a logarithm of model size",
+        {"sizes": Needs(("runs", "backtest"), ("power_params", "log_params"))},
+    ),
+    "fig24_transfer_by_depth": PaperFigure(
+        "Loss on other texts by depth",
+        {"shapes": Needs(("runs", "evaluations"))},
+    ),
+    "recipe_staircase": PaperFigure(
+        "From the paper's recipe to a tuned one: the exponent of the best size",
+        {
+            f"recipe_{step}": Needs(("optima", "allocations"))
+            for step in ("paper", "head", "warmup", "decay", "tuned")
+        },
+    ),
 }

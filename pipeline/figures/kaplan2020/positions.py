@@ -1,0 +1,61 @@
+"""Losses by position in the context: the bins 1, 2, 3-4, 5-8, ..., and a power law through them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.figures.data import Data, Row
+from pipeline.laws.base import Floats
+
+EXPONENTS = np.linspace(0.02, 3.0, 1491)  # tried
+LEAST_BINS = 4  # for three numbers
+
+
+class Positions(NamedTuple):
+    """L(T) = floor + height T^-exponent."""
+
+    floor: float
+    height: float
+    exponent: float
+
+    def at(self, position: Floats) -> Floats:
+        return self.floor + self.height * position**-self.exponent
+
+
+def final(data: Data, run: Row) -> list[float]:
+    """Loss in each bin at the end of a run; empty where it was not measured."""
+    rows = data.curves.get(run["cell"], [])
+    return (rows[-1]["loss_by_position"] or []) if rows else []
+
+
+def middle(bins: int) -> Floats:
+    """The position that stands for each bin: 1, 2, and the geometric middle of 3-4, 5-8, ..."""
+    last = 2.0 ** np.arange(bins)
+    first = np.r_[1.0, last[:-1] + 1][:bins]
+    return np.sqrt(first * last)
+
+
+def named(index: int) -> str:
+    """A bin's positions: 1, 2, 3-4, 5-8, ..."""
+    last = 2**index
+    first = last // 2 + 1
+    return f"{last}" if index < 2 else f"{first}\u2013{last}"
+
+
+def power(losses: list[float]) -> Positions | None:
+    """The least-squares power law with a floor; None for fewer than four bins.
+
+    For each exponent the floor and the height are linear; the best of a fine grid is taken.
+    """
+    if len(losses) < LEAST_BINS:
+        return None
+    y, at = np.array(losses), middle(len(losses))
+    shapes = at ** -EXPONENTS[:, None]
+    away = shapes - shapes.mean(1, keepdims=True)
+    heights = (away * (y - y.mean())).sum(1) / (away**2).sum(1)
+    floors = y.mean() - heights * shapes.mean(1)
+    misfits = ((floors[:, None] + heights[:, None] * shapes - y) ** 2).sum(1)
+    least = int(misfits.argmin())
+    return Positions(float(floors[least]), float(heights[least]), float(EXPONENTS[least]))
