@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.approaches.allocation import Allocation, Options
-from pipeline.approaches.envelope import Curve, envelope
-from pipeline.approaches.exponents import Exponent
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.fits import algebra, best, doubted, drawn
+from pipeline.claims.fits import Named, algebra, best, doubted
 from pipeline.claims.rules import Near, Within
-from pipeline.claims.runs import Course, courses
-from pipeline.claims.samples import around, span
+from pipeline.claims.samples import span
+from pipeline.figures.data import Row
+from pipeline.figures.kaplan2020 import along
+from pipeline.figures.kaplan2020.envelopes import LEAST_SIZES, Line, envelope
 from pipeline.kaplan2020 import (
     PAPER,
     PF_DAY,
@@ -26,7 +26,7 @@ from pipeline.kaplan2020 import (
     excess_of_size,
     growth,
 )
-from pipeline.laws.base import Floats, Status
+from pipeline.laws.base import Floats
 
 STEPS, BATCH = ("sizes", "kaplan_steps"), ("batches", "critical_batch")
 COMPUTE, TOKENS = ("sizes", "power_compute_min"), ("data", "power_tokens")
@@ -35,72 +35,100 @@ BY_LAW = growth(PAPER.steps, PAPER.batch)  # what the paper's own constants give
 Shares = Callable[[Number, Number], Number]
 
 
-def frontier(evidence: Evidence) -> tuple[Allocation, list[Course], float]:
-    """The best sizes along C_min, S_min in the place of tokens; the courses; the largest C_min."""
+class Frontier(NamedTuple):
+    """Lines of N and S_min through the best sizes along C_min; the runs; the largest C_min."""
+
+    params: Line
+    steps: Line
+    runs: list[Row]
+    largest: float
+
+
+def frontier(evidence: Evidence) -> Frontier | None:
+    """The frontier as figure 14 draws it; None where too few sizes are best somewhere on it."""
     law = best(evidence["batches"].fits["critical_batch"])
-    found = courses(evidence["sizes"])
-    curves = [
-        Curve(c.params, c.least_flops(law), c.fewest_steps(law), c.loss)
-        for c in found if (np.diff(c.least_flops(law)) > 0).all()
-    ]  # fmt: skip
-    if not curves:
-        raise UnmeasuredError("no curve of a size has a C_min at each of its points")
-    options = Options(evidence.bootstraps, evidence.level, evidence.seed)
-    return envelope(curves, options), found, max(float(c.flops[-1]) for c in curves)
+    found = along.courses(evidence["sizes"])
+    if not found:
+        raise UnmeasuredError("no run has a curve at its peak learning rate")
+    lowest = envelope(found, lambda course: course.least_flops(law))
+    params, steps = (
+        lowest.line(lowest.along(amount))
+        for amount in (
+            lambda course: np.full(len(course.steps), course.params),
+            lambda course: course.fewest_steps(law),
+        )
+    )
+    if params is None or steps is None:
+        return None
+    return Frontier(params, steps, [c.run for c in found], float(lowest.flops[-1]))
 
 
 def along_frontier(shares: Shares) -> Callable[[Evidence], Measured]:
-    """An exponent in C_min, from those of N and S_min along the envelope; sizes are resampled."""
+    """An exponent in C_min from those of N and S_min; the interval is the jackknife's."""
 
     def measure(evidence: Evidence) -> Measured:
-        if doubt := doubted(evidence, BATCH):
+        found, doubt = _frontier(evidence, BATCH)
+        if found is None:
             return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
-        split, found, _ = frontier(evidence)
-        size, steps = split.exponents
-        runs = [course.run for course in found]
-        low = high = None
-        if size.resampled:
-            samples = [one.resampled["sizes"].line.slope for one in (size, steps)]
-            low, high = around(np.asarray(shares(*samples)), evidence.level)
+        slopes = np.asarray(shares(found.params.slopes, found.steps.slopes))
+        low, high = replace(found.params, slopes=slopes).slope_ends(evidence.level)
         return Measured(
-            float(shares(size.value, steps.value)), low, high, evidence.level, len(runs),
-            span(runs, "params"), span(runs, "tokens"),
-            doubt="" if size.status is Status.CONVERGED else _no_line(size),
+            float(slopes[0]), low, high, evidence.level, len(found.runs),
+            span(found.runs, "params"), span(found.runs, "tokens"), doubt=doubt,
         )  # fmt: skip
 
     return measure
 
 
-def contradiction(evidence: Evidence) -> Measured:
-    """Compute at which L(C_min) falls below L(D(C_min)), D = 2 C_min / 6 N(C_min), in PF-days."""
-    if doubt := doubted(evidence, BATCH, COMPUTE, TOKENS):
-        return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
-    split, _, largest = frontier(evidence)
-    size = split.exponents[0]
-    fits = [evidence[experiment].fits[law] for experiment, law in (COMPUTE, TOKENS)]
-    best_trend = _trend(size.level, size.value, size.reference)
-
-    def at_best(compute: Power, tokens: Power) -> Floats:
-        return crossed(compute, tokens, best_trend)
-
-    found = algebra(at_best, COMPUTE, TOKENS)(evidence)
-    found = replace(found, low=None, high=None, beyond=found.value * PF_DAY / largest)
-    if size.status is not Status.CONVERGED:
-        return replace(found, doubt=_no_line(size))
-    if not np.isfinite(found.value):
-        lines = "the loss falls no faster with compute than with its data: the lines part"
-        return replace(found, doubt=lines)
-    if "sizes" in size.resampled:
-        lines_ = size.resampled["sizes"].line
-        count = min(
-            len(lines_.slope), *(len(next(iter(f.saved.replicates.values()))) for f in fits)
+def _frontier(evidence: Evidence, *fits: Named) -> tuple[Frontier | None, str]:
+    """The frontier, if there is one, and why it cannot be trusted, if so."""
+    if doubt := doubted(evidence, *fits):
+        return None, doubt
+    found = frontier(evidence)
+    if found is None:
+        return None, (
+            f"fewer than {LEAST_SIZES} sizes are best at some compute with smaller and larger ones "
+            "beside them, so that no line goes along the envelope"
         )
-        trends = _trend(lines_.level[:count], lines_.slope[:count], size.reference)
-        with np.errstate(all="ignore"):
-            samples = crossed(drawn(fits[0], count), drawn(fits[1], count), trends)
-        low, high = around(samples, evidence.level)
-        found = replace(found, low=low, high=high)
-    return found
+    without = "the line along the envelope hangs on a single size, without which there is none"
+    return found, without if found.params.slope_ends(evidence.level)[0] is None else ""
+
+
+def contradiction(evidence: Evidence) -> Measured:
+    """Compute at which L(C_min) falls below L(D(C_min)), D = 2 C_min / 6 N(C_min), in PF-days.
+
+    N is that of the frontier, whose line is drawn from the covariance that leaving out sizes gives.
+    """
+    found, doubt = _frontier(evidence, BATCH, COMPUTE, TOKENS)
+    if found is None:
+        return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
+    line = found.params
+    fits = [evidence[experiment].fits[law] for experiment, law in (COMPUTE, TOKENS)]
+    count = min(len(next(iter(fit.saved.replicates.values()), [])) for fit in fits)
+    drawn = _drawn_lines(evidence, line, count)
+
+    def at(compute: Power, tokens: Power) -> Floats:
+        one = np.ndim(compute.scale) == 0  # the best estimate, or replicates
+        level, slope = (line.levels[0], line.slopes[0]) if one else drawn
+        return crossed(compute, tokens, _trend(level, slope, line.centre))
+
+    measured = algebra(at, COMPUTE, TOKENS)(evidence)
+    if not np.isfinite(measured.value):
+        doubt = doubt or "the loss falls no faster with compute than with its data: the lines part"
+    return replace(measured, beyond=measured.value * PF_DAY / found.largest, doubt=doubt)
+
+
+def _drawn_lines(evidence: Evidence, line: Line, count: int) -> tuple[Floats, Floats]:
+    """Levels and slopes (count,) of the line, normal with the jackknife's covariance."""
+    both = np.stack([line.levels, line.slopes])
+    left_out = both[:, 1:]
+    away = left_out - left_out.mean(1, keepdims=True)
+    spread = (left_out.shape[1] - 1) / left_out.shape[1] * away @ away.T
+    if not np.isfinite(spread).all():
+        spread = np.zeros((2, 2))  # the claim is doubted for it
+    rng = np.random.default_rng(evidence.seed)
+    levels, slopes = rng.multivariate_normal(both[:, 0], spread, count, method="eigh").T
+    return levels, slopes
 
 
 def wrong_size(steps: StepsLaw) -> Number:
@@ -109,13 +137,9 @@ def wrong_size(steps: StepsLaw) -> Number:
     return 100 * (np.maximum(small, large) - 1)
 
 
-def _no_line(size: Exponent) -> str:
-    return f"the envelope has no line: {size.reason}"
-
-
-def _trend(level: Number, slope: Number, reference: float) -> Trend:
-    """A line of the envelope as N(C_min) from a PF-day on."""
-    return Trend(np.exp(level + slope * np.log(PF_DAY / reference)), slope)
+def _trend(level: Number, slope: Number, centre: float) -> Trend:
+    """A line along the envelope as N(C_min) from a PF-day on."""
+    return Trend(np.exp(level + slope * (np.log(PF_DAY) - centre)), slope)
 
 
 def crossed(compute: Power, tokens: Power, params: Trend) -> Floats:

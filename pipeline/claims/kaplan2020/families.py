@@ -8,9 +8,10 @@ import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtLeast, AtMost
-from pipeline.claims.runs import baseline, bins, counted, longest
+from pipeline.claims.runs import baseline, counted, longest
 from pipeline.claims.samples import over_rows, span
 from pipeline.figures.data import Row
+from pipeline.figures.kaplan2020.positions import final
 
 PLATEAU = 7  # the bin of positions 65 to 128, in which the paper's LSTMs stop to gain
 HALF = 0.5  # of the transformers' gain beyond it: a model that gains less has levelled off
@@ -42,7 +43,7 @@ def apart(experiment: str, size: Callable[[Row], float]) -> Callable[[Evidence],
 def plateau(evidence: Evidence) -> Measured:
     """What LSTMs gain beyond a hundred tokens of context, over what transformers gain there."""
     found = {
-        name: [run for run in longest(counted(evidence[name])) if bins(evidence[name], run)]
+        name: [run for run in longest(counted(evidence[name])) if final(evidence[name], run)]
         for name in ("lstm", "sizes")
     }
     if not all(found.values()):
@@ -56,7 +57,7 @@ def plateau(evidence: Evidence) -> Measured:
             span(lstms, "tokens"), doubt=doubt,
         )  # fmt: skip
     gains = {
-        name: np.array([_gain(bins(evidence[name], run)) for run in runs])
+        name: np.array([_gain(final(evidence[name], run)) for run in runs])
         for name, runs in found.items()
     }
     least = span(lstms, "params")

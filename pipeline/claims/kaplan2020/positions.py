@@ -6,11 +6,10 @@ import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtMost
-from pipeline.claims.runs import bins, counted, longest
+from pipeline.claims.runs import counted, longest
 from pipeline.claims.samples import over_rows
-from pipeline.laws.base import Floats
+from pipeline.figures.kaplan2020 import positions
 
-EXPONENTS = np.linspace(0.02, 3.0, 300)  # tried
 LEAST_BINS = 5  # for three numbers
 SEEDS = 2.0  # % of the loss: the paper's spread between seeds
 
@@ -18,11 +17,11 @@ SEEDS = 2.0  # % of the loss: the paper's spread between seeds
 def power(evidence: Evidence) -> Measured:
     """Root mean square distance of losses by position from a power law with a floor, per cent."""
     data = evidence["sizes"]
-    found = [(run, bins(data, run)) for run in longest(counted(data))]
+    found = [(run, positions.final(data, run)) for run in longest(counted(data))]
     known = [(run, losses) for run, losses in found if len(losses) >= LEAST_BINS]
     if not known:
         raise UnmeasuredError(f"no run has losses in {LEAST_BINS} bins of positions")
-    squares = np.array([misfit(np.array(losses)) for _, losses in known])
+    squares = np.array([misfit(losses) for _, losses in known])
     return over_rows(
         evidence,
         lambda index: 100 * float(np.sqrt(squares[index].mean())),
@@ -30,21 +29,15 @@ def power(evidence: Evidence) -> Measured:
     )
 
 
-def misfit(losses: Floats) -> float:
-    """Mean square relative residual of the best L(T) = floor + height T^-exponent, for bins (n,).
+def misfit(losses: list[float]) -> float:
+    """Mean square relative residual of the power law with a floor through losses by bin.
 
-    For each exponent floor and height are linear; the best of a fine grid is taken.
+    Of losses that do not fall with the position, it is that of their mean.
     """
-    last = 2.0 ** np.arange(len(losses))
-    first = np.r_[1.0, last[:-1] + 1][: len(losses)]
-    shapes = np.sqrt(first * last) ** -EXPONENTS[:, None]
-    away = shapes - shapes.mean(1, keepdims=True)
-    heights = (away * (losses - losses.mean())).sum(1) / (away**2).sum(1)
-    lines = losses.mean() + heights[:, None] * away
-    falls = heights > 0
-    if not falls.any():
-        return float((losses / losses.mean() - 1).var())
-    return float(((lines[falls] / losses - 1) ** 2).mean(1).min())
+    measured, found = np.array(losses), positions.power(losses)
+    falls = found is not None and found.height > 0
+    line = found.at(positions.middle(len(losses))) if found and falls else measured.mean()
+    return float(((line / measured - 1) ** 2).mean())
 
 
 def short(evidence: Evidence) -> Measured:
@@ -52,12 +45,12 @@ def short(evidence: Evidence) -> Measured:
     the positions that both have, less one, in per cent.
     """
     near, far = evidence["short"], evidence["sizes"]
-    others = {run["params"]: run for run in longest(counted(far)) if bins(far, run)}
+    others = {run["params"]: run for run in longest(counted(far)) if positions.final(far, run)}
     runs, logs = [], []
     for run in longest(counted(near)):
-        own = bins(near, run)
+        own = positions.final(near, run)
         if own and run["params"] in others:
-            other = bins(far, others[run["params"]])[: len(own)]
+            other = positions.final(far, others[run["params"]])[: len(own)]
             weight = np.r_[1, 1, 2 ** np.arange(1, len(own) - 1)][: len(own)]
             logs.append(np.log(np.average(own, weights=weight) / np.average(other, weights=weight)))
             runs.append(run)

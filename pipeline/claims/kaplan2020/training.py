@@ -8,9 +8,10 @@ import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, said
-from pipeline.claims.runs import Course, by, counted, courses, reached
+from pipeline.claims.runs import by, counted, courses
 from pipeline.claims.samples import over_rows, over_seeds, span
 from pipeline.figures.data import Row
+from pipeline.figures.kaplan2020.along import Course, reached
 
 PAPER_SIZES = 1e6  # times between the least and the largest model of figure 19
 TARGETS = 8  # losses
@@ -32,7 +33,7 @@ def monotone(evidence: Evidence) -> Measured:
     At losses that the smallest model ends at or below; pairs of sizes are resampled.
     """
     found = courses(evidence["sizes"])
-    last = [course.loss[-1] for course in found]
+    last = [float(course.loss.min()) for course in found]
     if len(found) < 3 or min(last) >= last[0]:
         raise UnmeasuredError("no larger size reaches a lower loss than the smallest")
     levels = np.geomspace(last[0], float(np.sort(last)[1]), TARGETS)
@@ -53,7 +54,7 @@ def monotone(evidence: Evidence) -> Measured:
 def efficiency(evidence: Evidence) -> Measured:
     """Tokens of the smallest model to its last loss over the fewest of any larger model."""
     found = courses(evidence["sizes"])
-    taken = tokens_to(found, float(found[0].loss[-1]))
+    taken = tokens_to(found, float(found[0].loss.min()))
 
     def ratio(index: np.ndarray) -> float:
         larger = taken[1:][index]
