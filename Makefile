@@ -38,6 +38,7 @@ format: $(VENV)/ready
 
 docs: $(VENV)/ready
 	python -m pipeline.config > docs/config.md
+	python -m pipeline.claims.tables docs/kaplan2020.md studies/kaplan-laptop.yaml
 	python -m pipeline.laws.table docs/laws.md
 
 # Made anew when the lock or the package's metadata change.

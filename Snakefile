@@ -41,6 +41,8 @@ rule all:
         paper=expand(
             f"figures/{WHOLE}/{{figure}}.{{ending}}", figure=PAPER_FIGURES, ending=("svg", "png")
         ),
+        comparison=COMPARISON,
+        overview=f"figures/{WHOLE}/index.html" if SEVERAL else [],
         tables=expand("results/{study}/{table}.parquet", study=EXPERIMENTS, table=TABLES),
         fits=[file for study, one in EXPERIMENTS.items() for file in fits(study, one.fitted)],
         cells=expand("results/cells/{cell}/{file}", cell=CELLS, file=CELL_FILES),

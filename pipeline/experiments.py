@@ -13,6 +13,7 @@ from typing import Any
 from pipeline import fitted
 from pipeline.approaches import APPROACHES, applicable
 from pipeline.cells import Cell
+from pipeline.claims import PAPERS as CLAIMED
 from pipeline.config import ConfigError, choose, experiments
 from pipeline.corpus.definition import Corpus
 from pipeline.design import Study, check_corpus, study
@@ -170,6 +171,15 @@ def paper_figures(found: Mapping[str, Experiment]) -> dict[str, dict[str, Needs]
         name: {full[experiment]: needs for experiment, needs in read.items()}
         for name, read in drawn.items() if read is not None
     }  # fmt: skip
+
+
+def compared(found: Mapping[str, Experiment]) -> dict[str, Needs]:
+    """What the claims of the replicated paper are measured from, by experiment's full name."""
+    paper = replicated(found)
+    full = {name.partition("/")[2]: name for name in found}
+    fits = {name: found[full[name]].fitted for name in full}
+    read = CLAIMED[paper].read_from(fits) if paper else {}
+    return {full[name]: needs for name, needs in read.items()}
 
 
 def replicated(found: Mapping[str, Experiment]) -> str | None:

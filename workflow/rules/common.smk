@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pipeline import experiments, fitted, sources, trunks
+from pipeline import claims, experiments, fitted, sources, trunks
 from pipeline.cells import digest
 from pipeline.config import ConfigError
 from pipeline.design import write_definitions
@@ -38,7 +38,11 @@ DRAWN = experiments.figures(EXPERIMENTS)
 # The paper that is replicated, if any; its figures, and what is read of each experiment for them.
 PAPER = experiments.replicated(EXPERIMENTS)
 PAPER_FIGURES = experiments.paper_figures(EXPERIMENTS)
+# What its claims are measured from, by experiment.
+COMPARED = experiments.compared(EXPERIMENTS)
+SEVERAL = "experiments" in config
 WHOLE = next(iter(EXPERIMENTS)).partition("/")[0]  # the study that the experiments are of
+COMPARISON = [f"results/{WHOLE}/comparison.parquet"] if PAPER and SEVERAL else []
 TRAINING = next(iter(EXPERIMENTS.values())).study.config["training"]
 # How training runs here: resources and not params, since it changes no result. A profile sets
 # them with set-resources.
@@ -166,6 +170,11 @@ def fit_keys(*names):
     return options
 
 
+# How a comparison of experiments resamples: as the first of them.
+RESAMPLING = " ".join(
+    f"--{key} {next(iter(EXPERIMENTS.values())).study.config['fit'][key]}"
+    for key in ("bootstraps", "level", "seed")
+)
 # The options of a stage that fits laws.
 fit_options = fit_keys(
     "params",

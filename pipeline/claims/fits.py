@@ -1,0 +1,105 @@
+"""Stored fits as evidence: a parameter with its interval, or what the algebra makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.claims.claim import Evidence, Measured
+from pipeline.claims.samples import around, span
+from pipeline.figures.data import UNUSABLE, FittedLaw
+from pipeline.kaplan2020 import BatchLaw, DataLaw, Power, StepsLaw
+from pipeline.laws.base import Kind, Status
+
+Named = tuple[str, str]  # experiment and law
+BUILT: dict[str, Any] = {
+    "kaplan": DataLaw,
+    "kaplan_steps": StepsLaw,
+    "critical_batch": BatchLaw,
+    "power_tokens": Power,
+    "power_compute_min": Power,
+}
+
+
+def parameter(
+    experiment: str, law: str, name: str, scale: float = 1.0
+) -> Callable[[Evidence], Measured]:
+    """How one parameter of a fit is measured; ``scale`` is its unit in the claim's."""
+
+    def measure(evidence: Evidence) -> Measured:
+        fit = evidence[experiment].fits[law]
+        row = fit.parameters[name]
+        low, high = (None if row[end] is None else row[end] / scale for end in ("low", "high"))
+        doubt = "" if row["status"] == Status.CONVERGED else f"{law}: {row['reason']}"
+        params, tokens = (span(fit.points, column) for column in ("params", "tokens"))
+        return Measured(
+            row["value"] / scale, low, high, row["level"], fit.runs, params, tokens, doubt=doubt
+        )
+
+    return measure
+
+
+def algebra(function: Callable[..., Any], *named: Named) -> Callable[[Evidence], Measured]:
+    """How a number that follows from some fits is measured; ``function`` takes them as laws.
+
+    Replicate i of one fit goes with replicate i of the others, as if their runs had nothing in
+    common.
+    """
+
+    def measure(evidence: Evidence) -> Measured:
+        fits = [evidence[experiment].fits[law] for experiment, law in named]
+        with np.errstate(all="ignore"):  # replicates far out overflow, and count as undefined
+            value = float(function(*(best(fit) for fit in fits)))
+            count = min(len(next(iter(fit.saved.replicates.values()), [])) for fit in fits)
+            samples = function(*(drawn(fit, count) for fit in fits)) if count else []
+        level = fits[0].level
+        low, high = around(np.atleast_1d(samples), fits[0].saved.percentiles)
+        points = [point for fit in fits for point in fit.points]
+        params, tokens = span(points, "params"), span(points, "tokens")
+        return Measured(
+            value,
+            low,
+            high,
+            level,
+            _runs(named, fits),
+            params,
+            tokens,
+            doubt=doubted(evidence, *named),
+        )
+
+    return measure
+
+
+def doubted(evidence: Evidence, *named: Named) -> str:
+    """Why what follows from some fits cannot be trusted, a sentence; empty where it can."""
+    fits = (evidence[experiment].fits[law] for experiment, law in named)
+    return next(filter(None, map(_doubt, fits)), "")
+
+
+def best(fit: FittedLaw) -> Any:
+    """A fit as a law of the algebra, at its best estimate."""
+    return BUILT[fit.law.name](*(np.float64(fit.saved.values[p.name]) for p in fit.law.parameters))
+
+
+def drawn(fit: FittedLaw, count: int) -> Any:
+    """The same with the first ``count`` replicates as constants, each (count,)."""
+    return BUILT[fit.law.name](*(fit.saved.replicates[p.name][:count] for p in fit.law.parameters))
+
+
+def _doubt(fit: FittedLaw) -> str:
+    """The first exponent of a fit that is not determined, and why."""
+    for parameter, row in fit.estimates:
+        bad = row["status"] != Status.CONVERGED
+        if row["status"] in UNUSABLE or (bad and parameter.kind is Kind.EXPONENT):
+            return f"{fit.key}, {parameter.name}: {row['reason']}"
+    return ""
+
+
+def _runs(named: Sequence[Named], fits: Sequence[FittedLaw]) -> int:
+    """Runs behind some fits: of each experiment those of the fit that has the most."""
+    most: dict[str, int] = {}
+    for (experiment, _), fit in zip(named, fits, strict=True):
+        most[experiment] = max(most.get(experiment, 0), fit.runs)
+    return sum(most.values())

@@ -1,0 +1,218 @@
+"""How to spend compute: sections 6.1 to 6.3, appendix B, table 6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
+from pipeline.claims.fits import Named, algebra, best, doubted
+from pipeline.claims.rules import Near, Within
+from pipeline.claims.samples import span
+from pipeline.figures.data import Row
+from pipeline.figures.kaplan2020 import along
+from pipeline.figures.kaplan2020.envelopes import LEAST_SIZES, Line, envelope
+from pipeline.kaplan2020 import (
+    PAPER,
+    PF_DAY,
+    Number,
+    Power,
+    StepsLaw,
+    Trend,
+    crossing,
+    excess_of_size,
+    growth,
+)
+from pipeline.laws.base import Floats
+
+STEPS, BATCH = ("sizes", "kaplan_steps"), ("batches", "critical_batch")
+COMPUTE, TOKENS = ("sizes", "power_compute_min"), ("data", "power_tokens")
+SMALL, LARGE = 0.6, 2.2  # times the best size
+BY_LAW = growth(PAPER.steps, PAPER.batch)  # what the paper's own constants give
+Shares = Callable[[Number, Number], Number]
+
+
+class Frontier(NamedTuple):
+    """Lines of N and S_min through the best sizes along C_min; the runs; the largest C_min."""
+
+    params: Line
+    steps: Line
+    runs: list[Row]
+    largest: float
+
+
+def frontier(evidence: Evidence) -> Frontier | None:
+    """The frontier as figure 14 draws it; None where too few sizes are best somewhere on it."""
+    law = best(evidence["batches"].fits["critical_batch"])
+    found = along.courses(evidence["sizes"])
+    if not found:
+        raise UnmeasuredError("no run has a curve at its peak learning rate")
+    lowest = envelope(found, lambda course: course.least_flops(law))
+    params, steps = (
+        lowest.line(lowest.along(amount))
+        for amount in (
+            lambda course: np.full(len(course.steps), course.params),
+            lambda course: course.fewest_steps(law),
+        )
+    )
+    if params is None or steps is None:
+        return None
+    return Frontier(params, steps, [c.run for c in found], float(lowest.flops[-1]))
+
+
+def along_frontier(shares: Shares) -> Callable[[Evidence], Measured]:
+    """An exponent in C_min from those of N and S_min; the interval is the jackknife's."""
+
+    def measure(evidence: Evidence) -> Measured:
+        found, doubt = _frontier(evidence, BATCH)
+        if found is None:
+            return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
+        slopes = np.asarray(shares(found.params.slopes, found.steps.slopes))
+        low, high = replace(found.params, slopes=slopes).slope_ends(evidence.level)
+        return Measured(
+            float(slopes[0]), low, high, evidence.level, len(found.runs),
+            span(found.runs, "params"), span(found.runs, "tokens"), doubt=doubt,
+        )  # fmt: skip
+
+    return measure
+
+
+def _frontier(evidence: Evidence, *fits: Named) -> tuple[Frontier | None, str]:
+    """The frontier, if there is one, and why it cannot be trusted, if so."""
+    if doubt := doubted(evidence, *fits):
+        return None, doubt
+    found = frontier(evidence)
+    if found is None:
+        return None, (
+            f"fewer than {LEAST_SIZES} sizes are best at some compute with smaller and larger ones "
+            "beside them, so that no line goes along the envelope"
+        )
+    without = "the line along the envelope hangs on a single size, without which there is none"
+    return found, without if found.params.slope_ends(evidence.level)[0] is None else ""
+
+
+def contradiction(evidence: Evidence) -> Measured:
+    """Compute at which L(C_min) falls below L(D(C_min)), D = 2 C_min / 6 N(C_min), in PF-days.
+
+    N is that of the frontier, whose line is drawn from the covariance that leaving out sizes gives.
+    """
+    found, doubt = _frontier(evidence, BATCH, COMPUTE, TOKENS)
+    if found is None:
+        return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
+    line = found.params
+    fits = [evidence[experiment].fits[law] for experiment, law in (COMPUTE, TOKENS)]
+    count = min(len(next(iter(fit.saved.replicates.values()), [])) for fit in fits)
+    drawn = _drawn_lines(evidence, line, count)
+
+    def at(compute: Power, tokens: Power) -> Floats:
+        one = np.ndim(compute.scale) == 0  # the best estimate, or replicates
+        level, slope = (line.levels[0], line.slopes[0]) if one else drawn
+        return crossed(compute, tokens, _trend(level, slope, line.centre))
+
+    measured = algebra(at, COMPUTE, TOKENS)(evidence)
+    if not np.isfinite(measured.value):
+        doubt = doubt or "the loss falls no faster with compute than with its data: the lines part"
+    return replace(measured, beyond=measured.value * PF_DAY / found.largest, doubt=doubt)
+
+
+def _drawn_lines(evidence: Evidence, line: Line, count: int) -> tuple[Floats, Floats]:
+    """Levels and slopes (count,) of the line, normal with the jackknife's covariance."""
+    both = np.stack([line.levels, line.slopes])
+    left_out = both[:, 1:]
+    away = left_out - left_out.mean(1, keepdims=True)
+    spread = (left_out.shape[1] - 1) / left_out.shape[1] * away @ away.T
+    if not np.isfinite(spread).all():
+        spread = np.zeros((2, 2))  # the claim is doubted for it
+    rng = np.random.default_rng(evidence.seed)
+    levels, slopes = rng.multivariate_normal(both[:, 0], spread, count, method="eigh").T
+    return levels, slopes
+
+
+def wrong_size(steps: StepsLaw) -> Number:
+    """More compute, in per cent, at the worse of the two sizes (eq. B.16)."""
+    small, large = (excess_of_size(steps, factor).flops for factor in (SMALL, LARGE))
+    return 100 * (np.maximum(small, large) - 1)
+
+
+def _trend(level: Number, slope: Number, centre: float) -> Trend:
+    """A line along the envelope as N(C_min) from a PF-day on."""
+    return Trend(np.exp(level + slope * (np.log(PF_DAY) - centre)), slope)
+
+
+def crossed(compute: Power, tokens: Power, params: Trend) -> Floats:
+    """Where the lines cross, PF-days; infinite where they part (eq. 6.6 to 6.8)."""
+    data = Trend(PF_DAY / (3 * params.factor), 1 - params.exponent)
+    at = crossing(compute, tokens, data, params).flops
+    ahead = np.asarray(compute.exponent) > np.asarray(tokens.exponent * data.exponent)
+    return np.where(ahead, at / PF_DAY, np.inf)
+
+
+def _claim(
+    key: str, what: str, source: str, paper: float, other: float,
+    needs: Mapping[str, tuple[str, ...]], measure: Callable[[Evidence], Measured],
+) -> Claim:  # fmt: skip
+    """An exponent in compute; ``other`` is another value that the paper gives or implies."""
+    way = "by the fitted laws" if needs is BOTH else "along the envelope"
+    return Claim(
+        key, f"With the compute budget, {what} as a power of it.", source,
+        f"exponent of {what.partition(' grow')[0]}, {way}", needs, measure, Near(), paper=paper,
+        low=round(min(paper, other), 3), high=round(max(paper, other), 3),
+    )  # fmt: skip
+
+
+BOTH = {"sizes": ("kaplan_steps",), "batches": ("critical_batch",)}
+ENVELOPE = {"sizes": (), "batches": ("critical_batch",)}
+CONTRADICTED = {**BOTH, "sizes": ("power_compute_min",), "data": ("power_tokens",)}
+LAW, SEEN = "eq. 1.7 and 1.8", "eq. 6.1, 6.2 and 6.7, figure 14, table 6"
+
+
+def _by_law(name: str) -> Callable[[Evidence], Measured]:
+    return algebra(lambda steps, batch: getattr(growth(steps, batch), name), STEPS, BATCH)
+
+
+CLAIMS = (
+    _claim("params_by_law", "the best size N grows", f"{LAW}; eq. 6.5", 0.71,
+           float(BY_LAW.params), BOTH, _by_law("params")),
+    _claim("batch_by_law", "the batch size B grows", LAW, 0.24, float(BY_LAW.batch), BOTH,
+           _by_law("batch")),
+    _claim("steps_by_law", "the steps S_min grow", LAW, 0.03, float(BY_LAW.steps), BOTH,
+           _by_law("steps")),
+    _claim("tokens_by_law", "the tokens D = B S grow", LAW, 0.27, float(BY_LAW.tokens), BOTH,
+           _by_law("tokens")),
+    _claim("params_along", "the best size N grows", SEEN, 0.73, 0.73, ENVELOPE,
+           along_frontier(lambda size, _: size)),
+    _claim("batch_along", "the batch size B grows", SEEN, 0.24, 0.24, ENVELOPE,
+           along_frontier(lambda size, steps: 1 - size - steps)),
+    _claim("steps_along", "the steps S_min grow", SEEN, 0.03, 0.03, ENVELOPE,
+           along_frontier(lambda _, steps: steps)),
+    _claim("tokens_along", "the tokens D = B S grow", SEEN, 0.27, 0.26, ENVELOPE,
+           along_frontier(lambda size, _: 1 - size)),
+    Claim(
+        "converged_excess", "Compute-efficient training stops about 10 % above the converged loss.",
+        "section 6.2, eq. B.5", "alpha_N / alpha_S: the loss above the converged one",
+        {"sizes": ("kaplan_steps",)},
+        algebra(lambda steps: 100 * steps.alpha_N / steps.alpha_S, STEPS), Near(), "%", paper=10,
+    ),
+    Claim(
+        "wrong_size", "Models of 0.6 to 2.2 times the best size need at most 20 % more compute.",
+        "figure 12, eq. B.16", "more compute at 0.6 or 2.2 times the best size, whichever is more",
+        {"sizes": ("kaplan_steps",)},
+        algebra(wrong_size, STEPS), Near(), "%", paper=20, low=0, high=20,
+    ),
+    Claim(
+        "fewer_steps", "A model of 2.2 times the best size needs 45 % fewer steps.",
+        "figure 12, eq. B.17", "fewer steps at 2.2 times the best size",
+        {"sizes": ("kaplan_steps",)},
+        algebra(lambda steps: 100 * (1 - excess_of_size(steps, LARGE).steps), STEPS), Near(), "%",
+        paper=45,
+    ),
+    Claim(
+        "contradiction", "The compute frontier outruns its data at about 1e4 PF-days, give or take "
+        "an order of magnitude.", "section 6.3, eq. 6.8, figure 15",
+        "compute at which L(C_min) meets L(D(C_min))", CONTRADICTED, contradiction, Within(),
+        "PF-days", paper=1e4,
+    ),
+)  # fmt: skip

@@ -1,0 +1,96 @@
+"""Loss against the size of the dataset, and overfitting: sections 3.3, 4 and 5.3."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
+from pipeline.claims.fits import algebra, best, doubted, parameter
+from pipeline.claims.rules import AtLeast, AtMost, Near, Within
+from pipeline.claims.runs import counted
+from pipeline.claims.samples import over_rows
+from pipeline.kaplan2020 import earliest_stop, tokens_against_overfit
+
+SEEDS = 0.02  # of the loss: the paper's spread between seeds, and its threshold of overfitting
+KAPLAN, STEPS = ("data", "kaplan"), ("sizes", "kaplan_steps")
+HELD = 0.9  # of the runs: a bound that the paper calls one, with few runs before it
+
+
+def collapse(evidence: Evidence) -> Measured:
+    """Root mean square of the relative residuals of L(N, D), in per cent."""
+    points = evidence["data"].fits["kaplan"].points
+    residual = np.array([point["residual"] for point in points])
+    return over_rows(
+        evidence, lambda index: 100 * float(np.sqrt((residual[index] ** 2).mean())), points
+    )
+
+
+def enough_tokens(evidence: Evidence) -> Measured:
+    """Tokens at which overfitting costs 2 % at the geometric mean of the sizes, over eq. 4.4's."""
+    points = evidence["data"].fits["kaplan"].points
+    size = float(np.exp(np.mean([np.log(point["params"]) for point in points])))
+    paper = 5e3 * size**0.74
+    return algebra(lambda law: tokens_against_overfit(law, size, SEEDS) / paper, KAPLAN)(evidence)
+
+
+def stopped_late(evidence: Evidence) -> Measured:
+    """Share of the runs stopped early whose best step is not before the bound of eq. 5.7."""
+    steps = best(evidence["sizes"].fits["kaplan_steps"])
+    data = best(evidence["data"].fits["kaplan"])
+    runs = [
+        run for run in counted(evidence["data"])
+        if run["best_step"] is not None and run["best_step"] < run["steps"]
+    ]  # fmt: skip
+    if not runs:
+        raise UnmeasuredError("no run on a subset was stopped early")
+    bound = [float(earliest_stop(steps, data, run["params"], run["unique_tokens"])) for run in runs]
+    held = np.array([run["best_step"] >= least for run, least in zip(runs, bound, strict=True)])
+    found = over_rows(evidence, lambda index: float(held[index].mean()), runs)
+    return replace(found, doubt=doubted(evidence, KAPLAN, STEPS))
+
+
+CLAIMS = (
+    Claim(
+        "alpha_D", "The loss of a large model stopped early is a power of its dataset's size D.",
+        "eq. 1.2 and 3.2, figure 1, table 5", "exponent of L(D)",
+        {"data": ("power_tokens",)}, parameter("data", "power_tokens", "alpha_D"), Near(),
+        paper=0.095,
+    ),
+    Claim(
+        "D_c", "L(D) = (D_c / D)^alpha_D with D_c = 5.4e13, which depends on the vocabulary.",
+        "eq. 1.2, table 5", "D_c of L(D)", {"data": ("power_tokens",)},
+        parameter("data", "power_tokens", "Dc"), Within(), "tokens", paper=5.4e13,
+    ),
+    Claim(
+        "alpha_N_data", "One law of N and D describes the loss of models stopped early.",
+        "eq. 1.5 and 4.1, figures 4 and 9, table 2", "exponent of N in L(N, D)",
+        {"data": ("kaplan",)}, parameter(*KAPLAN, "alpha_N"), Near(), paper=0.076,
+    ),
+    Claim(
+        "alpha_D_data", "One law of N and D describes the loss of models stopped early.",
+        "eq. 1.5 and 4.1, figures 4 and 9, table 2", "exponent of D in L(N, D)",
+        {"data": ("kaplan",)}, parameter(*KAPLAN, "alpha_D"), Near(), paper=0.103,
+    ),
+    Claim(
+        "collapse", "Overfitting depends on N^(alpha_N/alpha_D) / D alone, up to the spread of "
+        "seeds.", "eq. 4.2 and 4.3, figure 9", "residuals of L(N, D), root mean square",
+        {"data": ("kaplan",)}, collapse, AtMost(), "%", high=100 * SEEDS,
+    ),
+    Claim(
+        "overfit_exponent", "To avoid overfitting, data must grow as N^0.74.",
+        "eq. 4.4", "alpha_N / alpha_D of L(N, D)", {"data": ("kaplan",)},
+        algebra(lambda law: law.alpha_N / law.alpha_D, KAPLAN), Near(), paper=0.74,
+    ),
+    Claim(
+        "overfit_tokens", "With 5e3 N^0.74 tokens, overfitting costs less than 2 % of the loss.",
+        "eq. 4.4", "tokens at which overfitting costs 2 %, over 5e3 N^0.74, at the middle size",
+        {"data": ("kaplan",)}, enough_tokens, Within(), paper=1,
+    ),
+    Claim(
+        "early_stopping", "Training is best for at least S_c / (L(N, D) - L(N))^(1/alpha_S) steps.",
+        "eq. 5.7, figure 16", "share of runs stopped early that keep to the bound",
+        {"data": ("kaplan",), "sizes": ("kaplan_steps",)}, stopped_late, AtLeast(), low=HELD,
+    ),
+)  # fmt: skip

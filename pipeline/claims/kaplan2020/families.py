@@ -1,0 +1,98 @@
+"""LSTMs and recurrent transformers beside transformers: sections 3.2.1 and D.2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
+from pipeline.claims.rules import AtLeast, AtMost
+from pipeline.claims.runs import baseline, counted, longest
+from pipeline.claims.samples import over_rows, span
+from pipeline.figures.data import Row
+from pipeline.figures.kaplan2020.positions import final
+
+PLATEAU = 7  # the bin of positions 65 to 128, in which the paper's LSTMs stop to gain
+HALF = 0.5  # of the transformers' gain beyond it: a model that gains less has levelled off
+
+
+def apart(experiment: str, size: Callable[[Row], float]) -> Callable[[Evidence], Measured]:
+    """Loss over that of a plain transformer of ``size`` and the same tokens, less one, in per cent.
+
+    Geometric mean over the models within the range of the transformers, which are resampled; the
+    transformers' own trend is taken as it is.
+    """
+
+    def measure(evidence: Evidence) -> Measured:
+        runs = counted(evidence[experiment])
+        if not runs:
+            raise UnmeasuredError(f"{experiment} has no run")
+        base = baseline(evidence, runs[-1])
+        inside = [run for run in runs if base.holds(size(run))]
+        if not inside:
+            raise UnmeasuredError(
+                f"no model of {experiment} is as large as a plain transformer beside it"
+            )
+        logs = np.array([np.log(run["loss"]) - base.log_loss(size(run)) for run in inside])
+        return over_rows(evidence, lambda index: 100 * float(np.expm1(logs[index].mean())), inside)
+
+    return measure
+
+
+def plateau(evidence: Evidence) -> Measured:
+    """What LSTMs gain beyond a hundred tokens of context, over what transformers gain there."""
+    found = {
+        name: [run for run in longest(counted(evidence[name])) if final(evidence[name], run)]
+        for name in ("lstm", "sizes")
+    }
+    if not all(found.values()):
+        raise UnmeasuredError("no loss by position was measured")
+    context = min(run["context"] for runs in found.values() for run in runs)
+    lstms = found["lstm"]
+    if context < 2 ** (PLATEAU + 1):
+        doubt = f"contexts of {context} tokens end before or little after the 100 that it is about"
+        return Measured(
+            np.nan, None, None, evidence.level, len(lstms), span(lstms, "params"),
+            span(lstms, "tokens"), doubt=doubt,
+        )  # fmt: skip
+    gains = {
+        name: np.array([_gain(final(evidence[name], run)) for run in runs])
+        for name, runs in found.items()
+    }
+    least = span(lstms, "params")
+    sizes = np.array([run["params"] for run in found["sizes"]])
+    near = (sizes >= least[0] / 2) & (sizes <= 2 * least[1]) if least else sizes > 0
+    usual = float(gains["sizes"][near].mean()) if near.any() else np.nan
+    return over_rows(evidence, lambda index: float(gains["lstm"][index].mean() / usual), lstms)
+
+
+def _gain(losses: list[float]) -> float:
+    return losses[PLATEAU] - losses[-1]
+
+
+CLAIMS = (
+    Claim(
+        "lstm_worse", "LSTMs do not reach the loss of transformers of the same size.",
+        "section 3.2.1, figure 7", "loss over that of a transformer of the same size, less one",
+        {"lstm": (), "depths": ()}, apart("lstm", lambda run: run["params"]), AtLeast(), "%", low=0,
+    ),
+    Claim(
+        "lstm_plateau", "LSTMs level off after fewer than 100 tokens of context, while "
+        "transformers gain through the whole of it.", "section 3.2.1, figure 7",
+        "gain beyond 128 tokens over that of transformers", {"lstm": (), "sizes": ()}, plateau,
+        AtMost(), high=HALF,
+    ),
+    Claim(
+        "recurrent_size", "For their size, transformers that use layers again are better.",
+        "appendix D.2, figure 17", "loss over that of a transformer of the same N, less one",
+        {"recurrent": (), "depths": ()}, apart("recurrent", lambda run: run["params"]), AtMost(),
+        "%", high=0,
+    ),
+    Claim(
+        "recurrent_compute", "For their compute, transformers that use layers again are worse.",
+        "appendix D.2, figure 17", "loss over that of a transformer of the same compute, less one",
+        {"recurrent": (), "depths": ()},
+        apart("recurrent", lambda run: run["params"] * (run["reuse"] or 1)), AtLeast(), "%", low=0,
+    ),
+)  # fmt: skip

@@ -1,0 +1,93 @@
+"""Intervals of what is measured on runs: the statistic again on resamples of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.claims.claim import Ends, Evidence, Measured
+from pipeline.laws.base import Floats
+from pipeline.laws.interval import interval
+
+Row = Mapping[str, Any]
+Statistic = Callable[[NDArray[np.intp]], float]
+
+
+def resampled(
+    evidence: Evidence, rows: int, statistic: Statistic
+) -> tuple[float | None, float | None]:
+    """The interval of a statistic over resamples of its rows, drawn with replacement.
+
+    ``statistic`` takes indices (rows,) and gives NaN where these do not determine it.
+    """
+    rng = np.random.default_rng(evidence.seed)
+    drawn = rng.integers(rows, size=(evidence.bootstraps, rows))
+    return around(np.array([statistic(index) for index in drawn]), evidence.level)
+
+
+def around(samples: Floats, level: float) -> tuple[float | None, float | None]:
+    """The interval of one number from its samples (R,); None and None where there is none."""
+    if not len(samples):
+        return None, None
+    low, high = interval(np.asarray(samples, float)[:, None], level)
+    known = bool(np.isfinite(low[0]) and np.isfinite(high[0]))
+    return (float(low[0]), float(high[0])) if known else (None, None)
+
+
+def over_rows(
+    evidence: Evidence, statistic: Statistic, rows: Sequence[Row], beyond: float = 1.0
+) -> Measured:
+    """A statistic of some runs with its interval, by resampling these runs."""
+    everything = np.arange(len(rows))
+    low, high = resampled(evidence, len(rows), statistic)
+    return Measured(
+        float(statistic(everything)), low, high, evidence.level, len(rows),
+        span(rows, "params"), span(rows, "tokens"), beyond,
+    )  # fmt: skip
+
+
+def over_seeds(
+    evidence: Evidence, groups: Sequence[Sequence[Row]], statistic: Callable[[Floats], float]
+) -> Measured:
+    """A statistic of the mean losses (G,) of groups of runs that differ by their seed.
+
+    Resamples add to each mean what the seeds' scatter, pooled over all groups, makes of it; there
+    is no interval where no group has two seeds.
+    """
+    losses = [np.array([run["loss"] for run in group], float) for group in groups]
+    means = np.array([values.mean() for values in losses])
+    counts = np.array([len(values) for values in losses])
+    apart = np.concatenate([v - v.mean() for v in losses if len(v) > 1] or [np.empty(0)])
+    freedom = int((counts - 1).sum())
+    low: float | None = None
+    high: float | None = None
+    if freedom:
+        scatter = np.sqrt((apart**2).sum() / freedom / counts)
+        rng = np.random.default_rng(evidence.seed)
+        drawn = means + scatter * rng.standard_normal((evidence.bootstraps, len(means)))
+        low, high = around(np.array([statistic(row) for row in drawn]), evidence.level)
+    rows = [run for group in groups for run in group]
+    return Measured(
+        float(statistic(means)), low, high, evidence.level, len(rows), span(rows, "params"),
+        span(rows, "tokens"),
+    )  # fmt: skip
+
+
+def slope(x: Floats, y: Floats) -> float:
+    """The slope of a least-squares line; NaN for fewer than two distinct x."""
+    away = x - x.mean()
+    spread = float((away**2).sum())
+    return (
+        float((away * y).sum() / spread)
+        if spread > 1e-12 * max(1.0, float(x.mean() ** 2))
+        else np.nan
+    )
+
+
+def span(rows: Iterable[Row], column: str) -> Ends | None:
+    """Least and most of a column; None where no row has it."""
+    values = [float(row[column]) for row in rows if row[column] is not None]
+    return (min(values), max(values)) if values else None

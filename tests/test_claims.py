@@ -1,0 +1,277 @@
+"""Claims on studies made up from the paper's own laws, and from others; the rules that judge them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import claim_data
+import numpy as np
+import pytest
+from claim_data import OTHER, Truth
+
+from pipeline import kaplan2020
+from pipeline.claims import PAPERS
+from pipeline.claims.claim import Claim, Measured
+from pipeline.claims.kaplan2020.allocation import crossed
+from pipeline.claims.kaplan2020.positions import misfit
+from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, judge
+from pipeline.compare import claims, comparison
+from pipeline.kaplan2020 import PAPER, PF_DAY, StepsLaw, Trend
+
+# What the paper's own constants give, where that is not what the paper prints: eq. 1.7 and 1.8 on
+# the constants of table 3 and 5, B.5, B.16 and B.17 on those of table 3.
+BY_LAW = {
+    "params_by_law": 0.681, "batch_by_law": 0.250, "steps_by_law": 0.069, "tokens_by_law": 0.319,
+    "alpha_C_min": 0.0525, "wrong_size": 20.4, "overfit_tokens": 1.065, "overfit_exponent": 0.738,
+    "converged_excess": 10.1, "fewer_steps": 45.3, "doubling": 13.5,
+}  # fmt: skip
+# Claims about an order, a limit or a factor: what the made-up study holds of them.
+HELD = {
+    "aspect": 1.0, "ff_ratio": 1.0, "heads": 1.0, "lstm_worse": 8.0, "transfer_training": 0.0,
+    "transfer_depth": 0.0, "short_contexts": -1.0, "sample_order": 1.0, "schedules": 0.02,
+    "early_stopping": 1.0, "noise_scale": 1.5, "batch_of_sizes": 1.0, "seeds": 1.0,
+}  # fmt: skip
+# The frontier's own exponents follow the law and not table 6; the crossing lies far out.
+ALONG = {"params_along", "batch_along", "steps_along", "tokens_along", "contradiction"}
+KEYS = [claim.key for claim in claims("kaplan2020")]
+
+
+def compared(truth: Truth) -> dict[str, dict]:
+    return {row["claim"]: row for row in comparison("kaplan2020", claim_data.study(truth))}
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return compared(Truth())
+
+
+@pytest.fixture(scope="module")
+def other():
+    return compared(OTHER)
+
+
+def test_claims_have_keys_of_their_own_and_read_what_is_declared():
+    assert len(KEYS) == len(set(KEYS)) > 40
+    reads = PAPERS["kaplan2020"].reads
+    for claim in claims("kaplan2020"):
+        assert claim.statement.endswith("."), claim.key
+        assert claim.source, claim.key
+        for experiment, laws in claim.needs.items():
+            assert set(laws) <= set(reads[experiment].also), claim.key
+        assert claim.allowed[0] <= claim.allowed[1] if claim.paper else True
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in ALONG])
+def test_a_study_of_the_papers_laws_reproduces_its_claims(paper, key):
+    row = paper[key]
+    assert row["verdict"] == "reproduced", row["reason"]
+    expected = BY_LAW.get(key, HELD.get(key, row["paper"]))
+    if expected is not None and key != "sample_efficiency":
+        assert row["value"] == pytest.approx(expected, rel=5e-3, abs=1e-9)
+
+
+def test_the_frontier_follows_the_laws_that_made_the_curves(paper):
+    """Eq. 1.7, of which the envelope of eleven sizes is an independent measurement."""
+    growth = kaplan2020.growth(PAPER.steps, PAPER.batch)
+    law = {"params_along": growth.params, "batch_along": growth.batch,
+           "steps_along": growth.steps, "tokens_along": growth.tokens}  # fmt: skip
+    for key, value in law.items():
+        row = paper[key]
+        assert row["value"] == pytest.approx(value, abs=0.02)
+        assert row["low"] < value < row["high"] or row["value"] == pytest.approx(value, abs=0.01)
+    assert paper["params_along"]["verdict"] == "reproduced"
+    assert paper["batch_along"]["verdict"] == "reproduced"
+
+
+def test_the_frontier_of_other_laws_differs():
+    steps = StepsLaw(Nc=6.5e13, alpha_N=0.077, Sc=2.1e3, alpha_S=0.3)
+    rows = compared(Truth(steps=steps))
+    growth = kaplan2020.growth(steps, PAPER.batch)
+    assert rows["params_along"]["value"] == pytest.approx(growth.params, abs=0.03)
+    assert rows["steps_along"]["verdict"] == "differs"
+    assert rows["steps_along"]["value"] == pytest.approx(growth.steps, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        k
+        for k in KEYS
+        if k not in ALONG | {"recurrent_compute", "sample_order", "sample_efficiency"}
+    ],
+)
+def test_a_study_of_other_laws_differs(other, key):
+    assert other[key]["verdict"] == "differs", other[key]["reason"]
+
+
+def test_recurrent_models_that_are_better_for_their_compute_differ():
+    rows = compared(Truth(reused=2.0))
+    assert rows["recurrent_compute"]["verdict"] == "differs"
+    assert rows["recurrent_size"]["verdict"] == "reproduced"
+
+
+def test_sizes_out_of_order_differ():
+    row = compared(Truth(shuffled=True))["sample_order"]
+    assert row["verdict"] == "differs"
+    assert 0.3 < row["value"] < 0.7
+
+
+def test_sample_efficiency_is_the_ratio_of_tokens_of_the_law(paper):
+    """S to the last loss of the smallest model, by eq. 5.4 and 5.6 in closed form."""
+    sizes = claim_data.SIZES
+    loss = float(claim_data.loss_at(Truth(), sizes[0], claim_data.STEPS))
+    fewest = [PAPER.steps.Sc * (loss - PAPER.steps.unlimited(n)) ** (-1 / PAPER.steps.alpha_S)
+              for n in sizes]  # fmt: skip
+    taken = np.array(fewest) * (1 + PAPER.batch.at(loss) / claim_data.BATCH)
+    met = taken[taken > 50]  # steps; a curve that starts below the loss tells nothing
+    row = paper["sample_efficiency"]
+    assert row["value"] == pytest.approx(taken[0] / met.min(), rel=0.02)
+
+
+def test_sample_efficiency_of_few_sizes_is_out_of_reach():
+    found = claim_data.study(Truth())
+    small = [run for run in found["sizes"].runs if run["params"] < 1e6]
+    few = replace(found["sizes"], runs=small)
+    rows = comparison("kaplan2020", replace(found, experiments={"sizes": few}))
+    (row,) = (row for row in rows if row["claim"] == "sample_efficiency")
+    assert row["verdict"] == "out_of_reach"
+    assert "span a factor of" in row["reason"]
+
+
+def test_the_crossing_is_the_papers_with_the_papers_trends():
+    """Table 6 gives 1.1e4 PF-days, eq. 6.7 ten times as much; lines that part never cross."""
+    at = crossed(PAPER.compute, PAPER.tokens, Trend(1.44e9, 0.73))
+    assert at == pytest.approx(1.12e4, rel=0.05)
+    assert np.isinf(crossed(PAPER.compute, PAPER.tokens, Trend(1.3e9, 0.40)))
+    samples = crossed(PAPER.compute, PAPER.tokens, Trend(np.full(3, 1.44e9), np.full(3, 0.73)))
+    assert samples == pytest.approx(np.full(3, at))
+
+
+def test_the_crossing_far_beyond_the_runs_is_out_of_reach(paper):
+    row = paper["contradiction"]
+    assert row["verdict"] == "out_of_reach"
+    assert "times beyond these runs" in row["reason"]
+    assert row["value"] > 1e4
+
+
+def test_what_fits_do_not_determine_is_out_of_reach():
+    rows = compared(Truth(unsure=("kaplan_steps",)))
+    for key in ("alpha_S", "converged_excess", "params_by_law"):
+        assert rows[key]["verdict"] == "out_of_reach"
+        assert "As it is" in rows[key]["reason"]
+    assert rows["alpha_N"]["verdict"] == "reproduced"
+    assert rows["early_stopping"]["verdict"] == "out_of_reach"
+    rows = compared(Truth(unsure=("critical_batch",)))
+    for key in ALONG:
+        assert rows[key]["reason"].startswith("Out of reach at this scale because critical_batch, ")
+
+
+def test_short_contexts_cannot_show_a_plateau_beyond_a_hundred_tokens():
+    found = claim_data.study(Truth())
+    for data in (found["lstm"], found["sizes"]):
+        for run in data.runs:
+            run["context"] = 32
+    row = {r["claim"]: r for r in comparison("kaplan2020", found)}["lstm_plateau"]
+    assert row["verdict"] == "out_of_reach"
+    assert "contexts of 32 tokens" in row["reason"]
+
+
+def test_a_study_without_experiments_or_fits_measures_nothing():
+    found = claim_data.study(Truth())
+    few = replace(found, experiments={"sizes": replace(found["sizes"], fits={})})
+    rows = {row["claim"]: row for row in comparison("kaplan2020", few)}
+    assert rows["alpha_N"]["reason"] == "Not measured because sizes does not fit power_params."
+    assert rows["alpha_D"]["reason"] == "Not measured because the study has no experiment data."
+    assert {row["verdict"] for row in rows.values()} >= {"not_measured", "reproduced"}
+    assert rows["alpha_D"]["runs"] == 0
+    assert rows["position_power"]["verdict"] == "reproduced"
+
+
+def test_a_row_tells_the_range_of_the_runs_behind_it(paper):
+    row = paper["alpha_N"]
+    assert (row["params_low"], row["params_high"]) == pytest.approx((1e4, 1e9))
+    assert row["tokens_low"] == row["tokens_high"] == claim_data.BATCH * claim_data.STEPS
+    assert row["runs"] == len(claim_data.SIZES)
+    assert paper["early_stopping"]["experiments"] == "data, sizes"
+
+
+def test_one_layer_and_odd_schedules_do_not_count():
+    found = claim_data.study(Truth())
+    worse = found["shapes"].runs[0] | {"n_layer": 1, "loss": 9.0, "cell": "shallow"}
+    found["shapes"].runs.append(worse)
+    rows = {row["claim"]: row for row in comparison("kaplan2020", found)}
+    assert rows["aspect"]["verdict"] == rows["schedules"]["verdict"] == "reproduced"
+
+
+def test_a_power_law_by_position_leaves_no_misfit_and_rising_losses_do():
+    last = 2.0 ** np.arange(6)
+    middle = np.sqrt(np.r_[1.0, last[:-1] + 1] * last)
+    assert misfit((3 + 2 * middle**-0.7).tolist()) < 1e-6
+    rising = np.array([3.0, 3.1, 3.2, 3.3, 3.4, 3.5])
+    assert misfit(rising.tolist()) == pytest.approx(((rising.mean() / rising - 1) ** 2).mean())
+
+
+# The rules' edges, on a claim of 1 (Near, Within), at most 3 or at least 3.
+def claim(rule, **paper: float) -> Claim:
+    return Claim("key", "It is.", "eq. 1", "it", {}, lambda _: measured(1), rule, **paper)
+
+
+def measured(value: float, low: float | None = None, high: float | None = None, **more) -> Measured:
+    return Measured(value, low, high, 0.9, 5, **more)
+
+
+@pytest.mark.parametrize(
+    ("rule", "paper", "found", "verdict"),
+    [
+        (Near(0.1), {"paper": 1}, (1.1,), "reproduced"),
+        (Near(0.1), {"paper": 1}, (1.11,), "differs"),
+        (Near(0.1), {"paper": 1}, (0.89,), "differs"),
+        (Near(0.1), {"paper": 1}, (1.3, 1.09, 1.6), "reproduced"),
+        (Near(0.1), {"paper": 1}, (1.3, 1.11, 1.6), "differs"),
+        (Near(0.1), {"paper": 1}, (1.3, 0.5, 1.99), "reproduced"),
+        (Near(0.1), {"paper": 1}, (1.3, 0.5, 2.01), "out_of_reach"),
+        (Near(0.1), {"paper": 1}, (1.3, -0.1, 1.5), "out_of_reach"),
+        (Near(0.1), {"paper": 1}, (30.0, 10.0, 90.0), "differs"),
+        (Near(0.1), {"paper": 20, "low": 0}, (5.0, 0.1, 19.0), "reproduced"),
+        (Near(0.1), {"low": 0.7, "high": 1.0}, (0.64, 0.6, 0.65), "reproduced"),
+        (Near(0.1), {"low": 0.7, "high": 1.0}, (0.61, 0.6, 0.62), "differs"),
+        (Within(10), {"paper": 1}, (9.9,), "reproduced"),
+        (Within(10), {"paper": 1}, (10.1,), "differs"),
+        (Within(10), {"paper": 1}, (0.05, 0.01, 0.09), "differs"),
+        (Within(10), {"paper": 1}, (1.0, 0.09, 8.9), "reproduced"),
+        (Within(10), {"paper": 1}, (1.0, 0.01, 20.0), "out_of_reach"),
+        (AtMost(), {"high": 3}, (3.0,), "reproduced"),
+        (AtMost(), {"high": 3}, (3.1,), "differs"),
+        (AtMost(), {"high": 3}, (2.9, 2.5, 3.1), "out_of_reach"),
+        (AtMost(), {"high": 3}, (3.5, 3.1, 4.0), "differs"),
+        (AtMost(), {"high": 3}, (2.5, 2.0, 3.0), "reproduced"),
+        (AtLeast(), {"low": 3}, (3.0,), "reproduced"),
+        (AtLeast(), {"low": 3}, (2.9,), "differs"),
+        (AtLeast(), {"low": 3}, (3.1, 2.9, 3.5), "out_of_reach"),
+        (AtLeast(), {"low": 3}, (2.5, 2.0, 2.9), "differs"),
+    ],
+)
+def test_rules_judge_by_the_interval(rule, paper, found, verdict):
+    judged = judge(claim(rule, **paper), measured(*found))
+    assert judged.verdict == verdict
+    assert f"{found[0]:.3g}" in judged.reason
+    assert judged.reason.endswith(".")
+    assert not judged.reason.endswith("..")
+
+
+def test_whatever_the_rule_what_is_far_out_or_unknown_is_out_of_reach():
+    right = claim(Near(), paper=1)
+    assert judge(right, measured(1.0, beyond=FARTHEST)).verdict == "reproduced"
+    assert judge(right, measured(1.0, beyond=1.1 * FARTHEST)).verdict == "out_of_reach"
+    assert judge(right, measured(np.nan)).verdict == "out_of_reach"
+    doubted = judge(right, measured(1.0, doubt="no minimum was found."))
+    assert doubted.reason == "Out of reach at this scale because no minimum was found."
+
+
+def test_a_claim_without_a_value_for_its_rule_is_refused():
+    with pytest.raises(ValueError, match="key: the rule needs the paper's value"):
+        judge(claim(Near(), high=1), measured(1.0))
+
+
+def test_pf_days_are_the_papers():
+    assert PF_DAY == 1e15 * 86400

@@ -1,0 +1,116 @@
+"""Intervals of claims measured on runs, against normal theory."""
+
+from __future__ import annotations
+
+import claim_data
+import numpy as np
+import pytest
+from scipy.stats import f, norm
+
+from pipeline.claims.claim import Evidence, UnmeasuredError
+from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
+from pipeline.claims.kaplan2020.training import reasonable, seeds
+from pipeline.claims.runs import baseline, longest
+from pipeline.claims.samples import around, over_rows, over_seeds, slope, span
+from pipeline.figures.data import Data
+
+EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
+
+
+def test_the_interval_of_a_mean_is_that_of_normal_theory():
+    values = np.random.default_rng(0).normal(2.0, 0.5, 200)
+    rows = [claim_data.run(1e5, value) for value in values]
+    found = over_rows(EVIDENCE, lambda index: float(values[index].mean()), rows)
+    reach = norm.ppf(0.95) * values.std() / np.sqrt(len(values))
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx(
+        (values.mean() - reach, values.mean() + reach), abs=0.1 * reach
+    )
+    assert (found.runs, found.params) == (200, (1e5, 1e5))
+
+
+def test_the_scatter_of_seeds_gives_the_interval_of_a_difference():
+    """Two groups of n seeds: the difference of their means has the deviation s sqrt(2 / n)."""
+    noise = np.random.default_rng(1).normal(0, 0.1, (2, 50))
+    groups = [[claim_data.run(1e5, 3 + value) for value in own] for own in noise]
+    found = over_seeds(EVIDENCE, groups, lambda means: float(means[1] - means[0]))
+    pooled = np.sqrt((noise.var(1, ddof=1)).mean())
+    reach = norm.ppf(0.95) * pooled * np.sqrt(2 / 50)
+    middle = noise[1].mean() - noise[0].mean()
+    assert found.value == pytest.approx(middle)
+    assert (found.low, found.high) == pytest.approx(
+        (middle - reach, middle + reach), abs=0.1 * reach
+    )
+
+
+def test_single_seeds_have_no_interval():
+    found = over_seeds(EVIDENCE, [[claim_data.run(1e5, 3.0)], [claim_data.run(1e5, 3.3)]], np.ptp)
+    assert (found.low, found.high) == (None, None)
+    assert found.value == pytest.approx(0.3)
+
+
+def test_the_ratio_of_spreads_has_the_interval_of_fishers_f():
+    """Where both spreads are alike in truth, the interval holds one in 90 % of samples."""
+    rng = np.random.default_rng(2)
+    held = 0
+    for _ in range(300):
+        rows = [claim_data.run(n, 3 + 0.1 * rng.standard_normal(), seed=i)
+                for n in (1e4, 1e5) for i in range(4)]  # fmt: skip
+        found = seeds(Evidence({"seeds": Data(runs=rows)}, level=0.9))
+        held += found.low < 1 < found.high
+    assert held / 300 == pytest.approx(0.9, abs=0.05)
+    assert found.high / found.low == pytest.approx(f.ppf(0.95, 3, 3))
+
+
+def test_too_few_or_undefined_samples_give_no_interval():
+    assert around(np.array([]), 0.9) == (None, None)
+    assert around(np.full(50, np.nan), 0.9) == (None, None)
+    assert around(np.full(50, np.inf), 0.9) == (None, None)
+
+
+def test_slopes_and_spans():
+    x = np.array([1.0, 2.0, 4.0])
+    assert slope(x, 3 * x - 1) == pytest.approx(3)
+    assert np.isnan(slope(np.ones(3), x))
+    assert span([{"params": None}, {"params": 3}, {"params": 2}], "params") == (2, 3)
+    assert span([{"params": None}], "params") is None
+
+
+def test_the_baseline_is_the_line_through_plain_transformers_alone():
+    rows = [claim_data.run(n, claim_data.plain(n), 2e9) for n in np.geomspace(1e4, 1e7, 7)]
+    odd = [claim_data.run(1e5, 9.0, 2e9, n_layer=1), claim_data.run(1e5, 9.0, 1e9),
+           claim_data.run(1e5, 9.0, 2e9, context=8), claim_data.run(1e5, 9.0, 2e9, family="lstm")]  # fmt: skip
+    evidence = Evidence({"depths": Data(runs=[*rows, *odd])})
+    found = baseline(evidence, claim_data.run(1e6, 3.0, 2e9))
+    assert found.runs == 7
+    assert found.log_loss(3e5) == pytest.approx(np.log(claim_data.plain(3e5)), abs=1e-6)
+    assert found.holds(1e7)
+    assert not found.holds(2e7)
+    with pytest.raises(UnmeasuredError, match="0 sizes of plain transformers saw 5e"):
+        baseline(evidence, claim_data.run(1e6, 3.0, 5e9))
+
+
+def test_shapes_are_compared_one_property_at_a_time():
+    runs = claim_data.shapes(claim_data.Truth()).runs
+    assert {round(value, 2) for value in aspects(runs)} == {32.0, 4.0, 11.25, 1.71}
+    assert set(ratios(runs)) == {1.0, 4.0, 8.0}
+    assert set(heads(runs)) == {1, 4, 16}
+    other = [claim_data.run(3e6, 2.0)]
+    assert [len(group) for group in of_one_size([*runs, *other])] == [len(runs), 1]
+    assert [run["params"] for run in longest([*other, *runs])] == [100_000, 3_000_000]
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ({}, True),
+        ({"schedule": "constant"}, False),
+        ({"schedule": "inverse_sqrt"}, False),
+        ({"warmup_steps": 0}, False),
+        ({"final_lr": 0.2}, False),
+        ({"lr_sum": 0.3}, False),
+    ],
+)
+def test_reasonable_schedules_warm_up_decay_and_sum_to_enough(changed, counts):
+    run = {"schedule": "cosine", "warmup_steps": 30, "final_lr": 0.0, "lr_sum": 0.5, **changed}
+    assert reasonable(run, 1.0) is counts
