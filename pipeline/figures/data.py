@@ -21,7 +21,8 @@ Row = dict[str, Any]
 Ends = tuple[Floats, Floats]
 # Tables taken as they are.
 ROWS = ("text_curves", "evaluations", "predictions", "backtest", "ranking", "optima", "allocations",
-        "plan", "sensitivity", "known", "critical_batches", "task_curves", "saturation")  # fmt: skip
+        "plan", "sensitivity", "known", "critical_batches", "task_curves",
+        "saturation")  # fmt: skip
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS, BITS = "nats/token", "bits/byte"
 MINUS = "\u2212"  # of numbers outside mathtext
