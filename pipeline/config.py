@@ -82,9 +82,12 @@ def experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         raise ConfigError("experiments", {}, "holds none", "add one, or leave the key out")
     found = {}
     for name, own in checked["experiments"].items():
-        if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        if not re.fullmatch("[a-z][a-z0-9_]*", str(name)):
             cure = "take lower-case letters, digits and underscores, as it names a folder"
             raise ConfigError("experiments", name, "is no name of an experiment", cure)
+        if alone := sorted({"study", "experiments", "replicates"} & set(own)):
+            key, cure = f"experiments.{name}.{alone[0]}", "give it outside of experiments"
+            raise ConfigError(key, own[alone[0]], "is a key of the whole config", cure)
         try:
             full = complete(_overlaid(shared, own))
         except ConfigError as error:

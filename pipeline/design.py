@@ -119,7 +119,7 @@ class Study:
 
 def study(config: Mapping[str, Any]) -> Study:
     """The study that a completed config describes; raises ConfigError where it makes no sense."""
-    if config["study"] in RESERVED:
+    if config["study"].partition("/")[0] in RESERVED:
         raise ConfigError("study", config["study"], "is a folder of its own", "take another name")
     tables = imports(config)
     corpus, evaluation, cells = _trained(config) if "grid" in config else (None, (), ())

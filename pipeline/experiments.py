@@ -54,8 +54,13 @@ class Experiment:
 
     @property
     def surfaces(self) -> list[str]:
-        """Laws of N and D, which predict and plan; none where D is no cost (fit.tokens)."""
+        """Laws of N and D, which predict and plan.
+
+        None where D is no cost (fit.tokens), or where a run costs more than 6 N D (reuse).
+        """
         if self.study.config["fit"]["tokens"] != "tokens":
+            return []
+        if any(cell.reuse > 1 for cell in self.study.cells):
             return []
         return [law for law in self.fitted if law in SURFACES]
 
@@ -88,6 +93,8 @@ def experiment(config: Mapping[str, Any], results: Path) -> Experiment:
         laws, bool(found.texts), bool(found.cells), approaches, found.measures_batches,
         found.follows_tasks,
     )  # fmt: skip
+    if config["fit"]["tokens"] != "tokens":  # such laws have no optimum to draw
+        known = [name for name in known if FIGURES[name].category != "Plan"]
     figures = choose("figures", config.get("figures"), known)
     return Experiment(found, tuple(laws), tuple(approaches), tuple(figures), asked(config["plan"]))
 
@@ -103,7 +110,8 @@ def resolved(config: Mapping[str, Any], results: Path) -> dict[str, Experiment]:
         try:
             found[name] = experiment(full, results)
         except ConfigError as error:
-            raise error.within(f"experiments.{name.partition('/')[2]}") from None
+            within = name.partition("/")[2]
+            raise (error.within(f"experiments.{within}") if within else error) from None
     _refuse_other_machines(found)
     _refuse_unknown_corrections(found)
     return found
@@ -135,6 +143,12 @@ def _refuse_unknown_corrections(found: Mapping[str, Experiment]) -> None:
                 place, other, "is no experiment that fits the law critical_batch",
                 f"choose from {', '.join(measured) or 'none: add one'}",
             )  # fmt: skip
+        own, law = one.study, found[f"{name.partition('/')[0]}/{other}"].study
+        if (own.corpus and own.corpus.key) != (law.corpus and law.corpus.key):
+            raise ConfigError(place, other, "trains on another text or tokenizer, whose losses are "
+                              "not these", "take one of the same corpus")  # fmt: skip
+        if own.config["fit"]["loss"] != law.config["fit"]["loss"]:
+            raise ConfigError(place, other, "fits another loss", "give both the same fit.loss")
 
 
 def cells(found: Iterable[Experiment]) -> dict[str, Cell]:

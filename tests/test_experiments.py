@@ -70,6 +70,15 @@ def test_figures_know_the_experiments_that_draw_them(tmp_path):
     [
         ({}, "experiments: {} holds none"),
         ({"A": {}}, "'A' is no name of an experiment"),
+        ({"a": {"experiments": {}}}, "experiments.a.experiments: {} is a key of the whole config"),
+        (
+            {
+                "a": {"critical_batch": {"of": "b"}},
+                "b": {"grid": SCAN, "critical_batch": {"measure": True},
+                      "fit": {"laws": ["critical_batch"]}, "corpus": {"block_bytes": 2048}},
+            },
+            "a.critical_batch.of: 'b' trains on another text",
+        ),
         ({"a": {"grd": {}}}, "experiments.a: grd: {} is an unknown key; did you mean 'grid'?"),
         ({"a": {"fit": {"laws": ["chinchila"]}}}, "experiments.a: fit.laws[0]: 'chinchila'"),
         ({"a": {}, "b": {"training": {"device": "auto"}}}, "differs between experiments"),
@@ -118,3 +127,22 @@ def test_a_file_of_several_experiments_gives_one_by_name(tmp_path):
         config.load(path)
     with pytest.raises(ConfigError, match="did you mean 'seeds'"):
         config.load(f"{path}:seed")
+
+
+def test_the_fault_of_a_single_study_is_named_by_its_key_alone(tmp_path):
+    config = {**TINY, "fit": {"laws": ["nonsense"]}}
+    (tmp_path / "texts").mkdir()
+    for name in ("train", "other"):
+        (tmp_path / "texts" / f"{name}.txt").write_text("a\n" * 200)
+    with pytest.raises(ConfigError, match=r"^fit.laws\[0\]"):
+        experiments.resolved(config, tmp_path / "results")
+
+
+def test_a_number_is_no_name_of_an_experiment():
+    with pytest.raises(ConfigError, match="1 is no name of an experiment"):
+        config.experiments({**TINY, "experiments": {1: {}}})
+
+
+def test_no_study_takes_a_folder_that_belongs_to_all(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder of its own"):
+        experiments.resolved({**given(a={}), "study": "cells"}, tmp_path / "results")

@@ -19,7 +19,9 @@ def example(random: Random) -> Example:
             before, right, after = line[:place], line[place], line[place + 1 :]
             wrong = tuple(f" {other}" for other in PAIRS.values() if other != right)
             rest = "".join(f" {bracket}" for bracket in after) + "\n"
-            return Example(" ".join(before), f" {right}", rest, wrong, key="".join(line))
+            asked = "".join(line[: place + 1])
+            told = tuple("".join(line[: end + 1]) for end in over)
+            return Example(" ".join(before), f" {right}", rest, wrong, asked, told)
 
 
 def balanced(random: Random) -> tuple[list[str], list[int]]:

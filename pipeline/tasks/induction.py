@@ -17,7 +17,8 @@ def items(_name: str, material: Material) -> Items:
     """Tokens that occur in the text, drawn uniformly; asked is the second copy but its first."""
     length = min(LONGEST, (material.context + 1) // 2)
     pool = np.flatnonzero(material.counts)
-    pool = pool[pool != material.text.end_of_text] if material.text.end_of_text else pool
+    if material.text.end_of_text is not None:
+        pool = pool[pool != material.text.end_of_text]
     rows = max(1, TOKENS // (2 * length))
     drawn = np.random.default_rng([material.seed, 1]).choice(pool, (rows, length))
     question = np.full((rows, 2 * length - 1), -1)

@@ -123,7 +123,8 @@ class Example:
     """A line of text with a place to fill: what comes before it, the answer, and what follows.
 
     ``wrong`` are the other choices, where the answer is one of several. Examples of one ``key``
-    are one: they are all held out, or none is.
+    are one: they are all held out, or none is. ``told`` are the keys of all questions that the
+    whole line answers, where there are others than its own.
     """
 
     prompt: str
@@ -131,6 +132,7 @@ class Example:
     rest: str = ""
     wrong: tuple[str, ...] = ()
     key: str = ""
+    told: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -139,9 +141,18 @@ class Example:
 
     @property
     def held_out(self) -> bool:
-        """Is it kept from practice text? The same everywhere, whatever the seed."""
-        digest = hashlib.blake2b((self.key or self.line).encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "little") % HELD_OUT == 0
+        """May it be asked, and no practice text tell it? The same whatever the seed."""
+        return _held_out(self.key or self.line)
+
+    @property
+    def tells(self) -> bool:
+        """Does its line answer any question that may be asked? Practice text lacks it."""
+        return any(map(_held_out, self.told or (self.key or self.line,)))
+
+
+def _held_out(key: str) -> bool:
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % HELD_OUT == 0
 
 
 Draw = Callable[[Random], Example]
@@ -152,8 +163,9 @@ def distinct(draw: Draw, seed: int) -> Iterator[Example]:
     random, seen = Random(f"{seed} questions"), set()
     for _ in range(DRAWS):
         example = draw(random)
-        if example.held_out and example.line not in seen:
-            seen.add(example.line)
+        asked = example.prompt + example.answer
+        if example.held_out and asked not in seen:
+            seen.add(asked)
             yield example
 
 

@@ -27,7 +27,7 @@ def documents(names: Sequence[str], size: int, seed: int) -> Iterator[str]:
         draw, lines, held = DRAWS[names[turn % len(names)]], [], 0
         while held < min(DOCUMENT, left):
             example = draw(random)
-            if not example.held_out:
+            if not example.tells:
                 lines.append(example.line)
                 held += len(example.line)
         yield "".join(lines)

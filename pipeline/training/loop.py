@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from pipeline import accounting
 from pipeline.cells import Cell, digest
+from pipeline.tasks import RECIPE
 from pipeline.training import checkpoints, noise, stopping
 from pipeline.training.allocation import keep_freed_memory
 from pipeline.training.data import Batches, TokenStream, end_of_text, open_split
@@ -117,6 +118,8 @@ class Trainer:
     def identity(self, training: str) -> dict[str, str]:
         """What a checkpoint must agree in to be continued."""
         texts = {"texts": digest([t.data_sha256 for t, _ in self.texts])} if self.texts else {}
+        if self.cell.tasks_along:  # rows before and after it must answer the same questions
+            texts["tasks"] = str(RECIPE)
         return {
             "training": training,
             "data_sha256": self.corpus.data_sha256,

@@ -123,6 +123,7 @@ def tokens(wildcards):
     return {
         "corpus": f"{corpus}/manifest.parquet",
         "texts": [f"{corpus}/evaluation/{text}/manifest.parquet" for text in texts],
+        "tokenizer": [f"{corpus}/tokenizer.json" for cell in asked[:1] if cell.tasks],
     }
 
 
