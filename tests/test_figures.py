@@ -26,7 +26,7 @@ from pipeline.figures import FIGURES, TABLES, drawable, frame, index
 from pipeline.figures.data import Data, load, state
 from pipeline.laws import LAWS, SURFACES
 
-SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "marks", "one_variable",
+SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "overview", "marks", "one_variable",
           "paper", "surface"}  # fmt: skip
 UNITS = re.compile(
     r"\((nats/token|bits/byte|share of variance|FLOP|FLOP, attention and head included|%|dimensionless|tokens|steps|tokens; .*)\)$"
