@@ -19,7 +19,7 @@ RUN: dict[str, Any] = {
     "device": "cpu", "precision": "fp32", "threads": 1, "processes": 1, "host": "here",
     "finished_at": "2026-01-01T00:00:00Z", "git_commit": "unknown", "git_dirty": False,
     "packages": "{}", "data_sha256": "aa", "best_step": 10, "lr_sum": 0.2, "final_lr": 0.0,
-    "schedule_power": 1.0, "optimizer": "adamw", "dropout": 0.0, "reuse": 1, "tasks": None,
+    "schedule_power": 1.0, "optimizer": "adamw", "dropout": 0.0, "reuse": 1,
 }  # fmt: skip
 
 CURVE: dict[str, Any] = {

@@ -12,7 +12,7 @@ from pipeline.contracts import ContractError
 def test_rows_survive_the_round_trip(tmp_path):
     path = tmp_path / "run.parquet"
     contracts.write(path, [RUN], contracts.RUN)
-    assert contracts.read(path, contracts.RUN).to_pylist() == [RUN]
+    assert contracts.read(path, contracts.RUN).to_pylist() == [{**RUN, "tasks": None}]
     assert os.listdir(tmp_path) == ["run.parquet"]
 
 
@@ -88,6 +88,5 @@ def test_what_may_be_null_in_a_studys_runs_is_null_in_older_ones(tmp_path):
     """What an imported table did not tell was not known, whatever native runs of the time were."""
     path = tmp_path / "runs.parquet"
     row = {**RUN, "study": "toy", "source": "ours", "included": True}
-    del row["tasks"]  # of a cell's own table
     pq.write_table(contracts.table(contracts.RUNS, [row]).drop_columns(["reuse"]), path)
     assert contracts.read(path, contracts.RUNS)["reuse"].to_pylist() == [None]
