@@ -177,15 +177,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    limits = {
-        "bootstraps": (arguments.bootstraps >= 0, "zero or more"),
-        "level": (0 < arguments.level < 1, "between 0 and 1"),
-        "seed": (arguments.seed >= 0, "zero or more"),
-        "noise": (arguments.noise is None or arguments.noise >= 0, "zero or more"),
-    }
-    for name, (holds, limit) in limits.items():
-        if not holds:
-            raise ValueError(f"--{name} {getattr(arguments, name)}: take {limit}")
+    options.refuse(
+        arguments,
+        noise=(arguments.noise is None or arguments.noise >= 0, "zero or more"),
+    )
     return Options(arguments.bootstraps, arguments.level, arguments.seed, arguments.noise)
 
 

@@ -24,6 +24,7 @@ from pipeline.batches.rows import front_row
 from pipeline.batches.traces import Row, Trace
 from pipeline.cells import Cell
 from pipeline.laws.estimate import Options
+from pipeline.options import refuse
 from pipeline.training.inputs import CorpusFacts, check, read_cell, read_corpus
 
 UNKNOWN = NoiseScale(None, None)
@@ -90,23 +91,18 @@ def _parser() -> argparse.ArgumentParser:
 def _refuse(arguments: argparse.Namespace, cell: Cell) -> None:
     """Raise ValueError naming an impossible option."""
     context = cell.context
-    limits = {
-        "batches": (
+    refuse(
+        arguments,
+        batches=(
             all(batch > 0 and batch % context == 0 for batch in arguments.batches),
             f"multiples of the context, {context}",
         ),
-        "factors": (all(factor > 0 for factor in arguments.factors), "positive numbers"),
-        "repeats": (arguments.repeats >= 1, "one or more"),
-        "falls": (all(0 < fall < 1 for fall in arguments.falls), "shares between 0 and 1"),
-        "steps": (arguments.steps >= 1, "one or more"),
-        "tokens": (arguments.tokens >= 0, "zero or more"),
-        "bootstraps": (arguments.bootstraps >= 0, "zero or more"),
-        "level": (0 < arguments.level < 1, "between 0 and 1"),
-        "seed": (arguments.seed >= 0, "zero or more"),
-    }
-    for name, (holds, limit) in limits.items():
-        if not holds:
-            raise ValueError(f"--{name} {getattr(arguments, name)}: take {limit}")
+        factors=(all(factor > 0 for factor in arguments.factors), "positive numbers"),
+        repeats=(arguments.repeats >= 1, "one or more"),
+        falls=(all(0 < fall < 1 for fall in arguments.falls), "shares between 0 and 1"),
+        steps=(arguments.steps >= 1, "one or more"),
+        tokens=(arguments.tokens >= 0, "zero or more"),
+    )
 
 
 def _tell(begun: float, found: Sequence[Front], falls: Sequence[float]) -> None:

@@ -27,6 +27,7 @@ from pipeline.batches.traces import Model, Trace, by_model, traces
 from pipeline.cells import digest, short
 from pipeline.laws.base import Floats, Status
 from pipeline.laws.estimate import Options
+from pipeline.options import refuse
 
 
 def measured(
@@ -96,16 +97,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _refuse(arguments: argparse.Namespace) -> None:
     """Raise ValueError naming an impossible option."""
-    limits = {
-        "losses": (all(loss > 0 for loss in arguments.losses or ()), "positive numbers"),
-        "count": (arguments.count >= 1, "one or more"),
-        "bootstraps": (arguments.bootstraps >= 0, "zero or more"),
-        "level": (0 < arguments.level < 1, "between 0 and 1"),
-        "seed": (arguments.seed >= 0, "zero or more"),
-    }
-    for name, (holds, limit) in limits.items():
-        if not holds:
-            raise ValueError(f"--{name} {getattr(arguments, name)}: take {limit}")
+    refuse(
+        arguments,
+        losses=(all(loss > 0 for loss in arguments.losses or ()), "positive numbers"),
+        count=(arguments.count >= 1, "one or more"),
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -60,9 +60,13 @@ def objective(arguments: argparse.Namespace, law: Law) -> Objective:
     return Objective.of(Form(arguments.objective), delta, arguments.asymmetry)
 
 
-def options(arguments: argparse.Namespace, law: Law) -> Options:
-    """How a law is fitted; raises ValueError naming an impossible option."""
+def refuse(arguments: argparse.Namespace, **own: tuple[bool, str]) -> None:
+    """Raise ValueError naming an impossible option, of the resamples or of a stage's ``own``.
+
+    Each of these is whether its value is possible, and what to take instead.
+    """
     limits = {
+        **own,
         "bootstraps": (arguments.bootstraps >= 0, "zero or more"),
         "level": (0 < arguments.level < 1, "between 0 and 1"),
         "seed": (arguments.seed >= 0, "zero or more"),
@@ -70,6 +74,11 @@ def options(arguments: argparse.Namespace, law: Law) -> Options:
     for name, (holds, limit) in limits.items():
         if not holds:
             raise ValueError(f"--{name} {getattr(arguments, name)}: take {limit}")
+
+
+def options(arguments: argparse.Namespace, law: Law) -> Options:
+    """How a law is fitted; raises ValueError naming an impossible option."""
+    refuse(arguments)
     return Options(
         objective=objective(arguments, law), bootstraps=arguments.bootstraps,
         level=arguments.level, seed=arguments.seed, bootstrap=Bootstrap(arguments.bootstrap),

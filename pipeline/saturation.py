@@ -24,6 +24,7 @@ from scipy.stats import rankdata
 from pipeline import contracts
 from pipeline.contracts import ContractError
 from pipeline.laws.base import Floats
+from pipeline.options import refuse
 
 # The part of the range of losses that tells whether an error still moves: long enough to hold
 # evaluations of several trainings, and short enough for what came before it not to show.
@@ -271,13 +272,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="saturation.parquet")
     given = parser.parse_args(argv)
     try:
-        for name, holds, limit in (
-            ("bootstraps", given.bootstraps >= 0, "zero or more"),
-            ("level", 0 < given.level < 1, "between 0 and 1"),
-            ("seed", given.seed >= 0, "zero or more"),
-        ):
-            if not holds:
-                raise ValueError(f"--{name} {getattr(given, name)}: take {limit}")
+        refuse(given)
         found = list(rows(given.curves, given.runs, given.level, given.bootstraps, given.seed))
         contracts.write(given.out, found, contracts.SATURATION)
     except (ValueError, OSError) as error:

@@ -214,6 +214,11 @@ def strip(axes: Axes, fit: FittedLaw, per_line: int, point: str = "run") -> None
         even = math.ceil(len(numbers) / math.ceil(len(numbers) / per_line))
         lines += ["    ".join(numbers[i : i + even]) for i in range(0, len(numbers), even)]
     lines.append(summary(fit, point))
+    headed(axes, fit, lines)
+
+
+def headed(axes: Axes, fit: FittedLaw, lines: Sequence[str]) -> None:
+    """The law's formula over a panel, and ``lines`` of its numbers beneath."""
     title = axes.set_title("\n".join(lines), linespacing=1.35)
     # Fractions in display style: the small ones fall under seven points.
     axes.annotate(

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from matplotlib.axes import Axes
 
+from pipeline.figures import marks
 from pipeline.figures.data import FittedLaw, estimate, number
 from pipeline.laws.base import Kind
 
@@ -30,13 +31,7 @@ def heading(
         lines = ["   ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
         lines += filter(None, [published(fit, shown)])
     lines.append(counted(fit, point))
-    title = axes.set_title("\n".join(lines), linespacing=1.35)
-    # Fractions in display style: the small ones fall under seven points.
-    axes.annotate(
-        f"${fit.law.formula}$".replace(r"\frac", r"\dfrac"), (0, 1), (0, 4),
-        xycoords=("axes fraction", title), textcoords="offset points", va="bottom",
-        annotation_clip=False,
-    )  # fmt: skip
+    marks.headed(axes, fit, lines)
 
 
 def told(fit: FittedLaw, name: str) -> str:
