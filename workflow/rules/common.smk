@@ -58,9 +58,18 @@ PARTS = trunks.parts(CELLS.values(), RESULTS)
 PARTS_BY_KEY = {(part.trunk, part.key): part for part in PARTS.values()}
 
 
+FIRST = 10**18  # a priority above all of by_flops
+
+
 onstart:
     for one in EXPERIMENTS.values():
         write_definitions(one.study, RESULTS)
+    # Snakemake's default limit of 100 jobs a second wakes its scheduler every second anew for each
+    # job that has ever ended: after some hundreds of jobs that takes half a core. No job here is so
+    # short that the limit counts; one that was asked for stays.
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 # A process for each GPU, and one where there is none.

@@ -1,4 +1,4 @@
-# Stage 1: text -> tokens.
+# Stage 1: text -> tokens. What all trainings wait for comes before any of them.
 
 
 rule tokenize_corpus:
@@ -10,6 +10,7 @@ rule tokenize_corpus:
         tokenizer="results/corpora/{corpus}/tokenizer.json",
     log:
         "logs/tokenize_corpus/{corpus}.log",
+    priority: FIRST
     threads: 2
     shell:
         "python -m pipeline.corpus tokenize results/corpora/{wildcards.corpus}/definition.json "
@@ -25,6 +26,7 @@ rule tokenize_evaluation:
         card="results/corpora/{corpus}/evaluation/{text}/corpus.json",
     log:
         "logs/tokenize_evaluation/{corpus}/{text}.log",
+    priority: FIRST
     shell:
         "python -m pipeline.corpus evaluation "
         "results/corpora/{wildcards.corpus}/evaluation/{wildcards.text}/definition.json "
