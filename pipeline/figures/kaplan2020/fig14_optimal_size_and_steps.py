@@ -73,8 +73,8 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         return course.least_flops(law)
 
     for axes, quantity, trend, paper in (
-        (left, _params, algebra.params_of, kaplan2020.PAPER.params_of),
-        (right, lambda c: c.fewest_steps(law), algebra.steps_of, kaplan2020.PAPER.steps_of),
+        (left, _params, kaplan2020.params_of, kaplan2020.PAPER.params_of),
+        (right, lambda c: c.fewest_steps(law), kaplan2020.steps_of, kaplan2020.PAPER.steps_of),
     ):  # fmt: skip
         handles: list[Line2D] = []
         found = best(courses, of_least, quantity)

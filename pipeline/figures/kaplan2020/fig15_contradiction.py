@@ -58,13 +58,13 @@ def contradiction(data: Mapping[str, Data]) -> Contradiction:
     """From L(C_min), L(D), L(N, S_min) and B_crit(L), eq. 6.6 to 6.8."""
     compute, tokens, steps, batch = algebra.drawn(*used(data).values())
     with np.errstate(all="ignore"):  # replicates whose lines hardly part cross nowhere near
-        params = algebra.params_of(steps.best, batch.best)
-        trend = algebra.tokens_of(params)
+        params = kaplan2020.params_of(steps.best, batch.best)
+        trend = kaplan2020.tokens_of(params)
         crossing = kaplan2020.crossing(compute.best, tokens.best, trend, params)
         if compute.samples is None:
             return Contradiction(compute, tokens, algebra.Drawn(trend, None), crossing, None)
-        drawn = algebra.params_of(steps.samples, batch.samples)
-        trends = algebra.tokens_of(drawn)
+        drawn = kaplan2020.params_of(steps.samples, batch.samples)
+        trends = kaplan2020.tokens_of(drawn)
         samples = kaplan2020.crossing(compute.samples, tokens.samples, trends, drawn)
     return Contradiction(compute, tokens, algebra.Drawn(trend, trends), crossing, samples)
 
