@@ -260,3 +260,10 @@ def number(key: str, value: Any) -> float:
     if result != result or result in (float("inf"), float("-inf")):
         raise ConfigError(key, value, "is not finite", "write it like 1000000 or 1e6")
     return result
+
+
+def positive(key: str, value: Any) -> float:
+    """The same of a number that is more than zero."""
+    if (found := number(key, value)) <= 0:
+        raise ConfigError(key, value, "is not positive", "give a positive number")
+    return found

@@ -23,12 +23,11 @@ import numpy as np
 from pipeline import contracts
 from pipeline.accounting import Shape
 from pipeline.cells import short
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, positive
 from pipeline.files import atomic
 from pipeline.laws.base import Runs
 from pipeline.laws.objective import Objective
 from pipeline.planning.acquisition import Pick, deviation, knowledge, ranked
-from pipeline.planning.budget import positive
 from pipeline.planning.candidates import (
     Candidates,
     from_study,

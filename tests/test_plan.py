@@ -343,11 +343,11 @@ def test_a_given_run_too_far_out_is_refused(asked):
     ("options", "message"),
     [
         (("--flops", 1e15, "--money", 5), "--flops and --money: give the budget in one way"),
-        (("--money", 5), "how fast is a GPU"),
-        (("--flops", -1), "--flops -1: take a positive number"),
+        (("--money", 5), "--money: 5.0 needs the speed of a GPU; add --mfu with --gpu"),
+        (("--flops", -1), "--flops: -1.0 is not positive"),
         (("--flops", 1e15, "--max-params", 0), "--max-params 0: take one or more"),
         (("--flops", 1e15, "--inference-tokens", -5), "--inference-tokens -5"),
-        (("--flops", 1e15, "--gpus", 0), "--gpus 0: take a positive number"),
+        (("--flops", 1e15, "--gpus", 0), "--gpus: 0 is not positive"),
         (("--flops", 1e15, "--supported", 50, "--refuse-beyond", 10), "1 <= supported <= refused"),
         (("--flops", 1e15, "--recipe", "{"), "--recipe"),
         (("--flops", 1e15, "--recipe", "[3]"), "--recipe: recipe: [3] is no JSON object"),
@@ -370,7 +370,7 @@ def test_a_given_run_too_far_out_is_refused(asked):
         (("--flops", 1e15, "--fold", 1e300), "--fold 1e+300: take at most 1e+06"),
         (("--params", 1e6), "two or three of"),
         (("--params", 1e6, "--flops", 1e15, 1e16), "give one amount"),
-        (("--inference-tokens", 1e9, "--target-loss", 0), "--target-loss 0"),
+        (("--inference-tokens", 1e9, "--target-loss", 0), "--target-loss: 0.0 is not positive"),
     ],
 )
 def test_an_impossible_question_is_an_error_in_one_line(asked, options, message):
