@@ -26,7 +26,7 @@ from pipeline.planning.answer import answered
 from pipeline.planning.budget import GPUS, Unit, machine, option
 from pipeline.planning.constrained import Limits
 from pipeline.planning.evidence import Evidence, chosen, evidence
-from pipeline.planning.folder import refuse_without_fits
+from pipeline.planning.folder import Fits, refuse_without_fits
 from pipeline.planning.outcome import predict_loss
 from pipeline.planning.records import Plan, Question
 from pipeline.planning.shape import Recipe
@@ -184,12 +184,11 @@ def _written(arguments: argparse.Namespace) -> str:
     """Answer, write what is asked for, and return the text."""
     if arguments.laws != []:  # a workflow may have no law to plan with
         refuse_without_fits(arguments.fits)
+    fits = Fits(arguments.fits, arguments.laws)
     name, why = arguments.law, ""
     if name is None:
-        name, why = chosen(arguments.fits, arguments.headline, arguments.laws)
-    rest = None
-    if name is not None:
-        rest = evidence(arguments.fits, name, arguments.backtest, arguments.laws)
+        name, why = chosen(fits, arguments.headline)
+    rest = None if name is None else evidence(fits, name, arguments.backtest)
     if rest is not None and (arguments.params is not None or arguments.tokens is not None):
         if arguments.out is not None:
             raise ValueError("--out: a given run has no plan; take --json or --text")

@@ -308,6 +308,18 @@ def test_without_a_headline_the_best_description_is_taken_and_doubted(study, tmp
     assert "No run was larger" in told
 
 
+@pytest.mark.parametrize("headline", ["kaplan", None])
+def test_each_fit_is_read_once(study, tmp_path, monkeypatch, headline):
+    (tmp_path / "headline.json").write_text(json.dumps({"law": headline, "reason": "Told."}))
+    seen = []
+    monkeypatch.setattr(
+        "pipeline.planning.folder.read", lambda at: seen.append(at.name) or read(at)
+    )
+    of = ["--fits", str(study / "fits"), "--headline", str(tmp_path / "headline.json")]
+    assert main([*of, "--flops", str(LARGEST)]) == 0
+    assert sorted(seen) == ["chinchilla", "kaplan", "power_tokens"]
+
+
 @pytest.mark.parametrize(
     ("options", "bottleneck"),
     [
