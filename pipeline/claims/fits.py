@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims.claim import Evidence, Measured
-from pipeline.claims.samples import around, span
+from pipeline.claims.samples import span
 from pipeline.figures.data import UNUSABLE, FittedLaw
 from pipeline.kaplan2020.fits import best, resampled
 from pipeline.laws.base import Kind, Status
+from pipeline.laws.interval import around
 
 Named = tuple[str, str]  # experiment and law
 
@@ -48,7 +49,7 @@ def algebra(function: Callable[..., Any], *named: Named) -> Callable[[Evidence],
             drawn = resampled(*(fit.saved for fit in fits))
             samples = function(*drawn) if drawn else []
         level = fits[0].level
-        low, high = around(np.atleast_1d(samples), fits[0].saved.percentiles)
+        low, high = around(samples, fits[0].saved.percentiles)
         points = [point for fit in fits for point in fit.points]
         params, tokens = span(points, "params"), span(points, "tokens")
         return Measured(

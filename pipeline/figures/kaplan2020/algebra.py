@@ -62,9 +62,3 @@ def ends(samples: Floats, level: float) -> tuple[Floats, Floats] | None:
     """Pointwise interval of samples (R, m), by the rule of all fits; None where there is none."""
     low, high = interval(samples, level)
     return (low, high) if np.isfinite(low).any() else None
-
-
-def around(value: Any, level: float) -> tuple[float | None, float | None]:
-    """The interval of one number from its samples (R,); None and None where there is none."""
-    found = ends(np.atleast_1d(value)[:, None], level)
-    return (float(found[0][0]), float(found[1][0])) if found else (None, None)

@@ -17,6 +17,7 @@ from pipeline.figures.data import Data, Row, estimate
 from pipeline.figures.kaplan2020 import algebra, along, envelopes
 from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
+from pipeline.laws.interval import around
 
 ENVELOPE, FITS, NAIVE = marks.VERMILLION, marks.BLUE, marks.GREY
 NOTHING = "no envelope: too few sizes to compare"
@@ -146,7 +147,7 @@ def _fitted(
             drawn = trend(steps.samples, batch.samples)
             band = algebra.ends(np.asarray(algebra.columns(drawn).at(x)), level)
         marks.band(axes, x, band, FITS)
-        ends = algebra.around(drawn.exponent, level)
+        ends = around(drawn.exponent, level)
     axes.plot(x, line.at(x), color=FITS, lw=1.2, ls=(0, (6, 1.5)), zorder=3)
     exponent = estimate(float(line.exponent), *ends)
     label = rf"fitted $L(N, S_{{\min}})$ and $B_{{\mathrm{{crit}}}}$: $p$ = {exponent}"

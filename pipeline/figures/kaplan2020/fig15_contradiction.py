@@ -17,6 +17,7 @@ from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw, estimate, number
 from pipeline.figures.kaplan2020 import algebra, along
 from pipeline.kaplan2020 import Crossing, Power, Trend
+from pipeline.laws.interval import around
 
 COMPUTE, DATA = marks.BLUE, marks.VERMILLION
 SAID = (
@@ -123,7 +124,7 @@ def told(found: Contradiction, largest: float, level: float) -> list[str]:
         return [*lines, *_share(found, largest)]
     lines = []
     for letter, name, unit in SAID:
-        ends = algebra.around(getattr(samples, name), level) if samples else (None, None)
+        ends = around(getattr(samples, name), level) if samples else (None, None)
         lines.append(f"${letter}$ = {estimate(float(getattr(at, name)), *ends)} {unit}")
     beyond = float(at.flops / largest)
     place = f"${number(beyond)}$ times beyond the runs" if beyond > 1 else "within the runs"
@@ -141,7 +142,7 @@ def _share(found: Contradiction, largest: float) -> list[str]:
 
 
 def _ends(found: Contradiction, level: float) -> tuple[float | None, float | None]:
-    return algebra.around(found.samples.flops, level) if found.samples else (None, None)
+    return around(found.samples.flops, level) if found.samples else (None, None)
 
 
 def _lines(axes: Axes, found: Contradiction, grid: np.ndarray, level: float) -> float:
