@@ -14,13 +14,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline import contracts, options
 from pipeline.batches.traces import Model, Trace, traces
 from pipeline.contracts import ContractError
 from pipeline.conventions import Convention, of_card
 from pipeline.kaplan2020 import BatchLaw, fewest_steps, least_flops
+from pipeline.kaplan2020.fits import best
 from pipeline.laws.band import SavedFit, read
 
 LAW = "critical_batch"
@@ -94,7 +93,7 @@ def batch_law(fit: SavedFit, convention: Convention) -> BatchLaw | None:
     if not fit.usable:
         print(f"{LAW}: {fit.card['sentence']}", file=sys.stderr)
         return None
-    return BatchLaw(np.float64(fit.values["B"]), np.float64(fit.values["alpha_B"]))
+    return best(fit)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,10 +24,11 @@ import numpy as np
 from pipeline import contracts, provenance, seal
 from pipeline.files import write_json
 from pipeline.grading import SAME, scores, table, unlike_a_forecast
-from pipeline.laws.band import SavedFit, read
+from pipeline.laws.band import SavedFit
 from pipeline.laws.base import Floats, SurfaceLaw
 from pipeline.planning.answer import loss_of
 from pipeline.planning.evidence import Evidence, evidence
+from pipeline.planning.folder import Fits
 from pipeline.planning.support import Reach
 
 FILES = ("card.json", "parameters.parquet", "bootstrap.parquet", "points.parquet")
@@ -45,7 +46,8 @@ def frozen(folder: Path, cells: Cells, backtest: Path | None = None) -> dict[str
     ValueError for a law that is none of N and D or is not to be used, and for a cell that is
     already fitted, given twice, lacks an input of the law, or lies too far from the fitted runs.
     """
-    fit = read(folder)
+    fits = Fits(folder.parent)
+    fit = fits[folder.name]
     if not isinstance(fit.law, SurfaceLaw):
         raise ValueError(
             f"{folder}: {fit.law.name} is not a law of N and D: it describes some runs only; "
@@ -54,7 +56,7 @@ def frozen(folder: Path, cells: Cells, backtest: Path | None = None) -> dict[str
     if not fit.usable:
         raise ValueError(f"{folder}: {fit.card['sentence']} There is nothing to forecast with.")
     _refuse(fit, folder, cells)
-    rest = evidence(folder.parent, folder.name, backtest)
+    rest = evidence(fits, folder.name, backtest)
     if backtest is not None and rest.rate is None:
         raise ValueError(f"{backtest}: {folder.name} was not tested; backtest it, or give none")
     rows = [_foretold(rest, cells, i) for i in range(len(cells["params"]))]

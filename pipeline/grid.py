@@ -10,7 +10,7 @@ from typing import Any
 from pipeline import accounting
 from pipeline.accounting import Shape
 from pipeline.cells import Cell
-from pipeline.config import ConfigError, number
+from pipeline.config import ConfigError, number, positive
 from pipeline.sizes import Size, sizes
 
 
@@ -78,9 +78,7 @@ def _tokens(
     """
     for index, value in enumerate(among[axis]):
         key = f"{where}.{axis}[{index}]"
-        amount = number(key, value)
-        if amount <= 0:
-            raise ConfigError(key, value, "is not positive", "give a positive number")
+        amount = positive(key, value)
         if axis == "tokens":
             yield key, amount
         elif axis == "tokens_per_param":

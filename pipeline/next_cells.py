@@ -23,12 +23,11 @@ import numpy as np
 from pipeline import contracts
 from pipeline.accounting import Shape
 from pipeline.cells import short
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, positive
 from pipeline.files import atomic
 from pipeline.laws.base import Runs
 from pipeline.laws.objective import Objective
 from pipeline.planning.acquisition import Pick, deviation, knowledge, ranked
-from pipeline.planning.budget import positive
 from pipeline.planning.candidates import (
     Candidates,
     from_study,
@@ -38,7 +37,7 @@ from pipeline.planning.candidates import (
 )
 from pipeline.planning.constrained import Limits, constrained
 from pipeline.planning.evidence import Evidence, chosen, evidence
-from pipeline.planning.folder import refuse_without_fits
+from pipeline.planning.folder import Fits, refuse_without_fits
 from pipeline.planning.support import Reach
 
 Run = tuple[float, float]  # N and D
@@ -183,12 +182,13 @@ def picked(
 
 def _evidence(arguments: argparse.Namespace) -> Evidence:
     refuse_without_fits(arguments.fits)
+    fits = Fits(arguments.fits)
     name, why = arguments.law, ""
     if name is None:
-        name, why = chosen(arguments.fits, arguments.headline)
+        name, why = chosen(fits, arguments.headline)
     if name is None:
         raise ValueError(why)
-    rest = evidence(arguments.fits, name, arguments.backtest)
+    rest = evidence(fits, name, arguments.backtest)
     if set(rest.law.inputs) != {"params", "tokens"}:
         raise ValueError(f"--law {name}: candidates are N and D, and it takes more inputs")
     return rest

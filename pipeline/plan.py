@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import contracts
-from pipeline.config import ConfigError, load
+from pipeline.config import ConfigError, load, positive
 from pipeline.corpus.definition import vocab_size
 from pipeline.files import atomic, write_json
 from pipeline.planning import report
 from pipeline.planning.answer import answered
-from pipeline.planning.budget import GPUS, Machine, Unit, positive, speed
+from pipeline.planning.budget import GPUS, Unit, machine, option
 from pipeline.planning.constrained import Limits
 from pipeline.planning.evidence import Evidence, chosen, evidence
-from pipeline.planning.folder import refuse_without_fits
+from pipeline.planning.folder import Fits, refuse_without_fits
 from pipeline.planning.outcome import predict_loss
 from pipeline.planning.records import Plan, Question
 from pipeline.planning.shape import Recipe
@@ -101,25 +101,12 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-tokens", type=float, help="tokens per step")
 
 
-def machine(arguments: argparse.Namespace) -> Machine:
-    """The machine of a command line; raises ValueError naming what contradicts or is missing."""
-    preset = GPUS.get(arguments.gpu)
-    for option in ("peak_flops", "mfu", "tokens_per_second", "measured_params",
-                   "price_per_gpu_hour", "gpu_memory", "gpus"):  # fmt: skip
-        if (value := getattr(arguments, option)) is not None:
-            positive("--" + option.replace("_", "-"), value)
-    peak = arguments.peak_flops or (preset and preset.peak)
-    memory = arguments.gpu_memory or (preset and preset.memory)
-    sustained = speed(peak, arguments.mfu, arguments.tokens_per_second, arguments.measured_params)
-    return Machine(sustained, arguments.price_per_gpu_hour, memory, arguments.gpus)
-
-
 def limits(arguments: argparse.Namespace) -> Limits:
     """The limits of a command line."""
-    for option in ("max_params", "max_tokens", "unique_tokens"):
-        value = getattr(arguments, option)
+    for key in ("max_params", "max_tokens", "unique_tokens"):
+        value = getattr(arguments, key)
         if value is not None and not value >= 1:
-            raise ValueError(f"--{option.replace('_', '-')} {value:g}: take one or more")
+            raise ValueError(f"{option(key)} {value:g}: take one or more")
     if not 0 <= arguments.inference_tokens < math.inf:
         raise ValueError(f"--inference-tokens {arguments.inference_tokens:g}: take zero or more")
     unique = arguments.unique_tokens
@@ -159,7 +146,8 @@ def amounts(arguments: argparse.Namespace, rest: Evidence) -> list[tuple[Unit | 
 def plans(arguments: argparse.Namespace, rest: Evidence) -> list[Plan]:
     """The answers to all that a command line asks."""
     shared: dict[str, Any] = {
-        "limits": limits(arguments), "machine": machine(arguments), "recipe": recipe(arguments),
+        "limits": limits(arguments), "machine": machine(vars(arguments), option),
+        "recipe": recipe(arguments),
         "reach": Reach(arguments.supported, arguments.refuse_beyond),
         "batch_tokens": arguments.batch_tokens, "fold": positive("--fold", arguments.fold),
     }  # fmt: skip
@@ -196,12 +184,11 @@ def _written(arguments: argparse.Namespace) -> str:
     """Answer, write what is asked for, and return the text."""
     if arguments.laws != []:  # a workflow may have no law to plan with
         refuse_without_fits(arguments.fits)
+    fits = Fits(arguments.fits, arguments.laws)
     name, why = arguments.law, ""
     if name is None:
-        name, why = chosen(arguments.fits, arguments.headline, arguments.laws)
-    rest = None
-    if name is not None:
-        rest = evidence(arguments.fits, name, arguments.backtest, arguments.laws)
+        name, why = chosen(fits, arguments.headline)
+    rest = None if name is None else evidence(fits, name, arguments.backtest)
     if rest is not None and (arguments.params is not None or arguments.tokens is not None):
         if arguments.out is not None:
             raise ValueError("--out: a given run has no plan; take --json or --text")

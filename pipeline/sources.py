@@ -19,12 +19,22 @@ def _file(root: Path, module: str) -> Path | None:
     for candidate in (path.with_suffix(".py"), path / "__main__.py"):
         if candidate.is_file():
             return candidate
-    return None  # a package's __init__ is a registry: what rules take from it stands in the rule
+    front = path / "__init__.py"
+    return front if front.is_file() and _gathers(front) else None
 
 
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _gathers(front: Path) -> bool:
+    """Whether a package's __init__ hands on what its modules hold, which ``__all__`` then lists.
+
+    Any other is a registry: what rules take from it stands in the rule.
+    """
+    return "\n__all__ = " in front.read_text(encoding="utf-8")
 
 
 @cache

@@ -11,7 +11,7 @@ from pipeline.claims.claim import Evidence, UnmeasuredError
 from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
-from pipeline.claims.samples import around, over_rows, over_seeds, slope, span
+from pipeline.claims.samples import over_rows, over_seeds, slope, span
 from pipeline.figures.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
@@ -60,12 +60,6 @@ def test_the_ratio_of_spreads_has_the_interval_of_fishers_f():
         held += found.low < 1 < found.high
     assert held / 300 == pytest.approx(0.9, abs=0.05)
     assert found.high / found.low == pytest.approx(f.ppf(0.95, 3, 3))
-
-
-def test_too_few_or_undefined_samples_give_no_interval():
-    assert around(np.array([]), 0.9) == (None, None)
-    assert around(np.full(50, np.nan), 0.9) == (None, None)
-    assert around(np.full(50, np.inf), 0.9) == (None, None)
 
 
 def test_slopes_and_spans():

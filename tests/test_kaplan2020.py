@@ -23,9 +23,12 @@ from pipeline.kaplan2020 import (
     growth,
     least_flops,
     loss_of_budget,
+    params_of,
     relative_overfit,
+    steps_of,
     tokens_against_overfit,
     tokens_at_steps,
+    tokens_of,
 )  # fmt: skip
 from pipeline.laws import law
 
@@ -175,3 +178,15 @@ def test_crossing_moves_tenfold_with_the_third_digit_of_the_exponent(alpha, want
     compute = Power(PF_DAY * one ** (1 / alpha), alpha)
     found = crossing(compute, PAPER.tokens, Trend(4e10, 0.26), PAPER.params_of)
     assert found.flops / PF_DAY == pytest.approx(want, rel=0.05)
+
+
+def test_the_best_run_is_a_power_law_of_compute():
+    """Far from the PF-day that the factors stand for, the trends are the frontier itself."""
+    params = params_of(STEPS, BATCH)
+    tokens = tokens_of(params)
+    for flops in (1e12, 1e26):
+        best = frontier(STEPS, BATCH, flops)
+        assert params.at(flops) == pytest.approx(best.params, rel=1e-10)
+        assert steps_of(STEPS, BATCH).at(flops) == pytest.approx(best.steps, rel=1e-10)
+        # At the critical batch a run has seen 2 S_min batches of it.
+        assert tokens.at(flops) == pytest.approx(2 * best.steps * best.batch, rel=1e-10)

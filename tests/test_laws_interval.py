@@ -1,8 +1,9 @@
 """Percentiles of bootstrap samples."""
 
 import numpy as np
+import pytest
 
-from pipeline.laws.interval import interval
+from pipeline.laws.interval import around, interval
 
 
 def test_interval_is_central_and_per_column():
@@ -26,3 +27,10 @@ def test_infinite_samples_are_undefined():
     samples[97:] = np.inf  # within the 5 % beyond one end
     low, high = interval(samples, 0.9)
     np.testing.assert_allclose([low[0], high[0]], [0.05 * 96, 0.95 * 96])
+
+
+def test_one_number_has_an_interval_where_enough_of_its_samples_are_defined():
+    assert around(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    assert around([], 0.9) == (None, None)
+    assert around(np.full(50, np.nan), 0.9) == (None, None)
+    assert around(np.full(50, np.inf), 0.9) == (None, None)

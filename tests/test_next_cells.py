@@ -179,10 +179,10 @@ def test_a_budget_is_what_all_chosen_runs_cost_together(fits, offered, tmp_path)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--target-flops", 1e15, "--budget", 0), "--budget 0: take a positive number"),
+        (("--target-flops", 1e15, "--budget", 0), "--budget: 0.0 is not positive"),
         (("--target-flops", 1e15, "--budget", 10), "the cheapest candidate costs"),
         (("--target-params", 1e6), "what is to be predicted?"),
-        (("--target-flops", -1), "--target-flops -1: take a positive number"),
+        (("--target-flops", -1), "--target-flops: -1.0 is not positive"),
         (("--target-flops", 1e15, "--count", 0), "--count 0: take one or more"),
         (("--target-flops", 1e15, "--supported", 2000), "1 <= supported <= refused"),
     ],

@@ -308,6 +308,18 @@ def test_without_a_headline_the_best_description_is_taken_and_doubted(study, tmp
     assert "No run was larger" in told
 
 
+@pytest.mark.parametrize("headline", ["kaplan", None])
+def test_each_fit_is_read_once(study, tmp_path, monkeypatch, headline):
+    (tmp_path / "headline.json").write_text(json.dumps({"law": headline, "reason": "Told."}))
+    seen = []
+    monkeypatch.setattr(
+        "pipeline.planning.folder.read", lambda at: seen.append(at.name) or read(at)
+    )
+    of = ["--fits", str(study / "fits"), "--headline", str(tmp_path / "headline.json")]
+    assert main([*of, "--flops", str(LARGEST)]) == 0
+    assert sorted(seen) == ["chinchilla", "kaplan", "power_tokens"]
+
+
 @pytest.mark.parametrize(
     ("options", "bottleneck"),
     [
@@ -343,11 +355,11 @@ def test_a_given_run_too_far_out_is_refused(asked):
     ("options", "message"),
     [
         (("--flops", 1e15, "--money", 5), "--flops and --money: give the budget in one way"),
-        (("--money", 5), "how fast is a GPU"),
-        (("--flops", -1), "--flops -1: take a positive number"),
+        (("--money", 5), "--money: 5.0 needs the speed of a GPU; add --mfu with --gpu"),
+        (("--flops", -1), "--flops: -1.0 is not positive"),
         (("--flops", 1e15, "--max-params", 0), "--max-params 0: take one or more"),
         (("--flops", 1e15, "--inference-tokens", -5), "--inference-tokens -5"),
-        (("--flops", 1e15, "--gpus", 0), "--gpus 0: take a positive number"),
+        (("--flops", 1e15, "--gpus", 0), "--gpus: 0 is not positive"),
         (("--flops", 1e15, "--supported", 50, "--refuse-beyond", 10), "1 <= supported <= refused"),
         (("--flops", 1e15, "--recipe", "{"), "--recipe"),
         (("--flops", 1e15, "--recipe", "[3]"), "--recipe: recipe: [3] is no JSON object"),
@@ -370,7 +382,7 @@ def test_a_given_run_too_far_out_is_refused(asked):
         (("--flops", 1e15, "--fold", 1e300), "--fold 1e+300: take at most 1e+06"),
         (("--params", 1e6), "two or three of"),
         (("--params", 1e6, "--flops", 1e15, 1e16), "give one amount"),
-        (("--inference-tokens", 1e9, "--target-loss", 0), "--target-loss 0"),
+        (("--inference-tokens", 1e9, "--target-loss", 0), "--target-loss: 0.0 is not positive"),
     ],
 )
 def test_an_impossible_question_is_an_error_in_one_line(asked, options, message):

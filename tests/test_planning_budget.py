@@ -5,7 +5,8 @@ import math
 import pytest
 
 from pipeline.config import ConfigError, complete
-from pipeline.planning.budget import GPUS, Machine, Unit, asked, flops, speed
+from pipeline.planning import budget
+from pipeline.planning.budget import GPUS, Machine, Unit, asked, flops, in_config, machine, option
 
 MACHINE = Machine(speed=4e14, price=2.5, gpus=8)
 
@@ -23,32 +24,51 @@ def test_one_budget_in_four_units():
         assert flops(unit, amount, MACHINE) == pytest.approx(8.64e19, rel=1e-12)
 
 
+def given(**keys):
+    """What a command line or a config tells of a machine."""
+    return {"gpu": None, **dict.fromkeys(budget.MACHINE), "gpus": 1, **keys}
+
+
 def test_speed_from_utilisation_and_from_measured_tokens():
-    assert speed(989e12, 0.4, None, None) == pytest.approx(3.956e14)
+    found = machine(given(gpu="h100", mfu=0.4, gpus=8, price_per_gpu_hour=2), option)
+    assert found == Machine(pytest.approx(3.956e14), 2.0, 80e9, 8)
+    own = machine(given(gpu="h100", peak_flops=1e15, gpu_memory="4e10", mfu=0.4), option)
+    assert own == Machine(pytest.approx(4e14), None, 4e10, 1)
     # 10,000 tokens/s of a model of 6.66e9 parameters: 6 N each.
-    assert speed(None, None, 1e4, 6.66e9) == pytest.approx(3.996e14)
-    assert speed(989e12, None, None, None) is None
+    measured = machine(given(tokens_per_second=1e4, measured_params=6.66e9), option)
+    assert measured.speed == pytest.approx(3.996e14)
+    assert machine(given(gpu="h100"), option) == Machine(None, None, 80e9, 1)
 
 
+@pytest.mark.parametrize("spelled", [option, in_config])
 @pytest.mark.parametrize(
-    ("given", "cure"),
+    ("keys", "named", "cures"),
     [
-        ((None, 0.4, None, None), "--gpu or --peak-flops"),
-        ((1e15, 1.4, None, None), "at most 1"),
-        ((None, None, 1e4, None), "--measured-params"),
-        ((1e15, 0.4, 1e4, 1e9), "give one"),
+        ({"mfu": 0.4}, "mfu", ["gpu", "peak_flops"]),
+        ({"peak_flops": 1e15, "mfu": 1.4}, "mfu", []),
+        ({"tokens_per_second": 1e4}, "tokens_per_second", ["measured_params"]),
+        (
+            {"peak_flops": 1e15, "mfu": 0.4, "tokens_per_second": 1e4, "measured_params": 1e9},
+            "mfu", ["tokens_per_second"],
+        ),
+        ({"gpu_memory": -1}, "gpu_memory", []),
+        ({"price_per_gpu_hour": 0}, "price_per_gpu_hour", []),
     ],
-)
-def test_half_a_speed_is_refused(given, cure):
-    with pytest.raises(ValueError, match=cure):
-        speed(*given)
+)  # fmt: skip
+def test_half_a_machine_is_refused_in_the_words_that_it_was_given_in(keys, named, cures, spelled):
+    with pytest.raises(ConfigError) as error:
+        machine(given(**keys), spelled)
+    key, _, rest = str(error.value).partition(": ")
+    assert key == spelled(named)
+    assert rest.startswith(str(keys[named]))
+    assert all(spelled(cure) in rest for cure in cures)
 
 
 @pytest.mark.parametrize(
     ("unit", "machine", "cure"),
     [
-        (Unit.GPU_HOURS, Machine(), "how fast is a GPU"),
-        (Unit.MONEY, Machine(), "how fast is a GPU"),
+        (Unit.GPU_HOURS, Machine(), "--gpu-hours: 10.0 needs the speed of a GPU; add --mfu"),
+        (Unit.MONEY, Machine(), "--money: 10.0 needs the speed of a GPU; add --mfu"),
         (Unit.MONEY, Machine(speed=1e15), "--price-per-gpu-hour"),
         (Unit.TARGET_LOSS, MACHINE, "solve for it"),
     ],
@@ -114,12 +134,12 @@ def test_a_study_may_ask_nothing():
         ({"budgets": [1e15], "money": [5]}, r"plan\.money: \[5\] stands beside plan\.budgets; keep one"),
         ({"pf_days": [1], "target_loss": [2]}, r"plan\.target_loss: \[2\] stands beside plan\.pf_days"),
         ({"target_loss": [0]}, r"plan\.target_loss\[0\]: 0 is not positive"),
-        ({"gpu_hours": [5]}, r"plan\.gpu_hours: \[5\] needs the speed of a GPU; add plan\.mfu"),
-        ({"gpu_hours": [5], "gpu": "h100"}, r"plan\.gpu_hours: \[5\] needs the speed"),
+        ({"gpu_hours": [5]}, r"plan\.gpu_hours: 5\.0 needs the speed of a GPU; add plan\.mfu"),
+        ({"gpu_hours": [5], "gpu": "h100"}, r"plan\.gpu_hours: 5\.0 needs the speed"),
         ({"gpu_hours": [5], "mfu": 0.4}, r"plan\.mfu: 0\.4 has no peak; add .*plan\.gpu"),
-        ({"mfu": 40, "gpu": "h100"}, r"plan\.mfu: 40 is more than 1"),
-        ({"money": [5], **SPEED}, r"plan\.money: \[5\] needs the price of a GPU; add plan\.price_per"),
-        ({"money": [5], "price_per_gpu_hour": 2}, r"plan\.money: \[5\] needs the speed"),
+        ({"mfu": 40, "gpu": "h100"}, r"plan\.mfu: 40\.0 is more than 1"),
+        ({"money": [5], **SPEED}, r"plan\.money: 5\.0 needs the price of a GPU; add plan\.price_per"),
+        ({"money": [5], "price_per_gpu_hour": 2}, r"plan\.money: 5\.0 needs the speed"),
         ({"tokens_per_second": 1e4}, r"plan\.tokens_per_second: .*; add plan\.measured_params"),
         ({"tokens_per_second": 1e4, "measured_params": 1e9, "mfu": 0.4}, r"plan\.mfu: .* keep one"),
         ({"price_per_gpu_hour": 0}, r"plan\.price_per_gpu_hour: 0 is not positive"),

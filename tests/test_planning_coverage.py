@@ -10,6 +10,7 @@ from rows import RUN
 from pipeline import backtest, contracts, fit
 from pipeline.planning.answer import loss_of
 from pipeline.planning.evidence import evidence
+from pipeline.planning.folder import Fits
 from pipeline.planning.support import Reach
 
 
@@ -41,7 +42,7 @@ def test_the_interval_of_a_planned_loss_holds_the_runs_that_were_larger(
         assert fit.main(["--law", name, *of, *out]) == 0
     assert backtest.main(["--laws", *laws, *of, "--out", str(tmp_path), "--bootstraps", "60"]) == 0
     chosen = json.loads((tmp_path / "headline.json").read_text())["law"]
-    rest = evidence(tmp_path / "fits", chosen, tmp_path / "backtest.parquet")
+    rest = evidence(Fits(tmp_path / "fits"), chosen, tmp_path / "backtest.parquet")
     held = []
     for n, d, observed in zip(told.params[~small], told.tokens[~small], told.loss[~small]):
         found = loss_of(rest, float(n), float(d), Reach(), {})

@@ -31,6 +31,28 @@ def test_all_that_a_module_imports_is_part_of_it(tmp_path, monkeypatch):
     assert set(both) - set(found) == {os.path.join("pipeline", "laws", "kaplan.py")}
 
 
+def test_a_package_that_hands_on_what_its_modules_hold_is_all_of_them(tmp_path):
+    """A package without ``__all__`` is a registry, whose modules a rule names itself."""
+    write(
+        tmp_path,
+        fit="from pipeline import contracts\nfrom pipeline.laws import LAWS\n",
+        plan="from pipeline.contracts import RUNS\n",
+        draw="import pipeline.contracts\n",
+        contracts__runs="RUNS = 1\n",
+        contracts__other="",
+        laws__kaplan="",
+    )
+    contracts, laws = (tmp_path / "pipeline" / name for name in ("contracts", "laws"))
+    (laws / "__init__.py").write_text("from pipeline.laws import kaplan\n\nLAWS = {}\n")
+    (contracts / "__init__.py").write_text(
+        'from pipeline.contracts.runs import RUNS\n\n__all__ = ["RUNS"]\n'
+    )
+    gathered = [str(contracts / name) for name in ("__init__.py", "runs.py")]
+    for stage in ("fit", "plan", "draw"):
+        own = str(tmp_path / "pipeline" / f"{stage}.py")
+        assert sources.closure(tmp_path, [f"pipeline.{stage}"]) == [*gathered, own]
+
+
 def test_a_file_beside_a_module_that_it_names_is_part_of_it(tmp_path):
     write(tmp_path, frame='STYLE = "a.mplstyle"\n', page="from pipeline import frame\n", other="")
     for name in ("a.mplstyle", "b.mplstyle"):

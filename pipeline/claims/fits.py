@@ -8,19 +8,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims.claim import Evidence, Measured
-from pipeline.claims.samples import around, span
+from pipeline.claims.samples import span
 from pipeline.figures.data import UNUSABLE, FittedLaw
-from pipeline.kaplan2020 import BatchLaw, DataLaw, Power, StepsLaw
+from pipeline.kaplan2020.fits import best, resampled
 from pipeline.laws.base import Kind, Status
+from pipeline.laws.interval import around
 
 Named = tuple[str, str]  # experiment and law
-BUILT: dict[str, Any] = {
-    "kaplan": DataLaw,
-    "kaplan_steps": StepsLaw,
-    "critical_batch": BatchLaw,
-    "power_tokens": Power,
-    "power_compute_min": Power,
-}
 
 
 def parameter(
@@ -51,11 +45,11 @@ def algebra(function: Callable[..., Any], *named: Named) -> Callable[[Evidence],
     def measure(evidence: Evidence) -> Measured:
         fits = [evidence[experiment].fits[law] for experiment, law in named]
         with np.errstate(all="ignore"):  # replicates far out overflow, and count as undefined
-            value = float(function(*(best(fit) for fit in fits)))
-            count = min(len(next(iter(fit.saved.replicates.values()), [])) for fit in fits)
-            samples = function(*(drawn(fit, count) for fit in fits)) if count else []
+            value = float(function(*(best(fit.saved) for fit in fits)))
+            drawn = resampled(*(fit.saved for fit in fits))
+            samples = function(*drawn) if drawn else []
         level = fits[0].level
-        low, high = around(np.atleast_1d(samples), fits[0].saved.percentiles)
+        low, high = around(samples, fits[0].saved.percentiles)
         points = [point for fit in fits for point in fit.points]
         params, tokens = span(points, "params"), span(points, "tokens")
         return Measured(
@@ -76,16 +70,6 @@ def doubted(evidence: Evidence, *named: Named) -> str:
     """Why what follows from some fits cannot be trusted, a sentence; empty where it can."""
     fits = (evidence[experiment].fits[law] for experiment, law in named)
     return next(filter(None, map(_doubt, fits)), "")
-
-
-def best(fit: FittedLaw) -> Any:
-    """A fit as a law of the algebra, at its best estimate."""
-    return BUILT[fit.law.name](*(np.float64(fit.saved.values[p.name]) for p in fit.law.parameters))
-
-
-def drawn(fit: FittedLaw, count: int) -> Any:
-    """The same with the first ``count`` replicates as constants, each (count,)."""
-    return BUILT[fit.law.name](*(fit.saved.replicates[p.name][:count] for p in fit.law.parameters))
 
 
 def _doubt(fit: FittedLaw) -> str:

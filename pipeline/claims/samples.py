@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.claims.claim import Ends, Evidence, Measured
 from pipeline.laws.base import Floats
-from pipeline.laws.interval import interval
+from pipeline.laws.interval import around
 
 Row = Mapping[str, Any]
 Statistic = Callable[[NDArray[np.intp]], float]
@@ -26,15 +26,6 @@ def resampled(
     rng = np.random.default_rng(evidence.seed)
     drawn = rng.integers(rows, size=(evidence.bootstraps, rows))
     return around(np.array([statistic(index) for index in drawn]), evidence.level)
-
-
-def around(samples: Floats, level: float) -> tuple[float | None, float | None]:
-    """The interval of one number from its samples (R,); None and None where there is none."""
-    if not len(samples):
-        return None, None
-    low, high = interval(np.asarray(samples, float)[:, None], level)
-    known = bool(np.isfinite(low[0]) and np.isfinite(high[0]))
-    return (float(low[0]), float(high[0])) if known else (None, None)
 
 
 def over_rows(

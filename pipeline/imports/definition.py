@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import ConfigError, number
+from pipeline.config import ConfigError, positive
 from pipeline.imports.columns import COLUMNS
 from pipeline.imports.units import UNITS, Kind, unit
 
@@ -165,6 +165,4 @@ def _source(value: Any, kind: Kind, key: str) -> Source | None:
 
 def _rate(value: Any, key: str) -> float | None:
     """A positive number, or None where there is none."""
-    if value is not None and number(key, value) <= 0:
-        raise ConfigError(key, value, "is not positive", "give a positive number")
-    return None if value is None else number(key, value)
+    return None if value is None else positive(key, value)

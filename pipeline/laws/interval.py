@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pipeline.laws.base import Floats
 
@@ -24,3 +25,10 @@ def interval(samples: Floats, level: float) -> tuple[Floats, Floats]:
         kept = np.where(defined, samples, np.nan)[:, known]
         low[known], high[known] = np.nanquantile(kept, [outside, 1 - outside], axis=0)
     return low, high
+
+
+def around(samples: ArrayLike, level: float) -> tuple[float | None, float | None]:
+    """The interval of one number from its samples (R,); None and None where there is none."""
+    low, high = interval(np.atleast_1d(np.asarray(samples, float))[:, None], level)
+    known = bool(np.isfinite(low[0]) and np.isfinite(high[0]))
+    return (float(low[0]), float(high[0])) if known else (None, None)

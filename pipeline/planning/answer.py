@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from pipeline.config import positive
 from pipeline.laws.base import Floats
 from pipeline.laws.prediction import predicted
 from pipeline.planning import budget, details, trust
@@ -47,7 +48,7 @@ def total_flops(evidence: Evidence, question: Question) -> Floats:
     """
     limits, count = question.limits, len(next(iter(evidence.values.values())))
     if question.unit is Unit.TARGET_LOSS:
-        budget.positive(Unit.TARGET_LOSS.option, question.amount)
+        positive(Unit.TARGET_LOSS.option, question.amount)
         return cheapest(evidence.law, evidence.values, question.amount, limits)[0][:, 0]
     if question.unit is not None:
         return np.full(count, budget.flops(question.unit, question.amount, question.machine))

@@ -8,16 +8,31 @@ parameters was measured at.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pipeline.accounting import PF_DAY
-from pipeline.config import ConfigError, number
+from pipeline.config import ConfigError, positive
 
 HOUR = 3600.0  # s
+# What is known of a machine: keys of a config's section ``plan``, options of the command line.
+MACHINE = (
+    "peak_flops", "mfu", "tokens_per_second", "measured_params", "price_per_gpu_hour",
+    "gpu_memory", "gpus",
+)  # fmt: skip
+Spelling = Callable[[str], str]  # how such a key was written
+
+
+def option(key: str) -> str:
+    """A key of a config's section ``plan`` as the option of the command line."""
+    return "--" + key.replace("_", "-")
+
+
+def in_config(key: str) -> str:
+    """The same key as its place in the config."""
+    return f"plan.{key}"
 
 
 class Unit(StrEnum):
@@ -32,7 +47,7 @@ class Unit(StrEnum):
     @property
     def option(self) -> str:
         """The option of the command line that gives it."""
-        return "--" + self.value.replace("_", "-")
+        return option(self.value)
 
     @property
     def key(self) -> str:
@@ -70,44 +85,51 @@ class Machine:
     gpus: int = 1
 
 
-def speed(
-    peak: float | None, mfu: float | None, tokens_per_second: float | None, params: float | None
-) -> float | None:
-    """FLOP/s that one GPU sustains; None where nothing is given that tells it.
+def machine(given: Mapping[str, Any], spelled: Spelling) -> Machine:
+    """What trains, by a config's section ``plan``, or by the options of a command line.
 
-    Raises ValueError where the pieces given contradict or do not suffice.
+    Both have the same keys; ``spelled`` tells how one was written. Raises ConfigError, which names
+    them so, where a value is not positive or keys do not go together.
     """
-    if tokens_per_second is not None:
+    found = {key: positive(spelled(key), given[key]) for key in MACHINE if given[key] is not None}
+    gpu = GPUS.get(given["gpu"])
+    peak = found.get("peak_flops") or (gpu and gpu.peak)
+    memory = found.get("gpu_memory") or (gpu and gpu.memory)
+    speed = _speed(found, peak, spelled)
+    return Machine(speed, found.get("price_per_gpu_hour"), memory, given["gpus"])
+
+
+def _speed(found: Mapping[str, float], peak: float | None, spelled: Spelling) -> float | None:
+    """FLOP/s that one GPU sustains; None where nothing is given that tells it."""
+    mfu, rate, size = (found.get(key) for key in ("mfu", "tokens_per_second", "measured_params"))
+    if rate is not None:
         if mfu is not None:
-            raise ValueError("--tokens-per-second and --mfu both say how fast a GPU is; give one")
-        if params is None:
-            raise ValueError(
-                f"--tokens-per-second {tokens_per_second:g}: a speed belongs to a model size; give "
-                "--measured-params, the parameters of the model it was measured on"
-            )
-        return 6.0 * params * tokens_per_second
+            fault = f"and {spelled('tokens_per_second')} both say how fast a GPU is"
+            raise ConfigError(spelled("mfu"), mfu, fault, "keep one of them")
+        if size is None:
+            cure = f"add {spelled('measured_params')}, that model's parameters"
+            raise ConfigError(spelled("tokens_per_second"), rate, "belongs to a model size", cure)
+        return 6.0 * size * rate
     if mfu is None:
         return None
     if peak is None:
-        raise ValueError(f"--mfu {mfu:g}: give the peak it is a share of, --gpu or --peak-flops")
-    if not mfu <= 1:
-        raise ValueError(f"--mfu {mfu:g}: a share of the peak is at most 1")
+        cure = f"add the peak it is a share of: {spelled('gpu')} or {spelled('peak_flops')}"
+        raise ConfigError(spelled("mfu"), mfu, "has no peak", cure)
+    if mfu > 1:
+        raise ConfigError(spelled("mfu"), mfu, "is more than 1", "give a share, such as 0.4")
     return peak * mfu
 
 
-def positive(option: str, amount: float) -> float:
-    """The amount; raises ValueError naming the option where it is not positive and finite."""
-    if not (math.isfinite(amount) and amount > 0):
-        raise ValueError(f"{option} {amount:g}: take a positive number")
-    return amount
+def flops(
+    unit: Unit, amount: float, machine: Machine, key: str | None = None, spelled: Spelling = option
+) -> float:
+    """Training FLOP of an amount; raises ConfigError where the machine's speed or price is missing.
 
-
-def flops(unit: Unit, amount: float, machine: Machine) -> float:
-    """Training FLOP of an amount; raises ValueError where the machine's speed or price is missing.
-
-    A target loss is no amount of compute: ``planning.constrained.cheapest`` finds its cost.
+    The error names ``key``, or the unit's option. A target loss is no amount of compute:
+    ``planning.constrained.cheapest`` finds its cost.
     """
-    positive(unit.option, amount)
+    key = key or unit.option
+    positive(key, amount)
     if unit is Unit.FLOPS:
         return amount
     if unit is Unit.PF_DAYS:
@@ -115,14 +137,16 @@ def flops(unit: Unit, amount: float, machine: Machine) -> float:
     if unit is Unit.TARGET_LOSS:
         raise ValueError("a target loss has no FLOP of its own; solve for it")
     if machine.speed is None:
-        raise ValueError(
-            f"{unit.option} {amount:g}: how fast is a GPU? give --tokens-per-second with "
-            "--measured-params, or --mfu with --gpu or --peak-flops"
+        cure = (
+            f"add {spelled('mfu')} with {spelled('gpu')} or {spelled('peak_flops')}, or "
+            f"{spelled('tokens_per_second')} with {spelled('measured_params')}"
         )
+        raise ConfigError(key, amount, "needs the speed of a GPU", cure)
     if unit is Unit.GPU_HOURS:
         return amount * HOUR * machine.speed
     if machine.price is None:
-        raise ValueError(f"--money {amount:g}: give --price-per-gpu-hour")
+        cure = f"add {spelled('price_per_gpu_hour')}"
+        raise ConfigError(key, amount, "needs the price of a GPU", cure)
     return amount / machine.price * HOUR * machine.speed
 
 
@@ -140,7 +164,7 @@ def asked(plan: Mapping[str, Any]) -> Asked | None:
     Raises ConfigError where it lists two units, an amount is not positive, or the machine's speed
     or price is missing or contradicts itself.
     """
-    machine = _machine(plan)
+    trains_on = machine(plan, in_config)
     given = [unit for unit in Unit if plan[unit.key]]
     if len(given) > 1:
         first, second = (unit.key for unit in given[:2])
@@ -150,42 +174,9 @@ def asked(plan: Mapping[str, Any]) -> Asked | None:
         )  # fmt: skip
     if not given:
         return None
-    unit, key = given[0], f"plan.{given[0].key}"
-    amounts = [_amount(f"{key}[{i}]", value) for i, value in enumerate(plan[unit.key])]
+    unit, key = given[0], in_config(given[0].key)
+    amounts = [positive(f"{key}[{i}]", value) for i, value in enumerate(plan[unit.key])]
     if unit is Unit.TARGET_LOSS:
         return Asked(unit, amounts, [])
-    if unit in (Unit.GPU_HOURS, Unit.MONEY) and machine.speed is None:
-        cure = "add plan.mfu with plan.gpu or plan.peak_flops, or plan.tokens_per_second"
-        raise ConfigError(key, plan[unit.key], "needs the speed of a GPU", cure)
-    if unit is Unit.MONEY and machine.price is None:
-        cure = "add plan.price_per_gpu_hour"
-        raise ConfigError(key, plan[unit.key], "needs the price of a GPU", cure)
-    return Asked(unit, amounts, [flops(unit, amount, machine) for amount in amounts])
-
-
-def _machine(plan: Mapping[str, Any]) -> Machine:
-    """The machine of a config; raises ConfigError where its keys do not go together."""
-    names = ("peak_flops", "mfu", "tokens_per_second", "measured_params", "price_per_gpu_hour")
-    given = {n: _amount(f"plan.{n}", plan[n]) for n in names if plan[n] is not None}
-    mfu, rate, size = (given.get(n) for n in ("mfu", "tokens_per_second", "measured_params"))
-    peak = given.get("peak_flops") or (GPUS[plan["gpu"]].peak if plan["gpu"] else None)
-    if rate is not None and mfu is not None:
-        fault = "and plan.tokens_per_second both say how fast a GPU is"
-        raise ConfigError("plan.mfu", plan["mfu"], fault, "keep one of them")
-    if rate is not None and size is None:
-        fault, cure = "belongs to a model size", "add plan.measured_params, that model's parameters"
-        raise ConfigError("plan.tokens_per_second", plan["tokens_per_second"], fault, cure)
-    if mfu is not None and peak is None:
-        cure = "add the peak it is a share of: plan.gpu or plan.peak_flops"
-        raise ConfigError("plan.mfu", plan["mfu"], "has no peak", cure)
-    if mfu is not None and mfu > 1:
-        fault, cure = "is more than 1", "give a share of the peak, such as 0.4"
-        raise ConfigError("plan.mfu", plan["mfu"], fault, cure)
-    return Machine(speed(peak, mfu, rate, size), given.get("price_per_gpu_hour"))
-
-
-def _amount(key: str, value: Any) -> float:
-    """A config number that is positive; raises ConfigError else."""
-    if not (found := number(key, value)) > 0:
-        raise ConfigError(key, value, "is not positive", "give a positive number")
-    return found
+    costs = [flops(unit, amount, trains_on, key, in_config) for amount in amounts]
+    return Asked(unit, amounts, costs)

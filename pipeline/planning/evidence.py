@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,11 @@ import numpy as np
 
 from pipeline import contracts
 from pipeline.contracts import ContractError
-from pipeline.laws import LAWS, SURFACES
-from pipeline.laws.band import SavedFit, read
+from pipeline.laws import SURFACES
+from pipeline.laws.band import SavedFit
 from pipeline.laws.base import Floats, SurfaceLaw
 from pipeline.laws.interval import interval
+from pipeline.planning.folder import Fits
 from pipeline.planning.support import Estimate, Span, Support, error_rate, telling
 
 SAME_LOSS = 1e-9  # relative: losses of one run in two tables
@@ -103,13 +104,6 @@ def surface(fit: SavedFit) -> SurfaceLaw:
     return fit.law
 
 
-def stored(fits: Path, among: Collection[str] | None = None) -> list[str]:
-    """Keys of the fits in a folder, in the registry's order; only those ``among``."""
-    found = {path.parent.name for path in fits.glob("*/card.json")}
-    found &= found if among is None else set(among)
-    return [*(name for name in LAWS if name in found), *sorted(found - set(LAWS))]
-
-
 def support(folder: Path) -> tuple[Support, Floats, dict[str, float]]:
     """The span of the runs behind a fit, its residuals (n,), and the loss of each run by cell.
 
@@ -125,30 +119,28 @@ def support(folder: Path) -> tuple[Support, Floats, dict[str, float]]:
     return Support(*spans), points["residual"].to_numpy(), losses
 
 
-def evidence(
-    fits: Path, name: str, backtest: Path | None = None, among: Collection[str] | None = None
-) -> Evidence:
+def evidence(fits: Fits, name: str, backtest: Path | None = None) -> Evidence:
     """What plans with a law rest on; raises ContractError or ValueError with the cure."""
-    known = stored(fits, among)
+    known = fits.keys
     surfaces = [key for key in known if key in SURFACES]
     if name not in known:
         raise ValueError(
-            f"--law {name}: {fits} holds no fit of it, only {', '.join(known) or 'nothing'}; fit "
-            "it with python -m pipeline.fit"
+            f"--law {name}: {fits.folder} holds no fit of it, only "
+            f"{', '.join(known) or 'nothing'}; fit it with python -m pipeline.fit"
         )
     if name not in surfaces:
         raise ValueError(
             f"--law {name}: it does not split a budget between N and D; take one of "
             f"{', '.join(surfaces) or ', '.join(SURFACES)}"
         )
-    fit = read(fits / name)
+    fit = fits[name]
     if not fit.usable:
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
-    found = {key: read(fits / key) for key in known if key != name}
+    found = {key: fits[key] for key in known if key != name}
     for other in found.values():
         if isinstance(other.law, SurfaceLaw):  # the others say nothing of the same losses
             _refuse_stranger(fit, other)
-    spans, residuals, losses = support(fits / name)
+    spans, residuals, losses = support(fit.folder)
     told = [] if backtest is None else _own_rows(backtest, name, losses)
     others = {key: other for key, other in found.items() if other.usable}
     return Evidence(fit, spans, residuals, telling(told), others)
@@ -187,45 +179,25 @@ def tested(rows: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, An
     return [row for row in own if row["axis"] == "flops"] or own
 
 
-def chosen(
-    fits: Path, headline: Path | None, among: Collection[str] | None = None
-) -> tuple[str | None, str]:
+def chosen(fits: Fits, headline: Path | None) -> tuple[str | None, str]:
     """The law to plan with, and why: the headline's, else the fitted law with the least error.
 
-    None where no fit of a law of N and D can be used; ``among`` leaves other fits out.
+    None where no fit of a law of N and D can be used.
     """
-    names = [key for key in stored(fits, among) if key in SURFACES]
+    found = {key: fits[key] for key in fits.keys if key in SURFACES}
+    usable = {key: fit for key, fit in found.items() if fit.usable}
     why = "No backtest is given"
     if headline is not None:
-        try:
-            told = json.loads(headline.read_text(encoding="utf-8"))
-            name, reason = told["law"], told["reason"]
-            ground = told.get("runs_sha256")
-            if not (name is None or isinstance(name, str)):
-                raise TypeError(f"law is {name!r}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ContractError(
-                f"{headline}: not a readable headline ({error}); make it again with "
-                "python -m pipeline.backtest"
-            ) from error
-        for key in names:
-            own = read(fits / key).card.get("runs_sha256")
-            if None not in (own, ground) and own != ground:
-                raise ContractError(
-                    f"{headline}: chosen on other runs than those behind the fit of {key} in "
-                    f"{fits}; make it again with python -m pipeline.backtest"
-                )
-        if name in names and read(fits / name).usable:
+        name, reason = _headline(headline, found)
+        if name in usable:
             return name, f"The backtest chose {name}: {reason}"
-        why = f"The headline is {name}, which cannot be planned with" if name else str(reason)
+        why = f"The headline is {name}, which cannot be planned with" if name else reason
     errors = {
-        name: float(np.sqrt((support(fits / name)[1] ** 2).mean()))
-        for name in names
-        if read(fits / name).usable
+        key: float(np.sqrt((support(fit.folder)[1] ** 2).mean())) for key, fit in usable.items()
     }
     if not errors:
         return None, (
-            f"No law of N and D in {fits} is fitted well enough to plan with: fit one of "
+            f"No law of N and D in {fits.folder} is fitted well enough to plan with: fit one of "
             f"{', '.join(SURFACES)} to more runs."
         )
     best = min(errors, key=lambda name: errors[name])
@@ -233,3 +205,29 @@ def chosen(
         f"{why.removesuffix('.')}: {best} describes its own runs best "
         f"({100 * errors[best]:.2f} % in loss), which says little about larger ones."
     )
+
+
+def _headline(path: Path, found: Mapping[str, SavedFit]) -> tuple[str | None, str]:
+    """The law of a headline, if any, and why; it must rest on the very runs of the fits ``found``.
+
+    Raises ContractError where it cannot be read or rests on others.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        name, reason = told["law"], str(told["reason"])
+        ground = told.get("runs_sha256")
+        if not (name is None or isinstance(name, str)):
+            raise TypeError(f"law is {name!r}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ContractError(
+            f"{path}: not a readable headline ({error}); make it again with "
+            "python -m pipeline.backtest"
+        ) from error
+    for key, fit in found.items():
+        own = fit.card.get("runs_sha256")
+        if None not in (own, ground) and own != ground:
+            raise ContractError(
+                f"{path}: chosen on other runs than those behind the fit of {key} in "
+                f"{fit.folder.parent}; make it again with python -m pipeline.backtest"
+            )
+    return name, reason

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from pipeline.planning.evidence import stored
+from pipeline.laws import LAWS
+from pipeline.laws.band import SavedFit, read
+
+
+class Fits:
+    """The fits of a folder: their ``keys`` in the registry's order, and each, read only once.
+
+    ``among`` leaves other keys out.
+    """
+
+    def __init__(self, folder: Path, among: Collection[str] | None = None) -> None:
+        found = {path.parent.name for path in folder.glob("*/card.json")}
+        found &= found if among is None else set(among)
+        self.folder = folder
+        self.keys = [*(name for name in LAWS if name in found), *sorted(found - set(LAWS))]
+        self._read: dict[str, SavedFit] = {}
+
+    def __getitem__(self, key: str) -> SavedFit:
+        """The fit of a key; raises ContractError where a file of it is missing or broken."""
+        if key not in self._read:
+            self._read[key] = read(self.folder / key)
+        return self._read[key]
 
 
 def refuse_without_fits(fits: Path) -> None:
@@ -19,7 +41,7 @@ def refuse_without_fits(fits: Path) -> None:
             f"--fits {fits}: this is the folder of one law; give the one above, {fits.parent}, and "
             f"--law {fits.name}"
         )
-    if not stored(fits):
+    if not Fits(fits).keys:
         raise ValueError(
             f"--fits {fits}: this folder holds no fit; make some with python -m pipeline.fit"
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 
 from pipeline.training.data import TokenStream
+from pipeline.training.inputs import CorpusFacts
 from pipeline.training.learner import MICRO_TOKENS, Learner
 from pipeline.training.team import Alone
 
@@ -24,6 +26,14 @@ class Score:
     se: float
     by_position: list[float]
     tokens: int
+
+
+def score_row(text: CorpusFacts, score: Score) -> dict[str, Any]:
+    """The score on another text in columns of the contracts."""
+    return {
+        "corpus": text.name, "loss": score.loss, "loss_se": score.se,
+        "bits_per_byte": text.bits_per_byte(score.loss, "evaluation"),
+    }  # fmt: skip
 
 
 def evaluate(

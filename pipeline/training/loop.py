@@ -23,7 +23,7 @@ from pipeline.tasks import RECIPE
 from pipeline.training import checkpoints, noise, stopping
 from pipeline.training.allocation import keep_freed_memory
 from pipeline.training.data import Batches, TokenStream, end_of_text, open_split
-from pipeline.training.evaluation import Score, evaluate
+from pipeline.training.evaluation import Score, evaluate, score_row
 from pipeline.training.inputs import CorpusFacts
 from pipeline.training.interruption import Stopped, StopRequest
 from pipeline.training.learner import Learner, resolve_device, resolve_precision
@@ -273,14 +273,6 @@ class Trainer:
     def open_text(self, text: CorpusFacts) -> TokenStream:
         """Another text, to be scored on."""
         return open_split(text.manifest, "evaluation", self.end_of_text)
-
-
-def score_row(text: CorpusFacts, score: Score) -> dict[str, Any]:
-    """The score on another text in columns of the contracts."""
-    return {
-        "corpus": text.name, "loss": score.loss, "loss_se": score.se,
-        "bits_per_byte": text.bits_per_byte(score.loss, "evaluation"),
-    }  # fmt: skip
 
 
 def _is_diverged(cell: Cell, step: int, loss: Tensor) -> bool:

@@ -21,11 +21,11 @@ from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.files import write_json
 from pipeline.training import checkpoints, finished, stopping, turns
-from pipeline.training.evaluation import Score
+from pipeline.training.evaluation import Score, score_row
 from pipeline.training.finished import Finished
 from pipeline.training.inputs import CorpusFacts, InputError
 from pipeline.training.interruption import exclusive
-from pipeline.training.loop import Diverged, Machine, Trainer, score_row
+from pipeline.training.loop import Diverged, Machine, Trainer
 from pipeline.training.progress import Progress, Snapshot
 
 ROLLING = "rolling.ckpt"

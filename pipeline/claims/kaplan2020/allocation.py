@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.fits import Named, algebra, best, doubted
+from pipeline.claims.fits import Named, algebra, doubted
 from pipeline.claims.rules import Near, Within
 from pipeline.claims.samples import span
 from pipeline.figures.data import Row
@@ -26,6 +26,7 @@ from pipeline.kaplan2020 import (
     excess_of_size,
     growth,
 )
+from pipeline.kaplan2020.fits import best
 from pipeline.laws.base import Floats
 
 STEPS, BATCH = ("sizes", "kaplan_steps"), ("batches", "critical_batch")
@@ -46,7 +47,7 @@ class Frontier(NamedTuple):
 
 def frontier(evidence: Evidence) -> Frontier | None:
     """The frontier as figure 14 draws it; None where too few sizes are best somewhere on it."""
-    law = best(evidence["batches"].fits["critical_batch"])
+    law = best(evidence["batches"].fits["critical_batch"].saved)
     found = along.courses(evidence["sizes"])
     if not found:
         raise UnmeasuredError("no run has a curve at its peak learning rate")

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.fits import algebra, best, doubted, parameter
+from pipeline.claims.fits import algebra, doubted, parameter
 from pipeline.claims.rules import AtLeast, AtMost, Near, Within
 from pipeline.claims.runs import counted
 from pipeline.claims.samples import over_rows
 from pipeline.kaplan2020 import earliest_stop, tokens_against_overfit
+from pipeline.kaplan2020.fits import best
 
 SEEDS = 0.02  # of the loss: the paper's spread between seeds, and its threshold of overfitting
 KAPLAN, STEPS = ("data", "kaplan"), ("sizes", "kaplan_steps")
@@ -37,8 +38,8 @@ def enough_tokens(evidence: Evidence) -> Measured:
 
 def stopped_late(evidence: Evidence) -> Measured:
     """Share of the runs stopped early whose best step is not before the bound of eq. 5.7."""
-    steps = best(evidence["sizes"].fits["kaplan_steps"])
-    data = best(evidence["data"].fits["kaplan"])
+    steps = best(evidence["sizes"].fits["kaplan_steps"].saved)
+    data = best(evidence["data"].fits["kaplan"].saved)
     runs = [
         run for run in counted(evidence["data"])
         if run["best_step"] is not None and run["best_step"] < run["steps"]

@@ -15,6 +15,7 @@ from pipeline.figures.data import Data, FittedLaw, estimate
 from pipeline.figures.kaplan2020 import algebra
 from pipeline.kaplan2020 import PAPER, Growth, growth
 from pipeline.laws.base import Floats
+from pipeline.laws.interval import around
 
 FACTOR = 1e9  # the paper's: a budget a billion times as large
 PARTS = (
@@ -54,8 +55,7 @@ def exponents(steps: FittedLaw, batch: FittedLaw) -> tuple[Growth, Ends]:
     drawn = growth(ours.samples, others.samples)
     level = steps.saved.percentiles
     return best, {
-        name: algebra.around(samples, level)
-        for name, samples in zip(Growth._fields, drawn, strict=True)
+        name: around(samples, level) for name, samples in zip(Growth._fields, drawn, strict=True)
     }
 
 

@@ -16,6 +16,7 @@ from pipeline.figures.data import Data, FittedLaw, estimate
 from pipeline.figures.kaplan2020 import algebra, headings
 from pipeline.kaplan2020 import DataLaw, relative_overfit
 from pipeline.laws.base import Floats
+from pipeline.laws.interval import around
 
 LAW = "kaplan"
 EXTENT = r"overfitting $\delta L$ (dimensionless)"
@@ -85,7 +86,7 @@ def _collapse(axes: Axes, data: Data, fit: FittedLaw, colours: marks.SizeColours
     axes.text(0.04, 0.96, FORMULA, transform=axes.transAxes, va="top")
     power = float(law.best.alpha_N / law.best.alpha_D)
     drawn = law.samples and law.samples.alpha_N / law.samples.alpha_D
-    ends = (None, None) if drawn is None else algebra.around(drawn, fit.saved.percentiles)
+    ends = (None, None) if drawn is None else around(drawn, fit.saved.percentiles)
     told = estimate(power, *ends)
     axes.set_title(f"$\\alpha_N/\\alpha_D$ = {told}\npaper: {0.076 / 0.103:.2f}")
 

@@ -17,6 +17,7 @@ from pipeline.figures.data import Data, Row, estimate
 from pipeline.figures.kaplan2020 import algebra, along, envelopes
 from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
+from pipeline.laws.interval import around
 
 ENVELOPE, FITS, NAIVE = marks.VERMILLION, marks.BLUE, marks.GREY
 NOTHING = "no envelope: too few sizes to compare"
@@ -73,8 +74,8 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         return course.least_flops(law)
 
     for axes, quantity, trend, paper in (
-        (left, _params, algebra.params_of, kaplan2020.PAPER.params_of),
-        (right, lambda c: c.fewest_steps(law), algebra.steps_of, kaplan2020.PAPER.steps_of),
+        (left, _params, kaplan2020.params_of, kaplan2020.PAPER.params_of),
+        (right, lambda c: c.fewest_steps(law), kaplan2020.steps_of, kaplan2020.PAPER.steps_of),
     ):  # fmt: skip
         handles: list[Line2D] = []
         found = best(courses, of_least, quantity)
@@ -146,7 +147,7 @@ def _fitted(
             drawn = trend(steps.samples, batch.samples)
             band = algebra.ends(np.asarray(algebra.columns(drawn).at(x)), level)
         marks.band(axes, x, band, FITS)
-        ends = algebra.around(drawn.exponent, level)
+        ends = around(drawn.exponent, level)
     axes.plot(x, line.at(x), color=FITS, lw=1.2, ls=(0, (6, 1.5)), zorder=3)
     exponent = estimate(float(line.exponent), *ends)
     label = rf"fitted $L(N, S_{{\min}})$ and $B_{{\mathrm{{crit}}}}$: $p$ = {exponent}"

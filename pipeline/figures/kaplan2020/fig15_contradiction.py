@@ -17,6 +17,7 @@ from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw, estimate, number
 from pipeline.figures.kaplan2020 import algebra, along
 from pipeline.kaplan2020 import Crossing, Power, Trend
+from pipeline.laws.interval import around
 
 COMPUTE, DATA = marks.BLUE, marks.VERMILLION
 SAID = (
@@ -58,13 +59,13 @@ def contradiction(data: Mapping[str, Data]) -> Contradiction:
     """From L(C_min), L(D), L(N, S_min) and B_crit(L), eq. 6.6 to 6.8."""
     compute, tokens, steps, batch = algebra.drawn(*used(data).values())
     with np.errstate(all="ignore"):  # replicates whose lines hardly part cross nowhere near
-        params = algebra.params_of(steps.best, batch.best)
-        trend = algebra.tokens_of(params)
+        params = kaplan2020.params_of(steps.best, batch.best)
+        trend = kaplan2020.tokens_of(params)
         crossing = kaplan2020.crossing(compute.best, tokens.best, trend, params)
         if compute.samples is None:
             return Contradiction(compute, tokens, algebra.Drawn(trend, None), crossing, None)
-        drawn = algebra.params_of(steps.samples, batch.samples)
-        trends = algebra.tokens_of(drawn)
+        drawn = kaplan2020.params_of(steps.samples, batch.samples)
+        trends = kaplan2020.tokens_of(drawn)
         samples = kaplan2020.crossing(compute.samples, tokens.samples, trends, drawn)
     return Contradiction(compute, tokens, algebra.Drawn(trend, trends), crossing, samples)
 
@@ -123,7 +124,7 @@ def told(found: Contradiction, largest: float, level: float) -> list[str]:
         return [*lines, *_share(found, largest)]
     lines = []
     for letter, name, unit in SAID:
-        ends = algebra.around(getattr(samples, name), level) if samples else (None, None)
+        ends = around(getattr(samples, name), level) if samples else (None, None)
         lines.append(f"${letter}$ = {estimate(float(getattr(at, name)), *ends)} {unit}")
     beyond = float(at.flops / largest)
     place = f"${number(beyond)}$ times beyond the runs" if beyond > 1 else "within the runs"
@@ -141,7 +142,7 @@ def _share(found: Contradiction, largest: float) -> list[str]:
 
 
 def _ends(found: Contradiction, level: float) -> tuple[float | None, float | None]:
-    return algebra.around(found.samples.flops, level) if found.samples else (None, None)
+    return around(found.samples.flops, level) if found.samples else (None, None)
 
 
 def _lines(axes: Axes, found: Contradiction, grid: np.ndarray, level: float) -> float:

@@ -1,124 +1,24 @@
-"""The algebra of Kaplan et al. 2020 (arXiv:2001.08361), on its constants or on anybody's fits.
-
-Every function takes numbers or arrays that broadcast together, so that bootstrap replicates of
-fitted constants give intervals. N counts parameters without embeddings, D tokens, S optimizer
-steps, B tokens per step; C is FLOP (the paper's PF-day is ``PF_DAY`` FLOP); loss is nats/token.
-
-The paper's own numbers disagree here and there: its exponents give 0.052 in eq. 1.8 and B.7 where
-eq. 6.4 prints 0.054, and N grows as C^0.68 by this algebra where table 6 measures C^0.73.
-"""
+"""What follows from the laws: best sizes, batches and steps, least compute, overfitting, stops."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Number = float | NDArray[np.float64]
+from pipeline.accounting import PF_DAY
+from pipeline.kaplan2020.laws import (
+    BatchLaw,
+    DataLaw,
+    Number,
+    Power,
+    StepsLaw,
+    Trend,
+    relative_overfit,
+)
 
-PF_DAY = 8.64e19  # FLOP: 1e15 a second for a day
 ENOUGH = 1e-14  # relative: a Newton step below this ends the search
 STEPS = 200  # of Newton; it gains a constant factor far out and digits double near the end
-
-
-@dataclass(frozen=True)
-class Power:
-    """y = (scale / x)^exponent, such as L(D) and L(C)."""
-
-    scale: Number
-    exponent: Number
-
-    def at(self, x: Number) -> Number:
-        return (self.scale / x) ** self.exponent
-
-
-@dataclass(frozen=True)
-class Trend:
-    """y = factor (C / PF-day)^exponent along the compute frontier (table 6)."""
-
-    factor: Number
-    exponent: Number
-
-    def at(self, flops: Number) -> Number:
-        return self.factor * (flops / PF_DAY) ** self.exponent
-
-
-@dataclass(frozen=True)
-class DataLaw:
-    """Eq. 1.5, the law ``kaplan``: L(N, D) = [(Nc/N)^(alpha_N/alpha_D) + Dc/D]^alpha_D."""
-
-    Nc: Number
-    alpha_N: Number
-    Dc: Number
-    alpha_D: Number
-
-    def unlimited(self, params: Number) -> Number:
-        """L(N, infinite D)."""
-        return (self.Nc / params) ** self.alpha_N
-
-    def at(self, params: Number, tokens: Number) -> Number:
-        """L(N, D)."""
-        return self.unlimited(params) * (1 + relative_overfit(self, params, tokens))
-
-
-@dataclass(frozen=True)
-class StepsLaw:
-    """Eq. 1.6, the law ``kaplan_steps``: L(N, S_min) = (Nc/N)^alpha_N + (Sc/S_min)^alpha_S."""
-
-    Nc: Number
-    alpha_N: Number
-    Sc: Number
-    alpha_S: Number
-
-    def unlimited(self, params: Number) -> Number:
-        """L(N, infinite S)."""
-        return (self.Nc / params) ** self.alpha_N
-
-    def at(self, params: Number, fewest_steps: Number) -> Number:
-        """L(N, S_min)."""
-        return self.unlimited(params) + (self.Sc / fewest_steps) ** self.alpha_S
-
-
-@dataclass(frozen=True)
-class BatchLaw:
-    """Eq. 1.4 = 5.3, the law ``critical_batch``: B_crit(L) = B / L^(1/alpha_B)."""
-
-    B: Number
-    alpha_B: Number
-
-    def at(self, loss: Number) -> Number:
-        """B_crit in tokens."""
-        return self.B / loss ** (1 / self.alpha_B)
-
-
-@dataclass(frozen=True)
-class Constants:
-    """The laws that the algebra joins; C in FLOP."""
-
-    data: DataLaw  # table 2
-    steps: StepsLaw  # table 3
-    batch: BatchLaw  # table 5
-    tokens: Power  # L(D), table 5
-    compute: Power  # L(C_min), table 5
-    params_of: Trend  # table 6, and the same for the next three
-    batch_of: Trend
-    steps_of: Trend
-    tokens_of: Trend
-
-
-PAPER = Constants(
-    data=DataLaw(Nc=6.4e13, alpha_N=0.076, Dc=1.8e13, alpha_D=0.103),
-    steps=StepsLaw(Nc=6.5e13, alpha_N=0.077, Sc=2.1e3, alpha_S=0.76),
-    batch=BatchLaw(B=2.1e8, alpha_B=0.21),
-    tokens=Power(5.4e13, 0.095),
-    compute=Power(3.1e8 * PF_DAY, 0.050),
-    params_of=Trend(1.3e9, 0.73),
-    batch_of=Trend(2.0e6, 0.24),
-    steps_of=Trend(5.4e3, 0.03),
-    tokens_of=Trend(2e10, 0.27),
-)
 
 
 class Growth(NamedTuple):
@@ -147,12 +47,6 @@ def growth(steps: StepsLaw, batch: BatchLaw) -> Growth:
     """Exponents of N, B and S in compute, eq. 1.7; they add to one."""
     exponent = compute_exponent(steps, batch)
     return Growth(exponent / steps.alpha_N, exponent / batch.alpha_B, exponent / steps.alpha_S)
-
-
-def relative_overfit(law: DataLaw, params: Number, tokens: Number) -> Number:
-    """L(N, D) / L(N, infinite D) - 1, eq. 4.2 and 4.3; it depends on N^(alpha_N/alpha_D) / D."""
-    ratio = (params / law.Nc) ** (law.alpha_N / law.alpha_D) * law.Dc / tokens
-    return np.expm1(law.alpha_D * np.log1p(ratio))
 
 
 def tokens_against_overfit(law: DataLaw, params: Number, penalty: Number) -> Number:
@@ -244,6 +138,21 @@ def frontier(steps: StepsLaw, batch: BatchLaw, flops: Number) -> Frontier:
     params = steps.Nc * ((1 + ratio) / loss) ** (1 / steps.alpha_N)
     fewest = steps.Sc * ((1 + ratio) / (ratio * loss)) ** (1 / steps.alpha_S)
     return Frontier(params, fewest, batch.at(loss), loss)
+
+
+def params_of(steps: StepsLaw, batch: BatchLaw) -> Trend:
+    """N of the best run of C_min, eq. B.9, as a power law of C_min."""
+    return Trend(frontier(steps, batch, PF_DAY).params, growth(steps, batch).params)
+
+
+def steps_of(steps: StepsLaw, batch: BatchLaw) -> Trend:
+    """S_min of the best run of C_min, eq. B.10, as a power law of C_min."""
+    return Trend(frontier(steps, batch, PF_DAY).steps, growth(steps, batch).steps)
+
+
+def tokens_of(params: Trend) -> Trend:
+    """D = 2 C_min / 6 N(C_min), eq. 6.7: what the best run at the critical batch has seen."""
+    return Trend(2 * PF_DAY / (6 * params.factor), 1 - params.exponent)
 
 
 def loss_of_budget(steps: StepsLaw, batch: BatchLaw, params: Number, flops: Number) -> Number:
