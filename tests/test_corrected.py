@@ -58,6 +58,8 @@ def test_points_along_curves_lie_on_one_line_of_fewest_steps(study):
         assert row["tokens"] == row["steps"] * row["batch_tokens"]
         assert row["cell"].endswith(f"@{row['steps']}")
         assert row["lr"] == batch_data.RATES[1]  # the best of three at every step
+        assert row["curve"].startswith(f"B{row['batch_tokens']}-")
+        assert row["curve"].endswith(f"-N{row['params']}-s0")
     least = [(r["loss"], r["flops_min"]) for r in rows if r["params"] == 1536]
     # C_min = 6 N E_min of the loss, whatever the batch that paid for it.
     for loss, flops in least:
@@ -70,12 +72,16 @@ def test_laws_of_steps_and_least_compute_can_be_fitted_to_them(study):
     for name in ("kaplan_steps", "power_compute_min"):
         found = fit(law(name), runs, quick)
         assert found.quality.r2 > 0.9
+        assert found.clusters.trainings == len(set(found.runs.curves)) <= 2 * len(BATCHES)
+    # Rates of one batch size and seed are one curve, of which the best counts at every step.
+    assert len(set(runs.curves)) == 2 * len(BATCHES)
 
 
 def test_the_ends_of_runs_are_corrected_in_their_own_rows(study):
     rows = contracts.read(made(study, "--rows", "runs", name="ends"), contracts.RUNS).to_pylist()
     assert len(rows) == 2 * len(BATCHES) * len(batch_data.RATES)
     for row in rows:
+        assert row["curve"] is None
         batch = critical_batch(row["loss"])
         assert row["steps_min"] == pytest.approx(
             row["steps"] / (1 + batch / row["batch_tokens"]), rel=1e-2
