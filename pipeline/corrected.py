@@ -31,16 +31,17 @@ Row = dict[str, Any]
 def points(found: Iterable[Trace]) -> Iterator[Row]:
     """Rows of the contract runs, one for each row of the traces, as if the run had ended there.
 
-    Of several learning rates of one model, batch size and seed, the best at each step counts: they
-    are one curve, whose points err together, for they share first weights and text.
+    Of several learning rates of one model, batch size, schedule and seed, the best at each step
+    counts. All rates and schedules are one curve, whose points err together, for they share first
+    weights and text.
     """
-    best: dict[tuple[Model, int, int, int], Row] = {}
+    best: dict[tuple[Any, ...], Row] = {}
     curves: dict[tuple[Model, int, int], str] = {}
     for trace in found:
         own = (trace.model, trace.batch, trace.run["seed"])
         curve = curves.setdefault(own, trace.run["trunk"] or trace.run["cell"])
         for row in trace.rows:
-            key = (*own, row["step"])
+            key = (*own, trace.schedule, row["step"])
             if key not in best or row["val_loss"] < best[key]["loss"]:
                 best[key] = ended(trace.run, row, curve)
     yield from best.values()

@@ -61,6 +61,21 @@ def test_cells_of_one_trunk_are_one_trace_and_excluded_runs_are_none(tmp_path):
     assert found[0].loss.tolist() == whole.loss.tolist()
 
 
+def test_a_shorter_run_of_a_training_is_no_other_seed_of_it(tmp_path):
+    (whole,) = batch_data.scan((512,), (0.01,))
+    half = whole.rows[:31]
+    short = Trace(whole.run | {"cell": "short", "steps": half[-1]["step"]}, half)
+    others = [
+        Trace(t.run | {"cell": f"{t.run['cell']}-{name}", name: value}, t.rows)
+        for t in (whole, short)
+        for name, value in {"seed": 1, "warmup_steps": 2, "lr": 0.02}.items()
+    ]
+    found = traces(*batch_data.write(tmp_path, [short, whole, *others]))
+    assert [t.run["cell"] for t in found if t.training == whole.training] == [whole.run["cell"]]
+    assert len(found) == 4
+    assert not [t for t in found if t.run["cell"].startswith("short")]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"d_model": 16}, {"unique_tokens": 99}, {"family": "recurrent", "reuse": 2}, {"reuse": None},

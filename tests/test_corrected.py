@@ -10,7 +10,7 @@ from batch_data import BATCHES, critical_batch, scan, steps_min
 from pipeline import contracts
 from pipeline.batches.traces import Trace
 from pipeline.conventions import Convention, included_runs
-from pipeline.corrected import corrected, main
+from pipeline.corrected import corrected, main, points
 from pipeline.fit import write
 from pipeline.kaplan2020 import BatchLaw
 from pipeline.laws import law
@@ -98,6 +98,22 @@ def test_compute_follows_the_convention(study):
 def row(**changed):
     (trace,) = scan((512,), (0.01,))
     return dict.fromkeys(contracts.RUNS.names) | trace.run | changed
+
+
+def test_schedules_are_curves_of_their_own_and_rates_are_not():
+    """The best rate counts at each step under each schedule, never the best schedule."""
+    own = scan((512,), (0.005, 0.01))
+    longer = [
+        Trace(t.run | {"cell": f"{t.run['cell']}-w", "warmup_steps": 5}, [r | {"val_loss": 1.1 * r["val_loss"]} for r in t.rows])
+        for t in own
+    ]  # fmt: skip
+    best = [row["val_loss"] for row in own[1].rows]
+    for given in ([*own, *longer], [*longer, *own]):
+        rows = list(points(given))
+        for warmup, factor in ((0, 1.0), (5, 1.1)):
+            losses = [row["loss"] for row in rows if row["warmup_steps"] == warmup]
+            assert losses == pytest.approx([factor * loss for loss in best])
+        assert len({row["curve"] for row in rows}) == 1  # one seed: weights and text are the same
 
 
 def test_imported_corrections_stay_and_what_lacks_a_batch_is_left_out():

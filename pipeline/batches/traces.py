@@ -63,6 +63,20 @@ class Trace:
         return self.run["lr"], self.run["lr_embedding"]
 
     @property
+    def schedule(self) -> tuple[str, int]:
+        """The schedule of the rates, as far as it changes what comes before a cooldown.
+
+        Rate and schedule are all, beside the seed, in which runs of one study may differ that have
+        the model (with its optimizer) and the batch size in common.
+        """
+        return self.run["schedule"], self.run["warmup_steps"]
+
+    @property
+    def training(self) -> tuple[Any, ...]:
+        """What is the same training, whenever it ended: a run of fewer tokens goes along it."""
+        return self.model, self.batch, self.schedule, self.rate, self.run["seed"]
+
+    @property
     def loss(self) -> Floats:
         """Validation loss (n,), nats/token."""
         return np.array([row["val_loss"] for row in self.rows])
@@ -74,7 +88,7 @@ class Trace:
 
 
 def traces(runs: Path, curves: Path) -> list[Trace]:
-    """The traces of a study's included runs, one for each trunk; runs without a curve have none.
+    """The traces of a study's included runs, the longest of each training; some have no curve.
 
     Raises ContractError, naming the file, where a table is missing or broken.
     """
@@ -84,12 +98,12 @@ def traces(runs: Path, curves: Path) -> list[Trace]:
     for row in contracts.read(curves, contracts.CURVES).select(wanted).to_pylist():
         if row["cell"] in by_cell:
             by_cell[row["cell"]].append(row)
-    found: dict[str, Trace] = {}
+    found: dict[tuple[Any, ...], Trace] = {}
     for run in (row for row in rows if by_cell[row["cell"]]):
         trace = Trace(run, at_peak(run, by_cell[run["cell"]]))
-        known = found.get(run["trunk"] or run["cell"])
+        known = found.get(trace.training)
         if trace.rows and (known is None or len(trace.rows) > len(known.rows)):
-            found[run["trunk"] or run["cell"]] = trace
+            found[trace.training] = trace
     return list(found.values())
 
 
