@@ -88,7 +88,9 @@ def _refuse(study: Study, place: str, key: str) -> None:
         if study.cells and column not in had:
             cure = "leave the law out, or fit it in a study of imported runs alone"
             if column in MEASURED:
-                cure = "set critical_batch.measure with several grid.batches, or leave the law out"
+                cure = (
+                    "set critical_batch.measure with 4 grid.batches or more, or leave the law out"
+                )
             raise ConfigError(
                 place, key, f"takes {column} ({COLUMNS[column]}), which trained cells do not have",
                 cure,

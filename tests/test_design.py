@@ -210,7 +210,7 @@ def test_one_rate_of_one_leaves_every_cell_as_it_was():
 
 
 def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
-    scan = {"grid": {"batches": [256, 512]}}
+    scan = {"grid": {"batches": [128, 256, 512, 1024]}}
     assert not study(**scan).measures_batches
     assert study(**scan, critical_batch={"measure": True}).losses is None
     assert study(**scan, critical_batch={"measure": True, "losses": ["3.5", 3]}).losses == [
@@ -224,7 +224,14 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"critical_batch": {"measure": True}}, r"critical_batch\.measure: True needs cells of several"),
+        ({"critical_batch": {"measure": True}},
+         r"critical_batch\.measure: True needs 4 batch sizes .* no model has more than 1; give 4 grid\.batches"),
+        ({"critical_batch": {"measure": True}, "grid": {"batches": [256, 512, 1024]}},
+         r"critical_batch\.measure: True needs 4 .* no model has more than 3; give 4 grid\.batches or more"),
+        # Each of these four batch sizes is that of another model.
+        ({"critical_batch": {"measure": True}, "grid": {"sizes": [
+            {"n_layer": n, "d_model": 32, "n_head": 2, "batch_tokens": 128 * n} for n in (1, 2, 3, 4)]}},
+         r"critical_batch\.measure: True needs 4 .* no model has more than 1"),
         ({"grid": {"batches": [256, 1000]}}, r"grid\.batches\[1\]\.batch_tokens: 1000 is no multiple"),
         ({"grid": {"sizes": [{"params": 1e5, "context": 24}], "batches": [240, 256]}},
          r"grid\.batches\[1\]\.batch_tokens: 256 is no multiple of grid\.sizes\[0\]\.context = 24"),

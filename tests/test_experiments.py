@@ -10,7 +10,7 @@ from pipeline import config, experiments
 from pipeline.config import ConfigError
 
 ROOT = Path(__file__).parents[1]
-SCAN = {"batches": [256, 512]}
+SCAN = {"batches": [64, 128, 256, 512]}
 
 
 def given(**own: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.batches import LEAST_BATCHES
 from pipeline.batches.traces import Model, Trace, crossed
 from pipeline.laws.base import Floats, Runs, Status
 from pipeline.laws.batch_steps import LAW
@@ -15,7 +16,6 @@ from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Fit, Interval, Options, fit
 from pipeline.laws.interval import interval
 
-LEAST_BATCHES = 4  # two of them fix the curve, and two tell whether it is the right one
 REACHED = 0.75  # share of the batch sizes that must have met an automatic level
 QUANTITIES = ("steps_min", "tokens_min", "critical_batch")
 
