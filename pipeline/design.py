@@ -102,15 +102,8 @@ class Study:
     @property
     def losses(self) -> list[float] | None:
         """Losses at which batch sizes are compared; None where they are to be chosen."""
-        asked = self.config["critical_batch"]["losses"]
-        if asked is None:
-            return None
-        found = [number(f"critical_batch.losses[{i}]", value) for i, value in enumerate(asked)]
-        for index, loss in enumerate(found):
-            if loss <= 0:
-                key = f"critical_batch.losses[{index}]"
-                raise ConfigError(key, asked[index], "is not positive", "give nats/token")
-        return found
+        asked: list[Any] | None = self.config["critical_batch"]["losses"]
+        return None if asked is None else [float(loss) for loss in asked]
 
     @property
     def trunks(self) -> dict[str, list[Cell]]:
@@ -125,6 +118,7 @@ def study(config: Mapping[str, Any]) -> Study:
     tables = imports(config)
     corpus, evaluation, cells = _trained(config) if "grid" in config else (None, (), ())
     _refuse_few_batches(config, cells)
+    _refuse_no_losses(config["critical_batch"]["losses"])
     return Study(
         config["study"], config["title"] or config["study"], corpus, evaluation, cells, tables,
         config, regression(config),
@@ -144,6 +138,14 @@ def _refuse_few_batches(config: Mapping[str, Any], cells: tuple[Cell, ...]) -> N
             f"more, and no model has more than {most}",
             f"give {LEAST_BATCHES} grid.batches or more, or leave the measurement out",
         )  # fmt: skip
+
+
+def _refuse_no_losses(asked: list[Any] | None) -> None:
+    """Raise ConfigError where a loss to be met is none."""
+    for index, value in enumerate(asked or ()):
+        key = f"critical_batch.losses[{index}]"
+        if number(key, value) <= 0:
+            raise ConfigError(key, value, "is not positive", "give nats/token, such as 3.5")
 
 
 def _trained(config: Mapping[str, Any]) -> tuple[Corpus, tuple[Corpus, ...], tuple[Cell, ...]]:

@@ -218,7 +218,11 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
         3.0,
     ]
     with pytest.raises(ConfigError, match=r"critical_batch\.losses\[1\]: -3 is not positive"):
-        _ = study(critical_batch={"losses": [3.5, -3]}).losses
+        study(critical_batch={"losses": [3.5, -3]})
+    with pytest.raises(
+        ConfigError, match=r"critical_batch\.losses\[0\]: '0' is not positive; give nats"
+    ):
+        study(**scan, critical_batch={"measure": True, "losses": ["0"]})
 
 
 @pytest.mark.parametrize(
