@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import grid
-from pipeline.batches import LEAST_BATCHES
+from pipeline.batches.refusal import refuse_batches
 from pipeline.cells import Cell
 from pipeline.config import ConfigError, choose, load_experiments, number
 from pipeline.corpus import definition
@@ -117,35 +117,11 @@ def study(config: Mapping[str, Any]) -> Study:
         raise ConfigError("study", config["study"], "is a folder of its own", "take another name")
     tables = imports(config)
     corpus, evaluation, cells = _trained(config) if "grid" in config else (None, (), ())
-    _refuse_few_batches(config, cells)
-    _refuse_no_losses(config["critical_batch"]["losses"])
+    refuse_batches(config["critical_batch"], cells)
     return Study(
         config["study"], config["title"] or config["study"], corpus, evaluation, cells, tables,
         config, regression(config),
     )  # fmt: skip
-
-
-def _refuse_few_batches(config: Mapping[str, Any], cells: tuple[Cell, ...]) -> None:
-    """Raise ConfigError where no model has the batch sizes that its critical one is measured at."""
-    batches: dict[Any, set[int]] = {}
-    for cell in cells:
-        model = (cell.shape, cell.context, cell.dropout, cell.unique_tokens)
-        batches.setdefault(model, set()).add(cell.batch_tokens)
-    most = max(map(len, batches.values()), default=0)
-    if config["critical_batch"]["measure"] and most < LEAST_BATCHES:
-        raise ConfigError(
-            "critical_batch.measure", True, f"needs {LEAST_BATCHES} batch sizes of one model or "
-            f"more, and no model has more than {most}",
-            f"give {LEAST_BATCHES} grid.batches or more, or leave the measurement out",
-        )  # fmt: skip
-
-
-def _refuse_no_losses(asked: list[Any] | None) -> None:
-    """Raise ConfigError where a loss to be met is none."""
-    for index, value in enumerate(asked or ()):
-        key = f"critical_batch.losses[{index}]"
-        if number(key, value) <= 0:
-            raise ConfigError(key, value, "is not positive", "give nats/token, such as 3.5")
 
 
 def _trained(config: Mapping[str, Any]) -> tuple[Corpus, tuple[Corpus, ...], tuple[Cell, ...]]:

@@ -5,6 +5,7 @@ Standard library only, as every parse of the Snakefile does this.
 
 from __future__ import annotations
 
+from pipeline.batches.refusal import refuse_falling
 from pipeline.config import ConfigError, choose
 from pipeline.design import Study
 from pipeline.laws import COLUMNS, LAWS, named
@@ -96,7 +97,11 @@ def _refuse(study: Study, place: str, key: str) -> None:
                 cure,
             )  # fmt: skip
     own = "critical_batch" in study.config["fit"]["laws"]
-    if rows(study, key) == "corrected" and not (own or study.corrected_by):
+    if rows(study, key) != "corrected":
+        return
+    if study.config["critical_batch"]["rows"] == "curves" and not study.imports:
+        refuse_falling(place, key, study.cells, "critical_batch.rows to runs")
+    if not (own or study.corrected_by):
         raise ConfigError(
             place, key, "takes runs corrected by the law critical_batch, which is not fitted",
             "add critical_batch to fit.laws",

@@ -232,6 +232,14 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
          r"critical_batch\.measure: True needs 4 batch sizes .* no model has more than 1; give 4 grid\.batches"),
         ({"critical_batch": {"measure": True}, "grid": {"batches": [256, 512, 1024]}},
          r"critical_batch\.measure: True needs 4 .* no model has more than 3; give 4 grid\.batches or more"),
+        ({"critical_batch": {"measure": True}, "grid": {"batches": [128, 256, 512, 1024]},
+          "training": {"schedule": {"name": "cosine"}}},
+         r"critical_batch\.measure: True needs points .* peak learning rate, which cosine never holds; "
+         r"set training\.schedule\.name to constant or wsd, or leave it out"),
+        # Only three batch sizes of these have a schedule whose curves count.
+        ({"critical_batch": {"measure": True},
+          "grid": {"batches": [128, 256, 512], "schedules": [{"name": "cosine"}, {"name": "constant"}]}},
+         r"critical_batch\.measure: True needs 4 .* no model has more than 3"),
         # Each of these four batch sizes is that of another model.
         ({"critical_batch": {"measure": True}, "grid": {"sizes": [
             {"n_layer": n, "d_model": 32, "n_head": 2, "batch_tokens": 128 * n} for n in (1, 2, 3, 4)]}},

@@ -84,6 +84,15 @@ def test_a_measured_critical_batch_lets_cells_carry_the_laws_of_it():
         ConfigError, match=r"fit\.laws\[0\]: 'kaplan_steps' takes runs corrected by"
     ):
         fitted.laws(study(["kaplan_steps"], **sections))
+    falling = {
+        **sections, "training": {"schedule": {"name": "linear"}}, "critical_batch": {"of": "b"},
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as refused:
+        fitted.laws(study(["kaplan_steps"], **falling))
+    assert "fit.laws[0]: 'kaplan_steps' needs points of curves" in str(refused.value)
+    assert "to constant or wsd, or critical_batch.rows to runs" in str(refused.value)
+    falling["critical_batch"] = {"of": "b", "rows": "runs"}
+    assert fitted.laws(study(["kaplan_steps"], **falling)) == ["kaplan_steps"]
     with pytest.raises(
         ConfigError, match=r"set critical_batch\.measure with 4 grid\.batches or more"
     ):
