@@ -19,6 +19,7 @@ from pipeline.laws.band import SavedFit, read
 from pipeline.laws.base import Floats, SurfaceLaw
 from pipeline.laws.interval import interval
 from pipeline.planning.support import Estimate, Span, Support, error_rate, telling
+from pipeline.planning.words import OF_DATASETS
 
 SAME_LOSS = 1e-9  # relative: losses of one run in two tables
 
@@ -103,6 +104,11 @@ def surface(fit: SavedFit) -> SurfaceLaw:
     return fit.law
 
 
+def of_datasets(fit: SavedFit) -> bool:
+    """Whether D is the tokens of a dataset, however often seen, which no budget pays for."""
+    return bool(fit.card["convention"].get("tokens", "tokens") != "tokens")
+
+
 def stored(fits: Path, among: Collection[str] | None = None) -> list[str]:
     """Keys of the fits in a folder, in the registry's order; only those ``among``."""
     found = {path.parent.name for path in fits.glob("*/card.json")}
@@ -142,6 +148,8 @@ def evidence(
             f"{', '.join(surfaces) or ', '.join(SURFACES)}"
         )
     fit = read(fits / name)
+    if of_datasets(fit):
+        raise ValueError(f"--law {name}: it {OF_DATASETS}")
     if not fit.usable:
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
     found = {key: read(fits / key) for key in known if key != name}
@@ -194,7 +202,10 @@ def chosen(
 
     None where no fit of a law of N and D can be used; ``among`` leaves other fits out.
     """
-    names = [key for key in stored(fits, among) if key in SURFACES]
+    fitted = [key for key in stored(fits, among) if key in SURFACES]
+    names = [key for key in fitted if not of_datasets(read(fits / key))]
+    if fitted and not names:
+        return None, f"{fitted[0]} {OF_DATASETS}"
     why = "No backtest is given"
     if headline is not None:
         try:
