@@ -178,9 +178,9 @@ def measured(
 def included_runs(path: Path, convention: Convention, measured: Measured | None = None) -> Runs:
     """The included rows of runs.parquet under a convention, sorted by cell.
 
-    With ``measured``, those of them that have such a number, and its column. Raises ContractError
-    naming the column and the key of the study where no run has a count or a loss, or the cell
-    where it is missing or not positive.
+    With ``measured``, those of them that have such a number, and its column. A run beside points
+    along curves is a curve of its own. Raises ContractError naming the column and the key of the
+    study where no run has a count or a loss, or the cell where it is missing or not positive.
     """
     table = contracts.read(path, contracts.RUNS)
     table = table.filter(table["included"]).sort_by("cell")
@@ -202,7 +202,9 @@ def included_runs(path: Path, convention: Convention, measured: Measured | None 
         relative = _numbers(table, "loss_se") / _numbers(table, "loss")
     if len(relative) and _positive(relative).all():
         columns["loss_se"] = relative * columns["loss"]  # in the unit of the loss that is fitted
-    return Runs(tuple(table["cell"].to_pylist()), columns | further)
+    cells, curves = table["cell"].to_pylist(), table["curve"].to_pylist()
+    named = tuple(curve or cell for curve, cell in zip(curves, cells, strict=True))
+    return Runs(tuple(cells), columns | further, named if any(curves) else None)
 
 
 def repeats(run: Mapping[str, Any]) -> bool:

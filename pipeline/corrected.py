@@ -30,18 +30,23 @@ Row = dict[str, Any]
 def points(found: Iterable[Trace]) -> Iterator[Row]:
     """Rows of the contract runs, one for each row of the traces, as if the run had ended there.
 
-    Of several learning rates of one model, batch size and seed, the best at each step counts.
+    Of several learning rates of one model, batch size, schedule and seed, the best at each step
+    counts. All rates and schedules are one curve, whose points err together, for they share first
+    weights and text.
     """
-    best: dict[tuple[Model, int, int, int], Row] = {}
+    best: dict[tuple[Any, ...], Row] = {}
+    curves: dict[tuple[Model, int, int], str] = {}
     for trace in found:
+        own = (trace.model, trace.batch, trace.run["seed"])
+        curve = curves.setdefault(own, trace.run["trunk"] or trace.run["cell"])
         for row in trace.rows:
-            key = (trace.model, trace.batch, trace.run["seed"], row["step"])
+            key = (*own, trace.schedule, row["step"])
             if key not in best or row["val_loss"] < best[key]["loss"]:
-                best[key] = ended(trace.run, row)
+                best[key] = ended(trace.run, row, curve)
     yield from best.values()
 
 
-def ended(run: Row, row: Row) -> Row:
+def ended(run: Row, row: Row, curve: str) -> Row:
     """A run as it stood at a row of its curve."""
     share, loss = row["tokens"] / run["tokens"], row["val_loss"]
     bits = run["bits_per_byte"] and run["bits_per_byte"] * loss / run["loss"]
@@ -49,7 +54,7 @@ def ended(run: Row, row: Row) -> Row:
         **run, "cell": f"{run['cell']}@{row['step']}", "tokens": row["tokens"],
         "steps": row["step"], "flops_6nd": share * run["flops_6nd"],
         "flops_exact": share * run["flops_exact"], "loss": loss, "loss_se": row["val_loss_se"],
-        "bits_per_byte": bits,
+        "bits_per_byte": bits, "curve": curve,
     }  # fmt: skip
 
 

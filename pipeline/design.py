@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import grid
+from pipeline.batches.refusal import refuse_batches
 from pipeline.cells import Cell
 from pipeline.config import ConfigError, choose, load_experiments, number
 from pipeline.corpus import definition
@@ -101,15 +102,8 @@ class Study:
     @property
     def losses(self) -> list[float] | None:
         """Losses at which batch sizes are compared; None where they are to be chosen."""
-        asked = self.config["critical_batch"]["losses"]
-        if asked is None:
-            return None
-        found = [number(f"critical_batch.losses[{i}]", value) for i, value in enumerate(asked)]
-        for index, loss in enumerate(found):
-            if loss <= 0:
-                key = f"critical_batch.losses[{index}]"
-                raise ConfigError(key, asked[index], "is not positive", "give nats/token")
-        return found
+        asked: list[Any] | None = self.config["critical_batch"]["losses"]
+        return None if asked is None else [float(loss) for loss in asked]
 
     @property
     def trunks(self) -> dict[str, list[Cell]]:
@@ -123,20 +117,11 @@ def study(config: Mapping[str, Any]) -> Study:
         raise ConfigError("study", config["study"], "is a folder of its own", "take another name")
     tables = imports(config)
     corpus, evaluation, cells = _trained(config) if "grid" in config else (None, (), ())
-    _refuse_one_batch(config, cells)
+    refuse_batches(config["critical_batch"], cells)
     return Study(
         config["study"], config["title"] or config["study"], corpus, evaluation, cells, tables,
         config, regression(config),
     )  # fmt: skip
-
-
-def _refuse_one_batch(config: Mapping[str, Any], cells: tuple[Cell, ...]) -> None:
-    """Raise ConfigError where the critical batch is to be measured at a single batch size."""
-    if config["critical_batch"]["measure"] and len({cell.batch_tokens for cell in cells}) < 2:
-        raise ConfigError(
-            "critical_batch.measure", True, "needs cells of several batch sizes",
-            "give grid.batches, or leave the measurement out",
-        )  # fmt: skip
 
 
 def _trained(config: Mapping[str, Any]) -> tuple[Corpus, tuple[Corpus, ...], tuple[Cell, ...]]:

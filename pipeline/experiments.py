@@ -22,6 +22,7 @@ from pipeline.figures.paper import Needs, PaperFigure
 from pipeline.imports.definition import Import
 from pipeline.laws import LAWS, SURFACES, named
 from pipeline.planning.budget import Asked, asked
+from pipeline.planning.words import OF_DATASETS
 
 PAPERS = {"kaplan2020": kaplan2020.FIGURES}
 READ_BY_PLANS = ("critical_batch", "kaplan_steps")  # the batch, and wrong sizes and early stops
@@ -54,15 +55,23 @@ class Experiment:
 
     @property
     def surfaces(self) -> list[str]:
-        """Laws of N and D, which predict and plan.
+        """Laws of N and D, which predict and plan; none where they have no plan to make."""
+        return [] if self.unplanned else [law for law in self.fitted if law in SURFACES]
 
-        None where D is no cost (fit.tokens), or where a run costs more than 6 N D (reuse).
-        """
+    @property
+    def unplanned(self) -> str:
+        """Why no law predicts and plans, a sentence; empty where some law does."""
+        laws = [law for law in self.fitted if law in SURFACES]
+        if not laws:
+            return f"fit.laws has no law of N and D to plan with; add one of {', '.join(SURFACES)}."
         if self.study.config["fit"]["tokens"] != "tokens":
-            return []
+            return f"{laws[0]} {OF_DATASETS}"
         if any(cell.reuse > 1 for cell in self.study.cells):
-            return []
-        return [law for law in self.fitted if law in SURFACES]
+            return (
+                "Some models apply their layers more than once (reuse), so that a run costs more "
+                "than 6 N D, which plans take it to cost; leave these models out to plan."
+            )
+        return ""
 
     @property
     def read_by_plans(self) -> list[str]:

@@ -5,6 +5,7 @@ Standard library only, as every parse of the Snakefile does this.
 
 from __future__ import annotations
 
+from pipeline.batches.refusal import refuse_falling
 from pipeline.config import ConfigError, choose
 from pipeline.design import Study
 from pipeline.laws import COLUMNS, LAWS, named
@@ -88,13 +89,19 @@ def _refuse(study: Study, place: str, key: str) -> None:
         if study.cells and column not in had:
             cure = "leave the law out, or fit it in a study of imported runs alone"
             if column in MEASURED:
-                cure = "set critical_batch.measure with several grid.batches, or leave the law out"
+                cure = (
+                    "set critical_batch.measure with 4 grid.batches or more, or leave the law out"
+                )
             raise ConfigError(
                 place, key, f"takes {column} ({COLUMNS[column]}), which trained cells do not have",
                 cure,
             )  # fmt: skip
     own = "critical_batch" in study.config["fit"]["laws"]
-    if rows(study, key) == "corrected" and not (own or study.corrected_by):
+    if rows(study, key) != "corrected":
+        return
+    if study.config["critical_batch"]["rows"] == "curves" and not study.imports:
+        refuse_falling(place, key, study.cells, "critical_batch.rows to runs")
+    if not (own or study.corrected_by):
         raise ConfigError(
             place, key, "takes runs corrected by the law critical_batch, which is not fitted",
             "add critical_batch to fit.laws",

@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     law.add_argument("--law", help="the law to plan with")
     law.add_argument("--headline", type=Path, help="headline.json: the law the backtest chose")
     parser.add_argument("--laws", nargs="*", help="fits to look at; all in the folder if not given")
+    parser.add_argument("--unplanned", default="", help="why no law plans, said in a plan's place")
     parser.add_argument("--backtest", type=Path, help="backtest.parquet: how a law's error grows")
     _add_budget(parser)
     _add_limits(parser)
@@ -185,8 +186,8 @@ def _written(arguments: argparse.Namespace) -> str:
     if arguments.laws != []:  # a workflow may have no law to plan with
         refuse_without_fits(arguments.fits)
     fits = Fits(arguments.fits, arguments.laws)
-    name, why = arguments.law, ""
-    if name is None:
+    name, why = arguments.law, arguments.unplanned
+    if name is None and not why:
         name, why = chosen(fits, arguments.headline)
     rest = None if name is None else evidence(fits, name, arguments.backtest)
     if rest is not None and (arguments.params is not None or arguments.tokens is not None):

@@ -114,6 +114,30 @@ def test_seeds_are_averaged_in_log_steps_and_all_must_have_met_the_loss():
     assert unmet == []
 
 
+@pytest.mark.parametrize("other", [{"schedule": "wsd"}, {"warmup_steps": 2}])
+def test_another_schedule_of_one_rate_is_compared_and_no_seed(other):
+    """5 s^-0.1 meets its loss at 10 steps, four times as slow a schedule at 40: 20 is neither."""
+
+    def under(factor, seed=0, rate=0.01, **changed):
+        rows = [CURVE | {"step": factor * s, "val_loss": 5 * s**-0.1} for s in (1, 10, 100)]
+        return Trace(batch_data.run(256, rate, rows, seed=seed, **changed), rows)
+
+    level = np.log([5 * 10**-0.1])
+    quick, slow = under(1), under(4, **other)
+    for traced in ([quick, slow], [slow, quick]):
+        ((point,),) = fastest(traced, level)
+        assert point.steps == pytest.approx(10)
+        assert not point.at_edge
+    # Seeds of one schedule are averaged still: the other is faster than 1 and 9 times as many.
+    ((point,),) = fastest([quick, under(9, seed=1), under(2, **other)], level)
+    assert point.steps == pytest.approx(20)
+    # One rate was tried under its schedule, and three under the other.
+    rates = [under(5, rate=r, **other) for r in (0.005, 0.01, 0.02)]
+    assert not fastest([quick, *rates], level)[0][0].at_edge
+    assert fastest([under(9), rates[0]], level)[0][0].at_edge is False
+    assert fastest([under(9), *rates], level)[0][0].at_edge
+
+
 @pytest.mark.parametrize(
     ("batches", "status", "words"),
     [

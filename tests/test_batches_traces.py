@@ -45,6 +45,8 @@ def test_warmup_and_cooldown_do_not_count():
     assert [row["step"] for row in at_peak(run, rows)] == [20, 30, 40]
     constant = run | {"schedule": "constant", "warmup_steps": 0}
     assert [row["step"] for row in at_peak(constant, rows)] == [10, 20, 30, 40, 50]
+    for falling in ("cosine", "linear", "polynomial", "exponential", "inverse_sqrt"):
+        assert at_peak(constant | {"schedule": falling}, rows) == []
     unscored = [CURVE | {"step": 30, "val_loss": None}]
     assert at_peak(run, unscored) == []
 
@@ -59,6 +61,33 @@ def test_cells_of_one_trunk_are_one_trace_and_excluded_runs_are_none(tmp_path):
     found = traces(*batch_data.write(tmp_path, shared))
     assert [t.run["cell"] for t in found] == [whole.run["cell"]]
     assert found[0].loss.tolist() == whole.loss.tolist()
+
+
+def test_curves_of_a_rate_that_falls_all_the_way_are_left_out_and_named(tmp_path, capsys):
+    (whole,) = batch_data.scan((512,), (0.01,))
+    fallen = Trace(whole.run | {"cell": "fallen", "schedule": "cosine"}, whole.rows)
+    runs, curves = batch_data.write(tmp_path, [fallen, whole])
+    assert [t.run["cell"] for t in traces(runs, curves)] == [whole.run["cell"]]
+    told = capsys.readouterr().err
+    assert f"{runs}: curves of cosine are left out" in told
+    assert told.endswith("take constant or wsd\n")
+    traces(*batch_data.write(tmp_path, [whole]))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_shorter_run_of_a_training_is_no_other_seed_of_it(tmp_path):
+    (whole,) = batch_data.scan((512,), (0.01,))
+    half = whole.rows[:31]
+    short = Trace(whole.run | {"cell": "short", "steps": half[-1]["step"]}, half)
+    others = [
+        Trace(t.run | {"cell": f"{t.run['cell']}-{name}", name: value}, t.rows)
+        for t in (whole, short)
+        for name, value in {"seed": 1, "warmup_steps": 2, "lr": 0.02}.items()
+    ]
+    found = traces(*batch_data.write(tmp_path, [short, whole, *others]))
+    assert [t.run["cell"] for t in found if t.training == whole.training] == [whole.run["cell"]]
+    assert len(found) == 4
+    assert not [t for t in found if t.run["cell"].startswith("short")]
 
 
 @pytest.mark.parametrize(

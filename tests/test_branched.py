@@ -22,7 +22,7 @@ CURVATURE = np.geomspace(0.003, 1, 1200)
 START = 0.05 / CURVATURE**0.9
 BEGUN = 0.5 * (CURVATURE * START**2).sum()
 COMMON = dict.fromkeys(Model._fields, 1) | {
-    "family": "quadratic", "loss": BEGUN, "bits_per_byte": None,
+    "family": "quadratic", "loss": BEGUN, "bits_per_byte": None, "schedule": "wsd", "warmup_steps": 0,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from batch_data import BATCHES, critical_batch, scan, steps_min
 from pipeline import contracts
 from pipeline.batches.traces import Trace
 from pipeline.conventions import Convention, included_runs
-from pipeline.corrected import corrected, main
+from pipeline.corrected import corrected, main, points
 from pipeline.fit import write
 from pipeline.kaplan2020 import BatchLaw
 from pipeline.laws import law
@@ -58,6 +58,8 @@ def test_points_along_curves_lie_on_one_line_of_fewest_steps(study):
         assert row["tokens"] == row["steps"] * row["batch_tokens"]
         assert row["cell"].endswith(f"@{row['steps']}")
         assert row["lr"] == batch_data.RATES[1]  # the best of three at every step
+        assert row["curve"].startswith(f"B{row['batch_tokens']}-")
+        assert row["curve"].endswith(f"-N{row['params']}-s0")
     least = [(r["loss"], r["flops_min"]) for r in rows if r["params"] == 1536]
     # C_min = 6 N E_min of the loss, whatever the batch that paid for it.
     for loss, flops in least:
@@ -70,12 +72,16 @@ def test_laws_of_steps_and_least_compute_can_be_fitted_to_them(study):
     for name in ("kaplan_steps", "power_compute_min"):
         found = fit(law(name), runs, quick)
         assert found.quality.r2 > 0.9
+        assert found.clusters.trainings == len(set(found.runs.curves)) <= 2 * len(BATCHES)
+    # Rates of one batch size and seed are one curve, of which the best counts at every step.
+    assert len(set(runs.curves)) == 2 * len(BATCHES)
 
 
 def test_the_ends_of_runs_are_corrected_in_their_own_rows(study):
     rows = contracts.read(made(study, "--rows", "runs", name="ends"), contracts.RUNS).to_pylist()
     assert len(rows) == 2 * len(BATCHES) * len(batch_data.RATES)
     for row in rows:
+        assert row["curve"] is None
         batch = critical_batch(row["loss"])
         assert row["steps_min"] == pytest.approx(
             row["steps"] / (1 + batch / row["batch_tokens"]), rel=1e-2
@@ -92,6 +98,22 @@ def test_compute_follows_the_convention(study):
 def row(**changed):
     (trace,) = scan((512,), (0.01,))
     return dict.fromkeys(contracts.RUNS.names) | trace.run | changed
+
+
+def test_schedules_are_curves_of_their_own_and_rates_are_not():
+    """The best rate counts at each step under each schedule, never the best schedule."""
+    own = scan((512,), (0.005, 0.01))
+    longer = [
+        Trace(t.run | {"cell": f"{t.run['cell']}-w", "warmup_steps": 5}, [r | {"val_loss": 1.1 * r["val_loss"]} for r in t.rows])
+        for t in own
+    ]  # fmt: skip
+    best = [row["val_loss"] for row in own[1].rows]
+    for given in ([*own, *longer], [*longer, *own]):
+        rows = list(points(given))
+        for warmup, factor in ((0, 1.0), (5, 1.1)):
+            losses = [row["loss"] for row in rows if row["warmup_steps"] == warmup]
+            assert losses == pytest.approx([factor * loss for loss in best])
+        assert len({row["curve"] for row in rows}) == 1  # one seed: weights and text are the same
 
 
 def test_imported_corrections_stay_and_what_lacks_a_batch_is_left_out():

@@ -210,7 +210,7 @@ def test_one_rate_of_one_leaves_every_cell_as_it_was():
 
 
 def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
-    scan = {"grid": {"batches": [256, 512]}}
+    scan = {"grid": {"batches": [128, 256, 512, 1024]}}
     assert not study(**scan).measures_batches
     assert study(**scan, critical_batch={"measure": True}).losses is None
     assert study(**scan, critical_batch={"measure": True, "losses": ["3.5", 3]}).losses == [
@@ -218,13 +218,32 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
         3.0,
     ]
     with pytest.raises(ConfigError, match=r"critical_batch\.losses\[1\]: -3 is not positive"):
-        _ = study(critical_batch={"losses": [3.5, -3]}).losses
+        study(critical_batch={"losses": [3.5, -3]})
+    with pytest.raises(
+        ConfigError, match=r"critical_batch\.losses\[0\]: '0' is not positive; give nats"
+    ):
+        study(**scan, critical_batch={"measure": True, "losses": ["0"]})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"critical_batch": {"measure": True}}, r"critical_batch\.measure: True needs cells of several"),
+        ({"critical_batch": {"measure": True}},
+         r"critical_batch\.measure: True needs 4 batch sizes .* no model has more than 1; give 4 grid\.batches"),
+        ({"critical_batch": {"measure": True}, "grid": {"batches": [256, 512, 1024]}},
+         r"critical_batch\.measure: True needs 4 .* no model has more than 3; give 4 grid\.batches or more"),
+        ({"critical_batch": {"measure": True}, "grid": {"batches": [128, 256, 512, 1024]},
+          "training": {"schedule": {"name": "cosine"}}},
+         r"critical_batch\.measure: True needs points .* peak learning rate, which cosine never holds; "
+         r"set training\.schedule\.name to constant or wsd, or leave it out"),
+        # Only three batch sizes of these have a schedule whose curves count.
+        ({"critical_batch": {"measure": True},
+          "grid": {"batches": [128, 256, 512], "schedules": [{"name": "cosine"}, {"name": "constant"}]}},
+         r"critical_batch\.measure: True needs 4 .* no model has more than 3"),
+        # Each of these four batch sizes is that of another model.
+        ({"critical_batch": {"measure": True}, "grid": {"sizes": [
+            {"n_layer": n, "d_model": 32, "n_head": 2, "batch_tokens": 128 * n} for n in (1, 2, 3, 4)]}},
+         r"critical_batch\.measure: True needs 4 .* no model has more than 1"),
         ({"grid": {"batches": [256, 1000]}}, r"grid\.batches\[1\]\.batch_tokens: 1000 is no multiple"),
         ({"grid": {"sizes": [{"params": 1e5, "context": 24}], "batches": [240, 256]}},
          r"grid\.batches\[1\]\.batch_tokens: 256 is no multiple of grid\.sizes\[0\]\.context = 24"),

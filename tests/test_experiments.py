@@ -10,7 +10,7 @@ from pipeline import config, experiments
 from pipeline.config import ConfigError
 
 ROOT = Path(__file__).parents[1]
-SCAN = {"batches": [256, 512]}
+SCAN = {"batches": [64, 128, 256, 512]}
 
 
 def given(**own: Any) -> dict[str, Any]:
@@ -118,6 +118,20 @@ def test_laws_of_the_datasets_tokens_plan_nothing(tmp_path):
     found = resolved(tmp_path, seen={"fit": {"laws": ["kaplan"]}}, dataset=own)
     assert found["pair/seen"].surfaces == ["kaplan"]
     assert found["pair/dataset"].surfaces == found["pair/dataset"].read_by_plans == []
+    assert found["pair/seen"].unplanned == ""
+    assert found["pair/dataset"].unplanned.startswith("kaplan was fitted to the tokens of datasets")
+    assert "fit.tokens: unique_tokens" in found["pair/dataset"].unplanned
+
+
+def test_studies_without_a_plan_say_why(tmp_path):
+    sizes = [{"n_layer": 1, "d_model": 8, "n_head": 1, "family": "recurrent", "reuse": 2}]
+    found = resolved(
+        tmp_path, curve={"fit": {"laws": ["power_params"]}},
+        again={"fit": {"laws": ["kaplan"]}, "grid": {"sizes": sizes}},
+    )  # fmt: skip
+    assert "fit.laws has no law of N and D" in found["pair/curve"].unplanned
+    assert "(reuse)" in found["pair/again"].unplanned
+    assert found["pair/curve"].surfaces == found["pair/again"].surfaces == []
 
 
 def test_a_file_of_several_experiments_gives_one_by_name(tmp_path):

@@ -72,7 +72,7 @@ def test_laws_that_no_run_can_carry(law, message):
 
 
 def test_a_measured_critical_batch_lets_cells_carry_the_laws_of_it():
-    grid = {"sizes": [1e5], "tokens": [1e6], "batches": [256, 512]}
+    grid = {"sizes": [1e5], "tokens": [1e6], "batches": [128, 256, 512, 1024]}
     sections = {"corpus": NATIVE["corpus"], "grid": grid, "critical_batch": {"measure": True}}
     asked = ["kaplan", "critical_batch", "kaplan_steps", "power_compute_min"]
     found = study(asked, **sections)
@@ -84,7 +84,18 @@ def test_a_measured_critical_batch_lets_cells_carry_the_laws_of_it():
         ConfigError, match=r"fit\.laws\[0\]: 'kaplan_steps' takes runs corrected by"
     ):
         fitted.laws(study(["kaplan_steps"], **sections))
-    with pytest.raises(ConfigError, match="set critical_batch.measure with several grid.batches"):
+    falling = {
+        **sections, "training": {"schedule": {"name": "linear"}}, "critical_batch": {"of": "b"},
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as refused:
+        fitted.laws(study(["kaplan_steps"], **falling))
+    assert "fit.laws[0]: 'kaplan_steps' needs points of curves" in str(refused.value)
+    assert "to constant or wsd, or critical_batch.rows to runs" in str(refused.value)
+    falling["critical_batch"] = {"of": "b", "rows": "runs"}
+    assert fitted.laws(study(["kaplan_steps"], **falling)) == ["kaplan_steps"]
+    with pytest.raises(
+        ConfigError, match=r"set critical_batch\.measure with 4 grid\.batches or more"
+    ):
         fitted.laws(native("critical_batch"))
 
 

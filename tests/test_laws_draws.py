@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from law_data import drawn as noisy
 from law_data import published, runs, toy
 from scipy import stats
 
 from pipeline.laws import law
-from pipeline.laws.base import Runs
+from pipeline.laws.base import Runs, Status
 from pipeline.laws.draws import Bootstrap, alike, alike_by_chance, clusters, designs, drawn
 from pipeline.laws.estimate import Options, fit
 from pipeline.laws.objective import Objective
@@ -93,6 +94,103 @@ def test_what_cannot_be_drawn_is_refused():
         clusters(Bootstrap.SEED, toy(), np.zeros(28))
     with pytest.raises(ValueError, match="2 of them are too few"):
         clusters(Bootstrap.SIZE, grid(2, 6), np.zeros(12))
+
+
+def along(sizes, each, points, seed=0):
+    """Points along the curves of ``each`` trainings of ``sizes`` sizes, and the curve of each.
+
+    Their losses do not matter here.
+    """
+    of = np.arange(sizes * each).repeat(points)
+    n, d = (
+        np.geomspace(1e6, 1e9, sizes)[of // each],
+        np.tile(np.geomspace(1e8, 1e10, points), sizes * each),
+    )
+    order = np.random.default_rng(seed).permutation(len(of))
+    found = runs(n[order], d[order], np.linspace(3, 2, len(of)))
+    return replace(found, curves=tuple(f"t{i:03d}" for i in of[order])), of[order]
+
+
+@pytest.mark.parametrize(("sizes", "each"), [(1, 6), (2, 5), (5, 2), (7, 1), (7, 3)])
+@pytest.mark.parametrize("kind", [Bootstrap.AUTO, Bootstrap.CASES])
+def test_points_of_one_training_are_drawn_whole_whatever_the_number_of_sizes(sizes, each, kind):
+    data, of = along(sizes, each, points=9)
+    found = clusters(kind, data, np.random.default_rng(1).standard_normal(len(data)))
+    assert (found.number, found.trainings) == (sizes * each, sizes * each)
+    assert f"{sizes * each} of them" in found.reason
+    weights = drawn(found, np.log([data.params, data.tokens]), 4, 50, np.random.default_rng(0))
+    assert len(weights) == 50
+    for training in range(sizes * each):
+        members = weights[:, of == training]
+        assert (members == members[:, :1]).all()
+
+
+def test_trainings_of_one_size_that_err_together_are_drawn_together():
+    """Whether they do is asked of the trainings, one number each, and not of their points."""
+    data, of = along(7, 4, points=9)
+    rng = np.random.default_rng(2)
+    own = rng.standard_normal(28)[of] + 0.1 * rng.standard_normal(len(of))
+    found = clusters(Bootstrap.AUTO, data, own)
+    assert (found.kind, found.number) == (Bootstrap.CASES, 28)
+    means = [own[of == training].mean() for training in range(28)]
+    expected = stats.f_oneway(*np.reshape(means, (7, 4))).pvalue
+    assert f"mean residuals: {expected:.1g})" in found.reason
+    assert stats.f_oneway(*(own[of // 4 == size] for size in range(7))).pvalue < 0.01 < expected
+    found = clusters(Bootstrap.AUTO, data, own + 3 * rng.standard_normal(7)[of // 4])
+    assert (found.kind, found.number, found.trainings) == (Bootstrap.SIZE, 7, 28)
+
+
+def test_points_that_repeat_one_another_tell_no_more_than_one_of_them():
+    data = noisy("kaplan_steps", 0.01, 0)
+    five = np.arange(len(data)).repeat(5)
+    options = Options(bootstraps=60, starts=8, bootstrap=Bootstrap.CASES, profile=False)
+    once = fit(law("kaplan_steps"), data, options)
+    repeated = fit(
+        law("kaplan_steps"), replace(data.take(five), curves=data.take(five).cell), options
+    )
+    for name, sample in once.replicates.items():
+        assert repeated.replicates[name] == pytest.approx(sample, rel=1e-4), name
+        assert repeated.intervals[name] == pytest.approx(once.intervals[name], rel=0.05), name
+
+
+def test_curves_that_err_as_a_whole_have_the_error_of_a_sandwich():
+    """The standard error of a slope whose errors are common to a curve (Liang and Zeger 1986)."""
+    rng, points = np.random.default_rng(3), 12
+    of = np.arange(40).repeat(points)
+    starts = 10 ** rng.uniform(7, 10, 40)  # each goes through a stretch of its own
+    d = np.concatenate([start * np.geomspace(1, 10, points) for start in starts])
+    loss = (5e13 / d) ** 0.095 * np.exp(0.01 * rng.standard_normal(40)[of])
+    data = replace(runs(np.full(len(d), 1e8), d, loss), curves=tuple(f"t{i:02d}" for i in of))
+    found = fit(law("power_tokens"), data, Options(Objective(10.0), bootstraps=400, starts=8))
+    x = np.log(d) - np.log(d).mean()
+    residual = np.log(loss) - np.log(found.predicted)
+    expected = np.sqrt((np.bincount(of, x * residual) ** 2).sum()) / (x @ x)
+    assert found.replicates["alpha_D"].std() == pytest.approx(expected, rel=0.15)
+    independent = np.sqrt((residual @ residual) / (len(d) - 2) / (x @ x))
+    assert expected > 2 * independent
+    assert not any(found.profiles.values())
+
+
+def test_too_few_trainings_have_no_interval_and_say_so():
+    data = noisy("kaplan_steps", 0.01, 0)  # 7 sizes of 8 points each
+    curves = tuple(f"{n:.0f}" for n in data.params)
+    options = Options(bootstraps=20, starts=8)
+    whole = fit(law("kaplan_steps"), replace(data, curves=curves), options)
+    assert all(whole.intervals.values())
+    assert "by 7 runs only" in whole.judgements["alpha_S"].reason
+    few = replace(data, curves=curves).take(np.isin(data.params, np.unique(data.params)[:5]))
+    found = fit(law("kaplan_steps"), few, options)
+    assert not any(found.intervals.values())
+    assert not any(found.profiles.values())
+    assert found.status is Status.UNIDENTIFIABLE
+    assert found.sentence == found.judgements["alpha_N"].reason == found.clusters.reason
+    assert found.sentence.startswith("No intervals: these are points of 5 trainings")
+    assert "6 or more trainings" in found.sentence
+    assert found.values["alpha_S"] == pytest.approx(0.76, rel=0.1)
+    for kind in (Bootstrap.BUDGET, Bootstrap.SEED):
+        other = fit(law("kaplan_steps"), whole.runs, replace(options, bootstrap=kind))
+        assert not any(other.intervals.values())
+        assert f"not by {kind}; take auto" in other.sentence
 
 
 def test_percentiles_are_widened_as_text_books_say():

@@ -236,6 +236,28 @@ def test_the_snippet_gives_back_every_familys_shapes():
     assert [cell.shape for cell in design.study(complete(config)).cells] == found
 
 
+def test_of_shapes_of_one_size_the_cheapest_stands_for_all_in_shape_and_flop(tmp_path):
+    """12 n d^2 is one N for 32 layers of 8 and 2 of 32; a token costs 6 N + 12 n d C + 6 d V.
+
+    At C = 32 attention is dearer by 73,728 FLOP for the deep one, the head by 144 V for the wide.
+    """
+    source = load("config.yaml")
+    deep = {"n_layer": 32, "d_model": 8, "n_head": 1}
+    wide = {"n_layer": 2, "d_model": 32, "n_head": 1}
+    path = tmp_path / "study.yaml"
+    for vocabulary, cheap in ((300, wide), (4096, deep)):
+        source["corpus"]["tokenizer"] = {"vocab_size": vocabulary}
+        of = 6 * 24576 + 12 * cheap["n_layer"] * cheap["d_model"] * 32
+        of += 6 * cheap["d_model"] * vocabulary
+        for sizes in ([deep, wide], [wide, deep], [{**cheap, "context": 16}, cheap]):
+            source["grid"]["sizes"] = sizes
+            path.write_text(yaml.safe_dump(source))
+            found = from_study(path, "params")
+            assert set(found.params) == {24576}
+            assert found.flops == pytest.approx(of * found.tokens)
+            assert found.shapes[24576.0].n_layer == cheap["n_layer"]
+
+
 def test_families_that_are_left_out_of_fits_are_no_candidates(tmp_path):
     source = load("config.yaml")
     source["grid"]["sizes"] = [{"n_layer": 2, "d_model": 8, "family": f} for f in

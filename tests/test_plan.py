@@ -421,6 +421,30 @@ def test_a_folder_without_fits_is_refused(study, tmp_path, capsys):
     assert "No law of N and D" in capsys.readouterr().out
 
 
+def test_a_law_of_the_datasets_tokens_plans_nothing_for_its_own_reason(study, tmp_path, capsys):
+    """Not for a poor fit: it may be the very fit of the best law, whose D no budget pays for."""
+    shutil.copytree(study / "fits" / "kaplan", tmp_path / "fits" / "kaplan")
+    path, out = tmp_path / "fits" / "kaplan" / "card.json", tmp_path / "plan.parquet"
+    card = json.loads(path.read_text())
+    card["convention"]["tokens"] = "unique_tokens"
+    path.write_text(json.dumps(card))
+    ask = ["--fits", str(tmp_path / "fits"), "--flops", "1e13"]
+    headline = ["--headline", str(study / "headline.json")]
+    assert main([*ask, *headline, "--out", str(out)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.startswith(
+        "kaplan was fitted to the tokens of datasets (fit.tokens: unique_tokens)"
+    )
+    assert "well enough" not in told
+    assert len(contracts.read(out, contracts.PLAN)) == 0
+    assert main([*ask, "--law", "kaplan"]) == 2
+    assert "--law kaplan: it was fitted to the tokens of datasets" in capsys.readouterr().err
+    # A workflow knows it before there is any fit, and says so.
+    given = ["--fits", str(tmp_path / "none"), "--laws", "--unplanned", "No budget pays for D."]
+    assert main([*given, *headline]) == 0
+    assert capsys.readouterr().out == "No budget pays for D.\n"
+
+
 def test_a_study_that_trains_nothing_has_no_recipe(asked):
     code, value, text, _ = asked("--flops", 1e15, "--study", "studies/imported.yaml")
     assert code == 0

@@ -51,6 +51,18 @@ def test_the_papers_scale_spans_the_papers_ranges(found):
     assert len({c.schedule for c in paper["schedules"].study.cells}) >= 6
 
 
+def test_curves_that_laws_of_steps_are_fitted_to_hold_their_peak_rate(found):
+    """And what is compared with their ends was trained as they were."""
+    for scale in ("laptop", "gpu", "paper"):
+        schedules = {
+            name: {cell.schedule for cell in one.study.cells}
+            for name, one in found(f"kaplan-{scale}").items()
+        }
+        assert schedules["batches"] == {"constant"}
+        for name in ("sizes", "shapes", "depths", "lstm", "recurrent", "short"):
+            assert schedules[name] == {"wsd"}, (scale, name)
+
+
 def test_every_scale_has_the_same_experiments(found):
     laptop, gpu, paper = (set(found(f"kaplan-{scale}")) for scale in ("laptop", "gpu", "paper"))
     assert gpu == paper == laptop - {"language", "polynomial"}

@@ -8,7 +8,11 @@ from project import Project
 pytestmark = pytest.mark.workflow
 
 SCAN = {
-    "grid": {"batches": [256, 512], "rates": [0.5, 1.0]},
+    "grid": {
+        "sizes": [{"n_layer": 1, "d_model": 8, "n_head": 1}],
+        "batches": [64, 128, 256, 512],
+        "rates": [0.5, 1.0],
+    },
     "critical_batch": {"measure": True, "losses": [5.0]},
     "fit": {"laws": ["kaplan", "critical_batch", "kaplan_steps"]},
 }
@@ -18,7 +22,7 @@ def test_a_scan_is_measured_and_corrected_before_the_laws_of_it_are_fitted(tmp_p
     project = Project.make(tmp_path / "scan")
     project.configure(SCAN)
     planned = project.planned()
-    # Two sizes, two batch sizes and two rates are eight trunks of two cells each.
+    # One size, four batch sizes and two rates are eight trunks of two cells each.
     assert (planned["train_trunk"], planned["publish_cell"], planned["fit_law"]) == (8, 16, 3)
     assert planned["measure_critical_batch"] == planned["correct_runs"] == 1
     assert planned["draw_critical_batch"] == planned["draw_batch_fronts"] == 1

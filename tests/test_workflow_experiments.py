@@ -16,12 +16,19 @@ def test_two_experiments_share_their_cells_and_have_tables_and_pages_of_their_ow
     config = {
         **TINY, "study": "pair", "title": "Two of them", "replicates": "kaplan2020", "figures": ["loss_vs_params"],
         "fit": {"laws": ["power_params"], "bootstraps": 20},
-        "experiments": {"sizes": {}, "two": {"grid": {"tokens": [20480, 40960]}}},
+        "experiments": {
+            "sizes": {},
+            "two": {"grid": {"tokens": [20480, 40960]}, "fit": {"tokens": "unique_tokens", "laws": ["power_params", "kaplan"]}},
+        },
     }  # fmt: skip
     (project.folder / "config.yaml").write_text(yaml.safe_dump(config))
     planned = project.planned()
     assert (planned["train_trunk"], planned["publish_cell"]) == (2, 6)
-    assert planned["fit_law"] == planned["draw_loss_vs_params"] == planned["index_figures"] == 2
+    assert (planned["fit_law"], planned["draw_loss_vs_params"], planned["index_figures"]) == (
+        3,
+        2,
+        2,
+    )
     assert planned["index_experiments"] == planned["compare_claims"] == 1
     status, printed = project.snakemake()
     assert status == 0, printed
@@ -37,6 +44,8 @@ def test_two_experiments_share_their_cells_and_have_tables_and_pages_of_their_ow
     for name in cells:
         assert (project.folder / f"figures/pair/{name}/loss_vs_params.svg").exists()
         assert "power_params" in (project.folder / f"figures/pair/{name}/index.html").read_text()
+    told = (project.folder / "results/pair/two/plan.txt").read_text()
+    assert told.startswith("kaplan was fitted to the tokens of datasets")
     page = (project.folder / "figures/pair/index.html").read_text()
     assert "Two of them" in page
     compared = contracts.read(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.batches import LEAST_BATCHES
 from pipeline.batches.traces import Model, Trace, crossed
 from pipeline.laws.base import Floats, Runs, Status
 from pipeline.laws.batch_steps import LAW
@@ -15,7 +16,6 @@ from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Fit, Interval, Options, fit
 from pipeline.laws.interval import interval
 
-LEAST_BATCHES = 4  # two of them fix the curve, and two tell whether it is the right one
 REACHED = 0.75  # share of the batch sizes that must have met an automatic level
 QUANTITIES = ("steps_min", "tokens_min", "critical_batch")
 
@@ -23,7 +23,8 @@ QUANTITIES = ("steps_min", "tokens_min", "critical_batch")
 class Point(NamedTuple):
     """The fastest way of one batch size to a loss.
 
-    ``at_edge`` tells that its learning rate was the least or the greatest of several tried.
+    ``at_edge`` tells that its learning rate was the least or the greatest of several tried under
+    its schedule.
     """
 
     batch: int
@@ -73,14 +74,14 @@ def automatic(traces: Sequence[Trace], count: int) -> Floats:
 def fastest(traces: Sequence[Trace], log_levels: Floats) -> list[list[Point]]:
     """For each log loss the points of the batch sizes that met it, smallest first.
 
-    The best of the learning rates at that loss counts. Seeds of one rate are averaged in log steps;
-    a rate has met a loss where all its seeds have.
+    The best of the learning rates and schedules at that loss counts. Seeds of one rate and schedule
+    are averaged in log steps; these have met a loss where all their seeds have.
     """
     found: list[list[Point]] = [[] for _ in log_levels]
     for batch in sorted({trace.batch for trace in traces}):
         own = [trace for trace in traces if trace.batch == batch]
-        rates = sorted({trace.rate for trace in own})
-        seeds = [[trace for trace in own if trace.rate == rate] for rate in rates]
+        tried = sorted({(trace.schedule, trace.rate) for trace in own})
+        seeds = [[t for t in own if (t.schedule, t.rate) == setting] for setting in tried]
         steps = np.stack([
             np.stack([crossed(trace, log_levels) for trace in repeats]).mean(0)
             for repeats in seeds
@@ -89,10 +90,11 @@ def fastest(traces: Sequence[Trace], log_levels: Floats) -> list[list[Point]]:
             if np.isnan(column).all():
                 continue
             best = int(np.nanargmin(column))
-            edge = len(rates) > 1 and best in (0, len(rates) - 1)
+            schedule, rate = tried[best]
+            rates = [other for of, other in tried if of == schedule]
+            edge = len(rates) > 1 and rate in (rates[0], rates[-1])
             cell = seeds[best][0].run["cell"]
-            log_steps = float(column[best])
-            found[level].append(Point(batch, float(np.exp(log_steps)), rates[best][0], cell, edge))
+            found[level].append(Point(batch, float(np.exp(column[best])), rate[0], cell, edge))
     return found
 
 

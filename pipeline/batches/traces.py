@@ -1,11 +1,13 @@
 """Learning curves where the learning rate is at its peak, and the step at which each meets a loss.
 
 A step of the warmup does less than one at the peak, and a cooldown lowers the loss without one:
-neither tells what a batch size costs, so only the rows between them count.
+neither tells what a batch size costs, so only the rows between them count. A rate that falls all
+the way, as along a cosine, has none: no row of it is where a run of its length would have ended.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline import contracts
+from pipeline.batches import HELD
 from pipeline.laws.base import Floats
 
 WARMED = 2  # times the warmup; from there on its low rates are a quarter of the steps or less
@@ -63,6 +66,20 @@ class Trace:
         return self.run["lr"], self.run["lr_embedding"]
 
     @property
+    def schedule(self) -> tuple[str, int]:
+        """The schedule of the rates, as far as it changes what comes before a cooldown.
+
+        Rate and schedule are all, beside the seed, in which runs of one study may differ that have
+        the model (with its optimizer) and the batch size in common.
+        """
+        return self.run["schedule"], self.run["warmup_steps"]
+
+    @property
+    def training(self) -> tuple[Any, ...]:
+        """What is the same training, whenever it ended: a run of fewer tokens goes along it."""
+        return self.model, self.batch, self.schedule, self.rate, self.run["seed"]
+
+    @property
     def loss(self) -> Floats:
         """Validation loss (n,), nats/token."""
         return np.array([row["val_loss"] for row in self.rows])
@@ -74,9 +91,10 @@ class Trace:
 
 
 def traces(runs: Path, curves: Path) -> list[Trace]:
-    """The traces of a study's included runs, one for each trunk; runs without a curve have none.
+    """The traces of a study's included runs, the longest of each training; some have no curve.
 
-    Raises ContractError, naming the file, where a table is missing or broken.
+    Says on stderr which schedules have no row that counts. Raises ContractError, naming the file,
+    where a table is missing or broken.
     """
     rows = [row for row in contracts.read(runs, contracts.RUNS).to_pylist() if row["included"]]
     by_cell: dict[str, list[Row]] = {row["cell"]: [] for row in rows}
@@ -84,17 +102,27 @@ def traces(runs: Path, curves: Path) -> list[Trace]:
     for row in contracts.read(curves, contracts.CURVES).select(wanted).to_pylist():
         if row["cell"] in by_cell:
             by_cell[row["cell"]].append(row)
-    found: dict[str, Trace] = {}
+    falling = {row["schedule"] for row in rows if by_cell[row["cell"]]} - set(HELD)
+    if falling:
+        told = "are left out, as they never hold the peak learning rate; take"
+        print(f"{runs}: curves of {', '.join(sorted(falling))} {told} {' or '.join(HELD)}",
+              file=sys.stderr)  # fmt: skip
+    found: dict[tuple[Any, ...], Trace] = {}
     for run in (row for row in rows if by_cell[row["cell"]]):
         trace = Trace(run, at_peak(run, by_cell[run["cell"]]))
-        known = found.get(run["trunk"] or run["cell"])
+        known = found.get(trace.training)
         if trace.rows and (known is None or len(trace.rows) > len(known.rows)):
-            found[run["trunk"] or run["cell"]] = trace
+            found[trace.training] = trace
     return list(found.values())
 
 
 def at_peak(run: Mapping[str, Any], rows: Iterable[Row]) -> list[Row]:
-    """The evaluated rows of a run's curve, by step, after the warmup and before a wsd cooldown."""
+    """The evaluated rows of a run's curve, by step, after the warmup and before a wsd cooldown.
+
+    None of a schedule that does not hold its peak rate.
+    """
+    if run["schedule"] not in HELD:
+        return []
     last = run["steps"] - (run["cooldown_steps"] if run["schedule"] == "wsd" else 0)
     first = max(1, WARMED * run["warmup_steps"])
     kept = [row for row in rows if first <= row["step"] <= last and row["val_loss"] is not None]

@@ -143,6 +143,7 @@ RUNS = _schema(
     _field("rounding_loss", _f64, "nats/token that this rounding adds", True),
     _field("included", _bool, "used in fits"),
     _field("exclusion", _text, "why not, one of the enumerated reasons", nullable=True),
+    _later("curve", _text, "key of the training that this row is a point of; null at a run's end"),
 )
 
 # One row for each text a finished cell was evaluated on.

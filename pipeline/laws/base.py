@@ -90,11 +90,13 @@ _SENTENCES = {
 class Runs:
     """Finished runs as columns of equal length n, counts in the conventions of one fit.
 
-    ``columns`` holds arrays (n,) under names of ``pipeline.laws.COLUMNS``, in their units.
+    ``columns`` holds arrays (n,) under names of ``pipeline.laws.COLUMNS``, in their units. Of
+    points along curves ``curves`` names the training of each; it is None where all are runs' ends.
     """
 
     cell: tuple[str, ...]
     columns: Mapping[str, Floats]
+    curves: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.cell)
@@ -130,6 +132,7 @@ class Runs:
         return Runs(
             tuple(self.cell[i] for i in index),
             {name: column[index] for name, column in self.columns.items()},
+            None if self.curves is None else tuple(self.curves[i] for i in index),
         )
 
 

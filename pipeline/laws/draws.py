@@ -3,7 +3,8 @@
 A bootstrap answers how the fit would have come out on other runs like these, so it must draw what
 was drawn: where the runs of one size share a trunk, or err together because the law bends
 elsewhere, they are one draw and not several (cluster bootstrap; Field and Welsh 2007, JRSS B
-69:369). How the intervals of each kind cover the truth is measured by ``benchmarks/coverage.py``.
+69:369). Points along the curve of one training are never several. How the intervals of each kind
+cover the truth is measured by ``benchmarks/coverage.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pipeline.laws.resample import resamples
 from pipeline.laws.widening import widening
 
 SAME = 0.01  # natural log: counts this close are one, because they are rounded to whole steps
-ENOUGH_CLUSTERS = 6  # for auto; fewer are too few to draw from
+ENOUGH_CLUSTERS = 6  # for auto, and of trainings for any kind; fewer are too few to draw from
 FEWEST = 3  # clusters that can be drawn at all
 TOGETHER = 0.1  # chance below which auto takes the runs of one size to err together
 SAME_BUDGET = 0.03  # and these C are one budget, which whole steps and layers only come near
@@ -46,11 +47,22 @@ class Bootstrap(StrEnum):
 
 
 class Clusters(NamedTuple):
-    """Which runs are drawn together (n,), numbered from 0; the kind, and why this one."""
+    """Which runs are drawn together (n,), numbered from 0; the kind, and why this one.
+
+    Of points along curves ``trainings`` says how many trainings they are of. Where the clusters
+    are ``refused`` nothing is drawn, and the reason says why.
+    """
 
     of: NDArray[np.intp]
     kind: Bootstrap
     reason: str
+    trainings: int | None = None
+    refused: bool = False
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is drawn; empty where something is."""
+        return self.reason if self.refused else ""
 
     @property
     def number(self) -> int:
@@ -97,6 +109,10 @@ def clusters(kind: Bootstrap, runs: Runs, residuals: Floats) -> Clusters:
 
     ``residuals`` (n,) of the fit decide for ``auto`` whether runs of one size err together.
     """
+    if runs.curves is not None:
+        of = np.unique(np.array(runs.curves), return_inverse=True)[1]
+        found = _of_trainings(kind, of, alike(runs.params), residuals)
+        return found._replace(trainings=len(np.unique(of)))
     alone = np.arange(len(runs))
     if kind is Bootstrap.CASES or (kind is Bootstrap.AUTO and "params" not in runs.columns):
         return Clusters(alone, Bootstrap.CASES, "Runs are drawn one by one, as if independent.")
@@ -129,6 +145,42 @@ def _chosen(of: NDArray[np.intp], alone: NDArray[np.intp], residuals: Floats) ->
             f"(F test of the residuals: {chance:.1g})."
         )
     return Clusters(alone, Bootstrap.CASES, reason)
+
+
+def _of_trainings(
+    kind: Bootstrap, of: NDArray[np.intp], size: NDArray[np.intp], residuals: Floats
+) -> Clusters:
+    """Of points along curves: a case is a training with all its points, however many they are.
+
+    ``of`` and ``size`` (n,) number the training and the size of each point.
+    """
+    count, sizes = len(np.unique(of)), len(np.unique(size))
+    if kind in (Bootstrap.BUDGET, Bootstrap.SEED):
+        reason = f"No intervals: points along curves are drawn by trainings or sizes, not by {kind}"
+        return Clusters(of, Bootstrap.CASES, f"{reason}; take auto.", refused=True)
+    if count < ENOUGH_CLUSTERS:
+        reason = (
+            f"No intervals: these are points of {count} training{'s' * (count != 1)}, and those of "
+            f"one err together; {ENOUGH_CLUSTERS} or more trainings are needed to draw from. Add "
+            "sizes, batch sizes or seeds."
+        )
+        return Clusters(of, Bootstrap.CASES, reason, refused=True)
+    if kind is Bootstrap.SIZE:
+        return _whole(size, kind, "size")
+    reason = f"All points of a training are drawn together, for they err together: {count} of them."
+    if kind is Bootstrap.CASES or sizes == count:
+        return Clusters(of, Bootstrap.CASES, reason)
+    if sizes < ENOUGH_CLUSTERS:
+        reason += " Where trainings of one size err together, the intervals are too narrow."
+        return Clusters(of, Bootstrap.CASES, reason)
+    size_of_each = size[np.unique(of, return_index=True)[1]]
+    chance = alike_by_chance(size_of_each, np.bincount(of, residuals) / np.bincount(of))
+    told = f"(F test of the trainings' mean residuals: {chance:.1g})"
+    if chance < TOGETHER:
+        whole = _whole(size, Bootstrap.SIZE, "size")
+        return whole._replace(reason=f"{whole.reason} {told}")
+    reason += f" Those of one size err no more alike than others {told}."
+    return Clusters(of, Bootstrap.CASES, reason)
 
 
 def alike_by_chance(of: NDArray[np.intp], residuals: Floats) -> float:
@@ -166,6 +218,8 @@ def _whole(of: NDArray[np.intp], kind: Bootstrap, what: str) -> Clusters:
 
 def drawn(found: Clusters, x: Floats, enough: int, count: int, rng: np.random.Generator) -> Floats:
     """How often each run is drawn, (count, n) or fewer rows, from log inputs x (K, n)."""
+    if found.refused:
+        return np.empty((0, len(found.of)))
     if found.kind is not Bootstrap.SEED:
         return resamples(x, enough, count, rng, found.of)
     weights = np.ones((count, len(found.of)))

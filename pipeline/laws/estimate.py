@@ -115,7 +115,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     together = together._replace(reason=" ".join(filter(None, [together.reason, plan.reason])))
     repeated = _repeated(problem, together, plan.resamples, rng)
     sample = problem.values(repeated.theta)
-    known = design(law, problem.theta, x, centre)
+    known = design(law, problem.theta, x, centre)._replace(refused=together.refusal)
     widening = together.widening(options.level, len(law.parameters))
     level = expanded(options.level, widening)
     values = {name: float(value) for name, value in problem.values(problem.theta).items()}
@@ -123,6 +123,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
         name: None if name in known.open else _ends(drawn, level) for name, drawn in sample.items()
     }
     asked = plan.profile and (options.profile or together.kind is Bootstrap.SEED)
+    asked &= together.trainings is None  # a profile takes all that it is of to be independent
     profiled = _profiled(problem, known, options.level, asked and bool(found.converged[best]))
     allocation = _allocation(problem, known, values, sample, level)
     other = others(problem, found, tolerated(problem, options.level))
@@ -131,7 +132,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     doubted = against(problem, other.theta, values, told, allocation)
     if allocation is not None and ALLOCATION in doubted:
         allocation = allocation[0], None
-    judgements = _judgements(problem, known, values, reported, profiled, doubted)
+    judgements = _judgements(problem, known, values, reported, profiled, doubted, together)
     status, sentence = _overall(bool(found.converged[best]), known, judgements, doubted)
     return Fit(
         law=law, options=options, runs=chosen, reason=selection.reason,
@@ -174,13 +175,14 @@ def _reported(
 def _judgements(
     problem: Problem, known: Design, values: Mapping[str, float],
     reported: Mapping[str, Interval], profiled: Mapping[str, Profile | None],
-    doubted: Mapping[str, float],
+    doubted: Mapping[str, float], together: Clusters,
 ) -> dict[str, Judgement]:  # fmt: skip
     law, y = problem.law, problem.y
+    points = together.trainings or len(y)
     exact = bool(np.abs(y - law.log_target(problem.theta, problem.x)).max() < NO_SCATTER)
     return {
         p.name: judged(p, values[p.name], reported[p.name], profiled[p.name], known,
-                       np.exp(y.min()), len(y), law.target, doubted.get(p.name), exact)
+                       np.exp(y.min()), points, law.target, doubted.get(p.name), exact)
         for p in law.parameters
     }  # fmt: skip
 
@@ -217,9 +219,9 @@ def _overall(
     """The worst status of the search and of the parameters, with the reasons behind it."""
     if not converged:
         return Status.NOT_CONVERGED, Status.NOT_CONVERGED.sentence
-    sentences = [known.tied] if known.tied else []
+    sentences = [*filter(None, (known.tied, known.refused))]
     for name, judgement in judgements.items():
-        own = judgement.reason.removesuffix(known.tied).strip()
+        own = judgement.reason.removesuffix(known.tied).removesuffix(known.refused).strip()
         if own and judgement.status is not Status.CONVERGED:
             sentences.append(f"{name}: {own}")
     status = max((j.status for j in judgements.values()), key=lambda s: s.severity)

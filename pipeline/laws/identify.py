@@ -10,7 +10,8 @@ Five rules, from the surest to the weakest:
    parameters whose interval leaves it out are unidentifiable.
 3. The floor. E is at its bound where the best fit has none; it is unidentifiable where its interval
    comes near zero or where even the best run has more loss above the floor than in it.
-4. The interval. An exponent, rate or slope is unidentifiable where its interval reaches zero or
+4. The interval. Of points along too few trainings there is none (``draws.py``), and nothing is
+   known. An exponent, rate or slope is unidentifiable where its interval reaches zero or
    spans a factor ``WIDE_EXPONENT``, a scale where it spans a factor ``WIDE_SCALE``. An
    offset may be zero. Of few runs the profile interval is held to the same. An interval without
    width says nothing, unless all runs lie on the law.
@@ -60,13 +61,14 @@ class Design(NamedTuple):
     """How the runs determine theta: condition number, the names left open, and what would help.
 
     The exponent of the allocation is among the names as ``ALLOCATION``. ``tied`` is a sentence
-    where N and D move together.
+    where N and D move together, ``refused`` one where nothing can be resampled.
     """
 
     condition: float
     open: frozenset[str]
     advice: Mapping[str, str]
     tied: str = ""
+    refused: str = ""
 
 
 def design(law: Law, theta: Floats, x: Floats, centre: Floats) -> Design:
@@ -196,6 +198,8 @@ def judged(
         doubts.append(_narrow(value, *interval))
     if doubt := next(filter(None, doubts), None):
         return Judgement(doubt.status, f"{doubt.reason} {help_}")
+    if known.refused:
+        return Judgement(Status.UNIDENTIFIABLE, known.refused)
     if interval is None:
         return Judgement(
             Status.CONVERGED, "A minimum was found; there are no resamples for an interval."

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.accounting import Shape
+from pipeline.cells import Cell
 from pipeline.config import load
 from pipeline.design import study
 from pipeline.laws.base import Floats, Runs
@@ -78,7 +79,9 @@ def _number(path: Path, line: int, column: str, text: str | None) -> float:
 def from_study(path: Path, counted: str) -> Candidates:
     """Every size of a study's grid with every token count, in the fit's N; FLOP exact.
 
-    Without the families that the study leaves out of its fits.
+    Without the families that the study leaves out of its fits. Of several models of one N the one
+    of the fewest FLOP per token stands for them, since the law foretells them alike; models whose
+    context is not the study's give way to those whose context is.
     """
     config = load(path)
     trained = study(config).cells
@@ -94,12 +97,20 @@ def from_study(path: Path, counted: str) -> Candidates:
             f"--study {path}: exclude.families = {left_out} leaves none of its sizes to choose "
             "from; take one out of it, or give --candidates"
         )
-    sizes = {getattr(cell, counted): cell.flops_exact / cell.tokens for cell in cells}
+    context = config["model"]["context"]
+
+    def dear(cell: Cell) -> tuple[bool, float, str]:
+        return cell.context != context, cell.flops_exact / cell.tokens, cell.key
+
+    of: dict[float, Cell] = {}
+    for cell in sorted(cells, key=dear):
+        of.setdefault(float(getattr(cell, counted)), cell)
     counts = sorted({cell.tokens for cell in cells})
-    rows = [(n, d, each * d) for n, each in sorted(sizes.items()) for d in counts]
-    shapes = {float(getattr(cell, counted)): cell.shape for cell in cells}
+    rows = [
+        (n, d, cell.flops_exact / cell.tokens * d) for n, cell in sorted(of.items()) for d in counts
+    ]
     params, tokens, flops = np.array(rows, dtype=float).T
-    return Candidates(params, tokens, flops, shapes)
+    return Candidates(params, tokens, flops, {n: cell.shape for n, cell in of.items()})
 
 
 def untrained(candidates: Candidates, runs: Runs) -> Candidates:

@@ -20,6 +20,7 @@ from pipeline.laws.base import Floats, SurfaceLaw
 from pipeline.laws.interval import interval
 from pipeline.planning.folder import Fits
 from pipeline.planning.support import Estimate, Span, Support, error_rate, telling
+from pipeline.planning.words import OF_DATASETS
 
 SAME_LOSS = 1e-9  # relative: losses of one run in two tables
 
@@ -104,6 +105,11 @@ def surface(fit: SavedFit) -> SurfaceLaw:
     return fit.law
 
 
+def of_datasets(fit: SavedFit) -> bool:
+    """Whether D is the tokens of a dataset, however often seen, which no budget pays for."""
+    return bool(fit.card["convention"].get("tokens", "tokens") != "tokens")
+
+
 def support(folder: Path) -> tuple[Support, Floats, dict[str, float]]:
     """The span of the runs behind a fit, its residuals (n,), and the loss of each run by cell.
 
@@ -134,6 +140,8 @@ def evidence(fits: Fits, name: str, backtest: Path | None = None) -> Evidence:
             f"{', '.join(surfaces) or ', '.join(SURFACES)}"
         )
     fit = fits[name]
+    if of_datasets(fit):
+        raise ValueError(f"--law {name}: it {OF_DATASETS}")
     if not fit.usable:
         raise ValueError(f"--law {name}: its fit cannot be used. {fit.card.get('sentence', '')}")
     found = {key: fits[key] for key in known if key != name}
@@ -184,7 +192,10 @@ def chosen(fits: Fits, headline: Path | None) -> tuple[str | None, str]:
 
     None where no fit of a law of N and D can be used.
     """
-    found = {key: fits[key] for key in fits.keys if key in SURFACES}
+    fitted = {key: fits[key] for key in fits.keys if key in SURFACES}
+    found = {key: fit for key, fit in fitted.items() if not of_datasets(fit)}
+    if fitted and not found:
+        return None, f"{next(iter(fitted))} {OF_DATASETS}"
     usable = {key: fit for key, fit in found.items() if fit.usable}
     why = "No backtest is given"
     if headline is not None:

@@ -27,6 +27,10 @@ TITLES = {
     "fold_steps": "larger budget: steps",
     "tokens_against_overfitting": "tokens against overfitting",
 }  # fmt: skip
+OF_DATASETS = (
+    "was fitted to the tokens of datasets (fit.tokens: unique_tokens), which cost no compute, so "
+    "that it splits no budget; fit it to the tokens seen to plan with it."
+)
 COUNTS = (
     "params", "tokens", "max_params", "max_tokens", "tokens_against_overfitting", "batch_tokens",
     "critical_batch_tokens", "shape_params", "shape_params_total", "steps", "earliest_stop",

@@ -16,10 +16,12 @@ rule plan_budgets:
     localrule: True
     params:
         laws=lambda w: of(w).read_by_plans,
+        unplanned=lambda w: of(w).unplanned,
         options=plan_options,
         recipe=recipe,
     shell:
         "python -m pipeline.plan --fits results/{wildcards.study}/fits --laws {params.laws} "
+        "--unplanned {params.unplanned:q} "
         "--headline {input.headline} --backtest {input.backtest} --recipe {params.recipe:q} "
         "{params.options} --out {output.table} --json {output.json} --text {output.text} "
         "> {log} 2>&1"
