@@ -66,7 +66,10 @@ def test_perfect_scores_are_left_out_of_the_fit_and_counted(name):
     perfect = [data.loss.min() * factor for factor in (0.97, 0.98, 0.99)]
     with_them = Runs(
         (*data.cell, "x", "y", "z"),
-        {"loss": np.r_[data.loss, perfect], "task_error": np.r_[data.column("task_error"), 0, 0, 0]},
+        {
+            "loss": np.r_[data.loss, perfect],
+            "task_error": np.r_[data.column("task_error"), 0, 0, 0],
+        },
     )
     found = fit(law(name), with_them, Options(bootstraps=0, profile=False, starts=16))
     assert found.runs.cell == data.cell
