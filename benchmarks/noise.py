@@ -14,9 +14,8 @@ import statistics
 from dataclasses import replace
 
 import torch
-from step import CPU, SIZES, cell, cpu_seconds
+from step import CPU, SIZES, cell, cpu_seconds, machine, parser_of, text_of
 
-from pipeline import provenance
 from pipeline.training.allocation import keep_freed_memory
 from pipeline.training.learner import Learner, resolve_precision
 
@@ -44,18 +43,10 @@ def ratios(size: str, options: argparse.Namespace) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.3, help="CPU seconds of a turn")
-    parser.add_argument("--tokens", type=int, default=1024, help="tokens per step")
-    parser.add_argument("--context", type=int, default=32)
-    parser.add_argument("--vocab", type=int, default=512)
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    options = parser.parse_args()
+    options = parser_of(__doc__, 0.3, SIZES).parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    print(f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}")
-    print(f"context {options.context}, vocabulary {options.vocab}, {options.tokens} tokens a step")
+    print(machine(), text_of(options), sep="\n")
     print(f"{'size':>6} {'measured / plain':>17} {f'at every {EVERY}th':>14}")
     for size in options.sizes:
         ratio = statistics.median(ratios(size, options))

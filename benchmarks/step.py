@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -116,14 +116,33 @@ def turns_of(
     return seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser_of(program: str, seconds: float, sizes: Iterable[str] = ()) -> argparse.ArgumentParser:
+    """The options that the programs on training steps share, from what a program says of itself.
+
+    ``seconds`` and ``sizes`` are its own defaults.
+    """
+    parser = argparse.ArgumentParser(description=program.splitlines()[0])
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.1, help="CPU seconds of a turn")
+    parser.add_argument("--seconds", type=float, default=seconds, help="CPU seconds of a turn")
     parser.add_argument("--tokens", type=int, default=1024, help="tokens per step")
     parser.add_argument("--context", type=int, default=32)
     parser.add_argument("--vocab", type=int, default=512)
-    parser.add_argument("--sizes", nargs="+", choices=SIZES)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(sizes))
+    return parser
+
+
+def machine() -> str:
+    """What a measurement is made on, and when."""
+    return f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}"
+
+
+def text_of(options: argparse.Namespace) -> str:
+    """The size of what a step is made on."""
+    return f"context {options.context}, vocabulary {options.vocab}, {options.tokens} tokens a step"
+
+
+def main() -> None:
+    parser = parser_of(__doc__, 0.1)
     parser.add_argument("--families", action="store_true", help="families beside one another")
     parser.add_argument("--default-allocation", action="store_true", help="leave malloc alone")
     options = parser.parse_args()
@@ -134,9 +153,9 @@ def main() -> None:
     if not options.default_allocation:
         keep_freed_memory()
     peaks = matmul_peaks(options.turns)
-    print(f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}")
+    print(machine())
     print("matmul peak: " + ", ".join(f"{k} {v / 1e9:.0f} GFLOP/s" for k, v in peaks.items()))
-    print(f"context {options.context}, vocabulary {options.vocab}, {options.tokens} tokens a step")
+    print(text_of(options))
     print(f"{'size':>6} {'path':>18} {'N':>8} {'tok/CPU-s':>10} {'GFLOP/s':>8} {'of peak':>8} "
           f"{'ratio':>6}")  # fmt: skip
     for name in names:

@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from step import CPU, SIZES, cell, cpu_seconds
+from step import CPU, SIZES, cell, cpu_seconds, machine, parser_of, text_of
 
-from pipeline import provenance
 from pipeline.corpus import bpe, catalog
 from pipeline.tasks import TASKS
 from pipeline.training.allocation import keep_freed_memory
@@ -69,18 +68,10 @@ def ratios(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.3, help="CPU seconds of a turn")
-    parser.add_argument("--tokens", type=int, default=1024, help="tokens per step")
-    parser.add_argument("--context", type=int, default=32)
-    parser.add_argument("--vocab", type=int, default=512)
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["6k", "25k", "98k", "393k"])
-    options = parser.parse_args()
+    options = parser_of(__doc__, 0.3, ("6k", "25k", "98k", "393k")).parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    print(f"{provenance.processor()}, torch {torch.__version__}, 1 thread, {provenance.now()}")
-    print(f"context {options.context}, vocabulary {options.vocab}, {options.tokens} tokens a step")
+    print(machine(), text_of(options), sep="\n")
     steps = TRAINED / options.tokens
     evaluations = math.floor(math.log2(steps / WARMUP)) + 2
     print(f"{'size':>6} {'tasks / step':>13} {'loss / step':>12} {'tasks in 2M tokens':>19}")

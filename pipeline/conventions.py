@@ -124,16 +124,17 @@ class Measured(NamedTuple):
     def by_cell(self, cells: Collection[str]) -> dict[str, float]:
         """Cell -> number, of those ``cells`` that have one.
 
-        Raises ContractError, naming the file, where none has, and the cell whose number is not
-        positive.
+        Raises ContractError, naming the file, where none has, and the cell whose number cannot be.
+        An error of 0 can: its law leaves that run out, and says so.
         """
         name, of, value = MEASURED[self.column]
         rows = contracts.read(self.path, contracts.SCHEMAS[name]).to_pylist()
         wanted = set(cells)
         rows = [row for row in rows if row["cell"] in wanted]
         found = {row["cell"]: row[value] for row in rows if row[of] == self.of}
+        perfect = self.column == "task_error"
         for cell, number in found.items():
-            if not _positive(number):
+            if not (_positive(number) or (perfect and number == 0)):
                 raise ContractError(
                     f"{self.path}: cell {cell}: {value} on {self.of} is {number}, but a law of its "
                     "logarithm needs a positive one; leave the run out"

@@ -156,6 +156,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 2
     print(f"{found.law.name}: {found.status.value}. {found.sentence}", file=sys.stderr)
+    if found.runs.cell != runs.cell:
+        counted = f"{len(found.runs)} of {len(runs)} runs"
+        print(f"{found.law.name}: fitted to {counted}. {found.reason}", file=sys.stderr)
     return 0
 
 

@@ -2,8 +2,9 @@
 
 A task whose error stands still while the loss goes on falling is flat: it says nothing more of the
 models. One whose error in a training is foretold by the loss and the other trainings is
-predictable; any other is noisy. All evaluations count, whatever the size of the model; trainings
-are what is left out and resampled, as the evaluations of one go together.
+predictable; any other is noisy. All three are judged in the last part of the range of losses: what
+an error did before says nothing of what it does there. All evaluations count, whatever the size of
+the model; trainings are what is left out and resampled, as the evaluations of one go together.
 """
 
 from __future__ import annotations
@@ -146,16 +147,17 @@ def monotone(of: Points, at: Floats, rising: bool) -> Floats:
     return np.interp(at, of.loss[order], line)
 
 
-def left_out(of: Points, rising: bool) -> Floats:
+def left_out(of: Points, highest: float, rising: bool) -> Floats:
     """Squared errors of each training, (trainings, 2): as foretold by the others, and as the mean.
 
-    What foretells is the monotone line through all other trainings' evaluations.
+    Those at losses up to ``highest``, of trainings that have some. What foretells is the monotone
+    line through all evaluations of the other trainings, the higher losses too.
     """
-    found = []
-    for run in np.unique(of.run):
-        own, others = of.take(of.run == run), of.take(of.run != run)
+    last, found = of.take(of.loss <= highest), []
+    for run in np.unique(last.run):
+        own, others = last.take(last.run == run), of.take(of.run != run)
         misfit = own.error - (monotone(others, own.loss, rising) if len(others.loss) else np.nan)
-        found.append([misfit @ misfit, np.sum((own.error - of.error.mean()) ** 2)])
+        found.append([misfit @ misfit, np.sum((own.error - last.error.mean()) ** 2)])
     return np.array(found)
 
 
@@ -175,7 +177,7 @@ def row(task: str, of: Points, level: float, count: int, seed: int) -> dict[str,
     of_rho, of_change = (ends(column, level) for column in sample.T)
     if len(np.unique(last.run)) < LEAST_RUNS:
         of_change = None
-    squares = left_out(of, rho >= 0)
+    squares = left_out(of, part[0], rho >= 0)
     drawn = np.random.default_rng([seed, 1]).integers(len(squares), size=(count, len(squares)))
     of_foretold = ends(foretold(squares[drawn].sum(1)), level)
     kind, reason = judged(of, part, of_foretold, of_change)
@@ -220,7 +222,7 @@ def judged(
     if of_change[0] > -STILL and of_change[1] < STILL:
         return Kind.FLAT, f"The error changes by {told} {where}, {_level(last, of.chance)}."
     share = "no share" if of_foretold is None else f"{of_foretold[0]:.2f} to {of_foretold[1]:.2f}"
-    ending = f"of a training's variance; the error changes by {told} {where}."
+    ending = f"of a training's variance {where}; the error changes by {told}."
     if of_foretold and of_foretold[0] >= FORETOLD:
         return Kind.PREDICTABLE, f"Loss and the other trainings foretell {share} {ending}"
     return Kind.NOISY, f"Loss and the other trainings foretell but {share} {ending}"

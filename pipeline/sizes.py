@@ -16,8 +16,11 @@ OF_A_SIZE = (
     "family", "reuse", "context", "dropout", "aspect", "ff_ratio", "head_width", "max_layers",
 )  # fmt: skip
 UNUSED = {  # family -> keys of a size that mean nothing in it
-    "transformer": ("reuse",), "recurrent": (), "lstm": ("reuse", "d_ff", "n_head"),
+    "transformer": ("reuse",), "recurrent": (),
+    "lstm": ("reuse", "d_ff", "n_head", "ff_ratio", "head_width"),
 }  # fmt: skip
+# What a size aims for -> the key that gives it, beside which nothing is left to aim for.
+SETTLED = {"aspect": "n_layer", "max_layers": "n_layer", "ff_ratio": "d_ff", "head_width": "n_head"}
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,25 @@ def sizes(config: Mapping[str, Any]) -> Iterator[Size]:
         yield Size(key, own, model, _shape(own, model, key))
 
 
-def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape:
-    """The shape of a size, whose ``model`` is the study's with what the size has for itself."""
-    family = model["family"]
+def _refuse_unused(size: Mapping[str, Any], family: str, key: str) -> None:
+    """Raise ConfigError where a size has a key that nothing would look at."""
     for unused in UNUSED[family]:
         if unused in size:
             raise ConfigError(
                 f"{key}.{unused}", size[unused], f"means nothing in the family {family}",
                 "leave it out, or take another family",
             )  # fmt: skip
+    for aim, given in SETTLED.items():
+        if aim in size and given in size:
+            raise ConfigError(
+                f"{key}.{aim}", size[aim], f"has no use beside {given}", "leave one of them out"
+            )
+
+
+def _shape(size: Mapping[str, Any], model: Mapping[str, Any], key: str) -> Shape:
+    """The shape of a size, whose ``model`` is the study's with what the size has for itself."""
+    family = model["family"]
+    _refuse_unused(size, family, key)
     reuse = model["reuse"] if family == "recurrent" else 1
     if "params" in size:
         if extra := {"n_layer", "d_model", "d_ff", "n_head"} & set(size):

@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,6 +10,8 @@ from rows import CURVE, RUN
 
 from pipeline import contracts
 from pipeline.contracts import ContractError
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_rows_survive_the_round_trip(tmp_path):
@@ -39,6 +44,17 @@ def test_rows_that_break_the_contract_are_refused(tmp_path, change, message):
     with pytest.raises(ContractError, match=message):
         contracts.write(tmp_path / "run.parquet", [{**RUN, **change}], contracts.RUN)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_table_is_read_without_pandas(tmp_path):
+    """Which takes longer to import than all else that many stages do."""
+    contracts.write(tmp_path / "run.parquet", [RUN], contracts.RUN)
+    program = (
+        "import sys; from pipeline import contracts; contracts.read(sys.argv[1], contracts.RUN);"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    done = [sys.executable, "-c", program, str(tmp_path / "run.parquet")]
+    assert subprocess.run(done, cwd=ROOT, check=False).returncode == 0
 
 
 def test_files_that_are_not_the_table_are_named(tmp_path):

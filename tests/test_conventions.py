@@ -94,12 +94,25 @@ def test_laws_of_one_text_are_fitted_to_the_runs_that_have_it(study):
         included_runs(path, Convention(), Measured("evaluation_loss", texts, "verse"))
 
 
-def test_an_error_of_zero_has_no_logarithm(study):
+def test_an_error_of_zero_is_one_and_a_loss_of_zero_is_not(study):
     path = study()
-    with pytest.raises(ContractError, match="cell c: error on quiz is 0.0"):
-        included_runs(
-            path, Convention(), Measured("task_error", path.with_name("tasks.parquet"), "quiz")
-        )
+    quiz = Measured("task_error", path.with_name("tasks.parquet"), "quiz")
+    runs = included_runs(path, Convention(), quiz)
+    assert (runs.cell, runs.column("task_error").tolist()) == (("b", "c"), [0.25, 0.0])
+    texts = path.with_name("evaluations.parquet")
+    rows = [{"cell": "a", "corpus": "code", "loss": 0.0}]
+    contracts.write(texts, rows, contracts.EVALUATIONS)
+    with pytest.raises(ContractError, match="cell a: loss on code is 0.0, but a law of its"):
+        included_runs(path, Convention(), Measured("evaluation_loss", texts, "code"))
+
+
+@pytest.mark.parametrize("error", [-0.1, float("nan")])
+def test_an_error_that_cannot_be_is_named_with_its_cell(study, error):
+    path = study()
+    tasks = path.with_name("tasks.parquet")
+    contracts.write(tasks, [{"cell": "c", "task": "quiz", "error": error}], contracts.TASKS)
+    with pytest.raises(ContractError, match=f"cell c: error on quiz is {error}"):
+        included_runs(path, Convention(), Measured("task_error", tasks, "quiz"))
 
 
 def test_a_run_that_is_left_out_may_have_an_error_of_zero(study):

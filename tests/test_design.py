@@ -258,6 +258,16 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
          r"sizes\[0\]\.reuse: 2 means nothing in the family transformer"),
         ({"grid": {"sizes": [{"n_layer": 2, "d_model": 8, "n_head": 2, "family": "lstm"}]}},
          r"sizes\[0\]\.n_head: 2 means nothing in the family lstm"),
+        *(({"model": {"family": "lstm"}, "grid": {"sizes": [{**size, name: 2}]}},
+           rf"sizes\[0\]\.{name}: 2 means nothing in the family lstm; leave it out, or take")
+          for size in ({"n_layer": 2, "d_model": 8}, {"params": 1e5})
+          for name in ("d_ff", "n_head", "ff_ratio", "head_width")),
+        *(({"grid": {"sizes": [{"n_layer": 2, "d_model": 8, name: 3, given: 2}]}},
+           rf"sizes\[0\]\.{name}: 3 has no use beside {given}; leave one of them out")
+          for name, given in (("aspect", "n_layer"), ("max_layers", "n_layer"), ("ff_ratio", "d_ff"),
+                              ("head_width", "n_head"))),
+        ({"grid": {"sizes": [{"n_layer": 2, "d_model": 8, "family": "lstm", "max_layers": 9}]}},
+         r"sizes\[0\]\.max_layers: 9 has no use beside n_layer"),
         ({"model": {"reuse": 2}}, r"model\.reuse: 2 is used by no size"),
         ({"grid": {"sizes": [{"n_layer": 2, "d_model": 8, "context": 24}]}},
          r"1024 is no multiple of grid\.sizes\[0\]\.context = 24; take 1032"),

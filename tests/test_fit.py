@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from law_data import TOY_LOSSES, TOY_TOKENS, toy
 from rows import RUN
@@ -84,6 +85,24 @@ def test_files_hold_the_fit(runs):
     assert card["quality"]["r2_line"] is None
     assert card["allocation"]["low"] < card["allocation"]["value"] < card["allocation"]["high"]
     assert {"python", "numpy", "isoloss"} <= set(card["versions"])
+
+
+def test_a_perfect_score_on_a_task_is_left_out_of_its_law_as_the_card_says(runs, capsys):
+    losses = included_runs(runs, Convention())
+    errors = np.clip(losses.loss - 3.0, 0.0, 1.0) / 2  # two of the runs are below 3 nats/token
+    rows = [
+        {"cell": cell, "task": "quiz", "error": error} for cell, error in zip(losses.cell, errors)
+    ]
+    tasks = runs.with_name("tasks.parquet")
+    contracts.write(tasks, rows, contracts.TASKS)
+    code, folder = fitted(runs, "gadre_error@quiz", "--tasks", str(tasks))
+    assert code == 0
+    card = json.loads((folder / "card.json").read_text())
+    assert card["counts"] == {"included": 28, "fitted": 26}
+    assert len(read(folder, "points")) == 26
+    said = "2 of 28 left out: their error is 0, which has no logarithm."
+    assert card["selection"]["reason"].endswith(said)
+    assert capsys.readouterr().err.endswith(f"{said}\n")
 
 
 def test_same_command_gives_the_same_bytes(runs):

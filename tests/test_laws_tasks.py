@@ -60,6 +60,40 @@ def test_backtest_holds_out_the_lowest_losses(name):
 
 
 @pytest.mark.parametrize("name", ["gadre_error", "task_sigmoid"])
+def test_perfect_scores_are_left_out_of_the_fit_and_counted(name):
+    """The law of the others is the truth, which a perfect score would bend without end."""
+    data = drawn(name, 0.0, 0)
+    perfect = [data.loss.min() * factor for factor in (0.97, 0.98, 0.99)]
+    with_them = Runs(
+        (*data.cell, "x", "y", "z"),
+        {
+            "loss": np.r_[data.loss, perfect],
+            "task_error": np.r_[data.column("task_error"), 0, 0, 0],
+        },
+    )
+    found = fit(law(name), with_them, Options(bootstraps=0, profile=False, starts=16))
+    assert found.runs.cell == data.cell
+    for parameter, value in TRUTH[name].items():
+        assert found.values[parameter] == pytest.approx(value, rel=1e-4)
+    assert found.reason.endswith(
+        f" 3 of {len(data) + 3} left out: their error is 0, which has no logarithm."
+    )
+    assert "left out" not in law(name).select(data).reason
+
+
+@pytest.mark.parametrize("name", ["gadre_error", "task_sigmoid"])
+def test_where_too_few_runs_err_there_are_too_few(name):
+    needed = len(law(name).parameters) + 1
+    loss = np.linspace(2.0, 4.0, 12)
+    errors = np.where(np.arange(12) < 12 - needed + 1, 0.0, 0.1 * loss)
+    data = Runs(tuple(map(str, range(12))), {"loss": loss, "task_error": errors})
+    found = fit(law(name), data, Options())
+    assert found.status is Status.TOO_FEW_POINTS
+    assert found.sentence.startswith(f"{needed - 1} runs are too few: {name} has")
+    assert f"{13 - needed} of 12 left out: their error is 0" in found.sentence
+
+
+@pytest.mark.parametrize("name", ["gadre_error", "task_sigmoid"])
 def test_rates_are_of_one_sign_and_offsets_of_either(name):
     found = law(name)
     theta = np.random.default_rng(0).normal(0, 3, (1000, len(found.parameters)))

@@ -142,6 +142,26 @@ def test_dropout_acts_in_training_only():
     assert module(tokens, targets) == module(tokens, targets)
 
 
+BLOCK = ("attention_norm", "qkv", "attention_out", "feedforward_norm", "feedforward_in",
+         "feedforward_out")  # fmt: skip
+OF_A_LAYER = {
+    "transformer": [f"{part}.weight" for part in BLOCK],
+    "recurrent": [f"{part}.weight" for part in BLOCK],
+    "lstm": ["bias", "norm.weight", "inputs.weight", "state.weight"],
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_have_the_names_and_the_order_of_checkpoints(family):
+    """Weights are drawn, and stored as one array, in this order."""
+    shape = Shape(2, 16, 0, 0, family) if family == "lstm" else Shape(2, 16, 40, 2, family)
+    embeddings = ["tokens.weight", "positions.weight"][: 1 if family == "lstm" else 2]
+    layers = [f"blocks.{layer}.{part}" for layer in range(2) for part in OF_A_LAYER[family]]
+    module = FAMILIES[family](shape, VOCAB, CONTEXT)
+    assert [name for name, _ in module.named_parameters()] == [*embeddings, *layers, "norm.weight"]
+    assert list(module.state_dict()) == [*embeddings, *layers, "norm.weight"]
+
+
 def test_every_family_of_the_config_is_registered():
     from pipeline import config
 

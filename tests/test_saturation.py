@@ -78,7 +78,7 @@ def test_each_kind_is_told(task, seed):
     [
         ("chance", "no better than without looking (0.90)"),
         ("solved", "with all questions solved"),
-        ("sigmoid", "Loss and the other trainings foretell 1.00 to 1.00 of"),
+        ("sigmoid", "foretell 0.98 to 1.00 of a training's variance while the loss falls"),
         ("noise", "foretell but -"),
     ],
 )
@@ -91,6 +91,40 @@ def test_an_error_that_only_scatters_is_not_taken_for_one_that_stands_still():
     found = saturation.row("noise", scored("noise"), 0.9, 200, 0)
     assert found["change_low"] < 0 < found["change_high"]
     assert found["change_high"] - found["change_low"] > 2 * saturation.STILL
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("noisy_below", "kind", "over_all"),
+    [(True, Kind.NOISY, True), (False, Kind.PREDICTABLE, False)],
+)
+def test_kinds_are_those_of_the_lowest_third_whatever_came_before(
+    noisy_below, kind, over_all, seed
+):
+    """Errors that follow the loss in one part of its range and only scatter in the other."""
+    of = scored("chance", 12, scatter=0.0)
+    low = of.loss <= of.part[0]
+    noise = np.random.default_rng(seed).normal(size=low.size)
+    if noisy_below:
+        error = np.where(low, 0.2 + 0.1 * noise, 0.2 + 0.5 * (of.loss - of.part[0]))
+    else:
+        error = np.where(low, 0.6 * (of.loss - 2.9), 0.45 + 0.25 * noise)
+    of = Points(of.loss, error, of.se, of.run, CHANCE)
+    found = saturation.row("task", of, 0.9, 200, 0)
+    assert found["kind"] == kind, found["reason"]
+    assert bool(foretold(left_out(of, np.inf, True).sum(0)) > saturation.FORETOLD) is over_all
+
+
+def test_what_is_foretold_is_the_share_of_the_slope_in_the_variance():
+    """Of a line with scatter: var(slope x loss) over that and the scatter's variance."""
+    rng, trainings = np.random.default_rng(0), 100
+    loss = rng.uniform(3, 5, size=(trainings, STEPS)).ravel()
+    run = np.repeat(np.arange(trainings), STEPS)
+    for scatter in (0.05, 0.1, 0.2):
+        error = 0.5 * loss + scatter * rng.normal(size=loss.size)
+        share = foretold(left_out(Points(loss, error, 0 * loss, run, 1.0), 4.0, True).sum(0))
+        of_the_loss = 0.5**2 / 12  # a range of one nat/token
+        assert share == pytest.approx(of_the_loss / (of_the_loss + scatter**2), abs=0.03)
 
 
 def test_the_change_is_the_slope_times_the_fall():
@@ -136,8 +170,12 @@ def test_what_others_foretell_is_known_by_hand():
     of = Points(np.array([1.0, 3, 2, 4]), np.array([0.0, 2, 1, 3]), np.zeros(4), run, 1.0)
     # Training 0 from the line of 1 through (2, 1), (4, 3): 1 and 2. Training 1 from (1, 0), (3, 2):
     # 1 and, beyond its end, 2.
-    assert left_out(of, True).tolist() == [[1, 2.5], [1, 2.5]]
-    assert foretold(left_out(of, True).sum(0)) == pytest.approx(1 - 2 / 5)
+    assert left_out(of, np.inf, True).tolist() == [[1, 2.5], [1, 2.5]]
+    assert foretold(left_out(of, np.inf, True).sum(0)) == pytest.approx(1 - 2 / 5)
+    # Up to 2 nats/token: the line of 1 says 1 at loss 1, that of 0 still 1 at loss 2; the mean of
+    # the two errors is 1/2. Up to 1 one training is left.
+    assert left_out(of, 2.0, True).tolist() == [[1, 0.25], [0, 0.25]]
+    assert left_out(of, 1.0, True).tolist() == [[1, 0]]
     assert np.isnan(foretold(np.array([0.0, 0.0])))
     # Pool adjacent violators: 2 and 1 become 1.5.
     bent = Points(np.array([1.0, 2, 3]), np.array([0.0, 2, 1]), np.zeros(3), run[:3], 1.0)

@@ -1,8 +1,12 @@
+import ast
 import os
+from pathlib import Path
 
 import pytest
 
 from pipeline import sources
+
+ROOT = Path(__file__).parents[1]
 
 
 def write(root, **modules):
@@ -51,6 +55,46 @@ def test_a_package_that_hands_on_what_its_modules_hold_is_all_of_them(tmp_path):
     for stage in ("fit", "plan", "draw"):
         own = str(tmp_path / "pipeline" / f"{stage}.py")
         assert sources.closure(tmp_path, [f"pipeline.{stage}"]) == [*gathered, own]
+
+
+def parsed(path):
+    """What a module imports of the project, and the files beside it that it names, by Python."""
+    imported, named = [], []
+    beside = {p.name: p for p in path.parent.iterdir() if p.is_file() and p.suffix != ".py"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named += [beside[node.value]] if node.value in beside else []
+    return {name for name in imported if name.split(".")[0] == "pipeline"}, set(named)
+
+
+def test_imports_are_read_as_python_reads_them():
+    modules = sorted((ROOT / "pipeline").rglob("*.py"))
+    assert len(modules) > 200
+    for path in modules:
+        assert (set(sources._imported(path)), set(sources._named(path))) == parsed(path), path
+
+
+def test_imports_in_every_form_are_read(tmp_path):
+    write(tmp_path, all="""import json, pipeline.a as first, pipeline.b  # pipeline.no
+from pipeline.c import (
+    d as second,
+    e,
+)
+def f(): # import pipeline.no
+    from pipeline import g, h as third  # pipeline.no
+    try:
+        import pipeline.i
+    except ImportError: pass
+    return "import pipeline.no"
+""")  # fmt: skip
+    path = tmp_path / "pipeline" / "all.py"
+    expected = {f"pipeline.{name}" for name in ("a", "b", "c", "c.d", "c.e", "g", "h", "i")}
+    assert set(sources._imported(path)) - {"pipeline"} == expected
+    assert set(sources._imported(path)) == parsed(path)[0]
 
 
 def test_a_file_beside_a_module_that_it_names_is_part_of_it(tmp_path):

@@ -9,7 +9,6 @@ import torch
 from training_data import CELL, LONG, VOCAB, Results, cell, three, train_in_turns
 
 from pipeline import contracts
-from pipeline.tasks import TASKS
 from pipeline.tasks.items import Items
 from pipeline.training import evaluation, finished
 from pipeline.training.data import TokenStream
@@ -185,10 +184,13 @@ def test_another_task_is_asked_of_the_finished_model(tmp_path, monkeypatch):
     assert json.loads((done.folder / "tasks" / "rank_10.json").read_text())["row"] == row
 
 
-def test_a_task_without_room_ends_training_before_its_first_step(tmp_path, capsys):
-    made = cell(**LONG, tasks=("brackets",))
-    results = Results(tmp_path, made)
+def test_a_task_that_cannot_be_put_ends_training_before_its_first_step(tmp_path, capsys):
+    results = Results(tmp_path, cell(**LONG, tasks=("induction", "brackets")))
     results.trunk(expected=2)
-    assert "evaluation.tasks: brackets: needs" in capsys.readouterr().err
-    assert not list(results.state.glob("cells/*/done"))
-    assert set(made.tasks) <= set(TASKS)
+    missing = results.manifest.with_name("tokenizer.json")
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: evaluation.tasks: brackets: needs {missing}, which is missing; tokenize anew, or "
+        "leave the task out"
+    ]
+    kept = {path.name for path in results.state.rglob("*") if path.is_file()}
+    assert kept == {"lock"}  # no checkpoint, no finished model

@@ -15,7 +15,7 @@ SATURATION = _schema(
     _field("rho", _f64, "rank correlation of error and loss (Spearman)", nullable=True),
     _field("rho_low", _f64, "lower end of its interval", nullable=True),
     _field("rho_high", _f64, "upper end of its interval", nullable=True),
-    _field("foretold", _f64, "share of the error's variance that other trainings foretell", True),
+    _field("foretold", _f64, "share of the variance in the last part that others foretell", True),
     _field("foretold_low", _f64, "lower end of its interval", nullable=True),
     _field("foretold_high", _f64, "upper end of its interval", nullable=True),
     _field("loss_high", _f64, "nats/token, where the last part of the losses begins", True),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pipeline.laws.base import Floats, Law, Runs, Selection
 from pipeline.laws.objective import Objective
-from pipeline.laws.selection import every_run
 
 REASON = "All included runs: their losses and errors make the curve, whatever their N and D."
 
@@ -25,8 +24,11 @@ class TaskLaw(Law):
     )
 
     def select(self, runs: Runs) -> Selection:
-        """All runs."""
-        return every_run(runs, REASON)
+        """All runs with a wrong answer: fits are to logarithms, and an error of 0 has none."""
+        wrong = runs.column(self.target) > 0
+        solved = len(runs) - int(wrong.sum())
+        without = f" {solved} of {len(runs)} left out: their error is 0, which has no logarithm."
+        return Selection(wrong, REASON + without if solved else REASON)
 
     def backtest_order(self, runs: Runs) -> Floats:
         """The lowest losses are the furthest out."""

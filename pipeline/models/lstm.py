@@ -12,9 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pipeline.accounting import Shape
 from pipeline.models.parts import LanguageModel, Norm, dropped
-from pipeline.training.operations import PLAIN, Operations
+from pipeline.training.operations import Operations
 
 FORGET = 1.0  # first bias of the forget gate: to remember (Jozefowicz et al. 2015)
 
@@ -51,19 +50,8 @@ class Layer(nn.Module):
 class LSTM(LanguageModel):
     """A stack of LSTM layers on a residual stream."""
 
-    def __init__(
-        self,
-        shape: Shape,
-        vocab_size: int,
-        context: int,
-        dropout: float = 0.0,
-        operations: Operations = PLAIN,
-    ):
-        super().__init__(shape, vocab_size, context, dropout, operations)
-        self.blocks = nn.ModuleList(
-            Layer(shape.d_model, dropout, operations) for _ in range(shape.n_layer)
-        )
-        self.norm = Norm(shape.d_model)
+    def new_layer(self) -> nn.Module:
+        return Layer(self.shape.d_model, self.dropout, self.operations)
 
     def initialise(self, generator: torch.Generator) -> None:
         """As every family, with the forget gates open."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.accounting import Shape
+from pipeline.accounting import FAMILIES, Shape
 from pipeline.training.operations import PLAIN, Operations
 
 SPREAD = 0.5  # standard deviation of a weight times sqrt(fan-in): docs/training.md
@@ -29,24 +29,31 @@ class Norm(nn.Module):
 
 
 class LanguageModel(nn.Module, ABC):
-    """Token embedding, the layers of a family, and the loss under the same embedding.
+    """Token embedding, positions where the family has them, its layers, and the loss.
 
     With PLAIN operations, the readable reference of itself.
     """
-
-    blocks: nn.ModuleList  # the layers; what is shared out between processes, one by one
 
     def __init__(
         self,
         shape: Shape,
         vocab_size: int,
-        context: int,  # noqa: ARG002 - of families that learn positions
+        context: int,
         dropout: float = 0.0,
         operations: Operations = PLAIN,
     ):
         super().__init__()
         self.shape, self.dropout, self.operations = shape, dropout, operations
         self.tokens = nn.Embedding(vocab_size, shape.d_model)
+        if FAMILIES[shape.family].positions:
+            self.positions = nn.Embedding(context, shape.d_model)
+        # The layers are what is shared out between processes, one by one.
+        self.blocks = nn.ModuleList(self.new_layer() for _ in range(shape.n_layer))
+        self.norm = Norm(shape.d_model)
+
+    @abstractmethod
+    def new_layer(self) -> nn.Module:
+        """One layer of this shape, its weights not drawn yet."""
 
     @abstractmethod
     def hidden(self, tokens: Tensor) -> Tensor:

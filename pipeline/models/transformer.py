@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pipeline.accounting import Shape
 from pipeline.models.parts import LanguageModel, Norm, dropped
-from pipeline.training.operations import PLAIN, Operations
+from pipeline.training.operations import Operations
 
 
 class Block(nn.Module):
@@ -42,18 +42,8 @@ class Block(nn.Module):
 class Transformer(LanguageModel):
     """A decoder-only transformer."""
 
-    def __init__(
-        self,
-        shape: Shape,
-        vocab_size: int,
-        context: int,
-        dropout: float = 0.0,
-        operations: Operations = PLAIN,
-    ):
-        super().__init__(shape, vocab_size, context, dropout, operations)
-        self.positions = nn.Embedding(context, shape.d_model)
-        self.blocks = nn.ModuleList(Block(shape, dropout, operations) for _ in range(shape.n_layer))
-        self.norm = Norm(shape.d_model)
+    def new_layer(self) -> nn.Module:
+        return Block(self.shape, self.dropout, self.operations)
 
     def layers(self) -> Iterable[nn.Module]:
         """The blocks in the order in which they are applied."""
