@@ -24,6 +24,7 @@ STEPS = {
 }
 PUBLISHED = {"Kaplan et al.": 0.73, "Hoffmann et al.": 0.50}
 APPROACH = "envelope"
+WHOLE = (math.floor, min), (math.ceil, max)  # of an axis' ends in compute
 BOTTOM, TOP = -0.2, 1.4  # of the axis; bars that tell nothing go on beyond it
 
 
@@ -124,12 +125,13 @@ def _optima(data: Data) -> list[Row]:
 def _limits(axes: Axes, data: Mapping[str, Data]) -> None:
     best = [row for name in STEPS for row in _optima(data[name])]
     ends = [row[end] for row in best for end in ("flops_low", "flops_high")]
-    axes.set_xlim(*scales.padded(ends))
+    # Whole powers of ten: a narrow panel has no room for the labels of other ticks.
+    if ends:
+        axes.set_xlim(*(10.0 ** whole(math.log10(end(ends))) for whole, end in WHOLE))
     axes.set_ylim(*scales.padded(row["params"] for row in best))
     scales.flops_axis(axes, "x", "")
     scales.count_axis(axes, "y", "best size $N^*$ (parameters)")
-    span = math.log10(axes.get_xlim()[1] / axes.get_xlim()[0])
-    axes.xaxis.get_major_locator().most = max(2, min(3, round(span)))  # type: ignore[attr-defined]
+    axes.xaxis.get_major_locator().most = 3  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":
