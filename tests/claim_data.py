@@ -179,6 +179,12 @@ def sizes(truth: Truth) -> Data:
                  "loss": other_text(truth, at["val_loss"], text) * (1 + truth.late * (at["step"] < STEPS))}
                 for at in own
             ]  # fmt: skip
+    for params in (1e5, 1e6, 1e7):  # as long as the LSTMs, and without courses at the peak rate
+        row = run(params, plain(params), 2e9)
+        rows.append(row)
+        curves[row["cell"]] = [
+            {"step": 1, "val_loss": None, "loss_by_position": positions(truth, row["loss"])}
+        ]
     scale, exponent = truth.size
     line = [(scale / n) ** exponent if not truth.logarithm else 5 - 0.15 * np.log(n) for n in SIZES]
     line = [loss * (1 + 0.001 * (-1) ** i) for i, loss in enumerate(line)]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from claim_data import OTHER, Truth
 
-from pipeline import kaplan2020
+from pipeline import compare, kaplan2020
 from pipeline.claims import PAPERS
-from pipeline.claims.claim import Claim, Measured
+from pipeline.claims.claim import Claim, Evidence, Measured
 from pipeline.claims.kaplan2020.allocation import crossed
 from pipeline.claims.kaplan2020.positions import misfit
 from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, judge
@@ -38,6 +38,11 @@ KEYS = [claim.key for claim in claims("kaplan2020")]
 
 def compared(truth: Truth) -> dict[str, dict]:
     return {row["claim"]: row for row in comparison("kaplan2020", claim_data.study(truth))}
+
+
+def one(key: str, found: Evidence) -> dict:
+    (claim,) = (claim for claim in claims("kaplan2020") if claim.key == key)
+    return compare.compared(claim, found)
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,27 @@ def test_short_contexts_cannot_show_a_plateau_beyond_a_hundred_tokens():
     row = {r["claim"]: r for r in comparison("kaplan2020", found)}["lstm_plateau"]
     assert row["verdict"] == "out_of_reach"
     assert "contexts of 32 tokens" in row["reason"]
+
+
+@pytest.mark.parametrize("shorter", [True, False])
+def test_short_contexts_and_lstms_stand_beside_transformers_of_as_many_tokens(shorter):
+    """Four times the tokens lower the loss and all gains with position: such a run is no partner."""
+    found = claim_data.study(Truth())
+    sizes = found["sizes"]
+    longer = [run | {"tokens": 4 * run["tokens"], "cell": "4x" + run["cell"]} for run in sizes.runs]
+    curves = {
+        "4x" + cell: [rows[-1] | {"loss_by_position": [0.9 * x for x in rows[-1]["loss_by_position"]]}]
+        for cell, rows in sizes.curves.items()
+    }  # fmt: skip
+    runs = [*sizes.runs, *longer] if shorter else longer
+    whole = {**found.experiments, "sizes": replace(sizes, runs=runs, curves=sizes.curves | curves)}
+    for key, value in (("short_contexts", -1.0), ("lstm_plateau", 1.08 * 0.1)):
+        row = one(key, replace(found, experiments=whole))
+        if shorter:
+            assert row["value"] == pytest.approx(value, rel=1e-4)
+        else:
+            assert row["verdict"] == "not_measured"
+            assert row["reason"].endswith("as many tokens.")
 
 
 def test_a_study_without_experiments_or_fits_measures_nothing():

@@ -87,7 +87,12 @@ def baseline(evidence: Evidence, like: Row) -> Baseline:
     return Baseline(terms, min(sizes), max(sizes), len(found))
 
 
+def trained_as(run: Row, like: Row) -> bool:
+    """Whether a run saw as many tokens of the same text as another, in batches of the same size."""
+    same = all(run[column] == like[column] for column in ("batch_tokens", "corpus"))
+    return same and bool(abs(np.log(run["tokens"] / like["tokens"])) < SAME)
+
+
 def _alike(run: Row, like: Row) -> bool:
-    same = all(run[column] == like[column] for column in ("context", "batch_tokens", "corpus"))
     plain = run["family"] == "transformer" and run["n_layer"] >= SHALLOW
-    return same and plain and abs(np.log(run["tokens"] / like["tokens"])) < SAME
+    return plain and run["context"] == like["context"] and trained_as(run, like)
