@@ -209,6 +209,7 @@ def subsets(truth: Truth) -> Data:
             loss = float(truth.data.at(params, unique))
             residual = noise.normal(0, truth.overfit_noise)
             stop = truth.stops * float(earliest_stop(truth.steps, truth.data, params, unique))
+            stop *= 1 + float(truth.batch.at(loss)) / BATCH  # S of S_min, eq. 5.4
             rows.append(run(params, loss, tokens=2 * BATCH * (stop + 1), unique_tokens=round(unique),
                             best_step=round(stop)))  # fmt: skip
             points.append(point(params, unique, loss, residual))

@@ -218,7 +218,13 @@ def test_a_row_tells_the_range_of_the_runs_behind_it(paper):
     assert (row["params_low"], row["params_high"]) == pytest.approx((1e4, 1e9))
     assert row["tokens_low"] == row["tokens_high"] == claim_data.BATCH * claim_data.STEPS
     assert row["runs"] == len(claim_data.SIZES)
-    assert paper["early_stopping"]["experiments"] == "data, sizes"
+    assert paper["early_stopping"]["experiments"] == "data, sizes, batches"
+
+
+def test_the_longest_run_on_a_subset_was_not_stopped_whatever_its_best_step(paper):
+    runs = claim_data.study(Truth())["data"].runs
+    assert all(run["best_step"] < run["steps"] for run in runs)
+    assert paper["early_stopping"]["runs"] == len(runs) - 1
 
 
 def test_one_layer_and_odd_schedules_do_not_count():
