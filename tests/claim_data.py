@@ -204,8 +204,8 @@ def subsets(truth: Truth) -> Data:
     """Models stopped early on subsets, at a multiple of the bound of eq. 5.7."""
     noise = np.random.default_rng(1)
     rows, points = [], []
-    for params in (1e6, 1e7, 1e8):
-        for unique in (2.2e7, 2e8, 2e9):
+    for params in np.geomspace(1e6, 1e8, 6).tolist():
+        for unique in np.geomspace(2.2e7, 2e9, 5).tolist():
             loss = float(truth.data.at(params, unique))
             residual = noise.normal(0, truth.overfit_noise)
             stop = truth.stops * float(earliest_stop(truth.steps, truth.data, params, unique))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import claim_data
 import numpy as np
 import pytest
-from scipy.stats import f, norm
+from scipy.stats import binom, f, norm
 
 from pipeline.claims.claim import Evidence, UnmeasuredError
 from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
-from pipeline.claims.samples import over_rows, over_seeds, slope, span
+from pipeline.claims.samples import over_rows, over_seeds, share, slope, span
 from pipeline.figures.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
@@ -27,6 +27,30 @@ def test_the_interval_of_a_mean_is_that_of_normal_theory():
         (values.mean() - reach, values.mean() + reach), abs=0.1 * reach
     )
     assert (found.runs, found.params) == (200, (1e5, 1e5))
+
+
+@pytest.mark.parametrize(
+    ("held", "runs", "low", "high"),
+    [
+        (8, 8, 0.05 ** (1 / 8), 1.0),  # of all: 1 - level in two parts, below
+        (0, 8, 0.0, 1 - 0.05 ** (1 / 8)),
+        (1, 2, 1 - 0.95**0.5, 0.95**0.5),  # P(at least one of two) = 1 - (1 - p)^2 = 0.05
+    ],
+)
+def test_a_share_has_the_exact_binomial_interval(held, runs, low, high):
+    rows = [claim_data.run(1e5, 3.0)] * runs
+    found = share(EVIDENCE, [True] * held + [False] * (runs - held), rows)
+    assert (found.value, found.runs) == (held / runs, runs)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_a_share_holds_the_truth_at_least_as_often_as_its_level():
+    rows = [claim_data.run(1e5, 3.0)] * 12
+    within = 0.0
+    for held in range(13):
+        found = share(EVIDENCE, [True] * held + [False] * (12 - held), rows)
+        within += binom.pmf(held, 12, 0.85) * (found.low <= 0.85 <= found.high)
+    assert 0.9 <= within < 0.99
 
 
 def test_the_scatter_of_seeds_gives_the_interval_of_a_difference():

@@ -40,6 +40,23 @@ def over_rows(
     )  # fmt: skip
 
 
+def share(evidence: Evidence, held: Sequence[bool], rows: Sequence[Row]) -> Measured:
+    """The share of some runs of which something holds, with the exact interval of a binomial.
+
+    Clopper and Pearson 1934: as wide as so few runs make it where it holds of all or of none, whose
+    resamples are all alike. One of ``rows`` stands behind each of ``held``.
+    """
+    from scipy.stats import beta
+
+    runs, found = len(held), sum(map(bool, held))
+    outside = (1 - evidence.level) / 2
+    low = float(beta.ppf(outside, found, runs - found + 1)) if found else 0.0
+    high = float(beta.ppf(1 - outside, found + 1, runs - found)) if found < runs else 1.0
+    return Measured(
+        found / runs, low, high, evidence.level, runs, span(rows, "params"), span(rows, "tokens")
+    )
+
+
 def over_seeds(
     evidence: Evidence, groups: Sequence[Sequence[Row]], statistic: Callable[[Floats], float]
 ) -> Measured:

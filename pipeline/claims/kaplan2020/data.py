@@ -10,7 +10,7 @@ from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.fits import algebra, doubted, parameter
 from pipeline.claims.rules import AtLeast, AtMost, Near, Within
 from pipeline.claims.runs import counted
-from pipeline.claims.samples import over_rows
+from pipeline.claims.samples import over_rows, share
 from pipeline.figures.kaplan2020.stops import stops
 from pipeline.kaplan2020 import tokens_against_overfit
 from pipeline.kaplan2020.fits import best
@@ -44,10 +44,7 @@ def stopped_late(evidence: Evidence) -> Measured:
     early = [stop for stop in stops(counted(evidence["data"]), *laws) if stop.early]
     if not early:
         raise UnmeasuredError("no run on a subset was stopped early")
-    held = np.array([stop.late_enough for stop in early])
-    found = over_rows(
-        evidence, lambda index: float(held[index].mean()), [stop.run for stop in early]
-    )
+    found = share(evidence, [stop.late_enough for stop in early], [stop.run for stop in early])
     return replace(found, doubt=doubted(evidence, KAPLAN, STEPS, BATCH))
 
 
