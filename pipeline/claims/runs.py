@@ -40,6 +40,11 @@ def longest(rows: Iterable[Row]) -> list[Row]:
     return [best[size] for size in sorted(best)]
 
 
+def trunk(run: Row) -> str:
+    """The training that a run branches off; the run itself where it branches off none."""
+    return str(run["trunk"] or run["cell"])
+
+
 def courses(data: Data) -> list[Course]:
     """The longest course of each size at its peak learning rate, by size.
 

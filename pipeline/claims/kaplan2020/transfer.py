@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.batches.traces import at_peak
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtMost, Near
-from pipeline.claims.runs import by, counted
+from pipeline.claims.runs import by, counted, trunk
 from pipeline.claims.samples import over_rows, slope
 from pipeline.figures.data import Data, Row
 from pipeline.laws.base import Floats
@@ -31,20 +31,24 @@ def scored(data: Data) -> tuple[list[Row], Floats]:
 
 
 def offset(evidence: Evidence) -> Measured:
-    """Slope of the loss on other texts in that on the validation text, mean over texts."""
+    """Slope of the loss on other texts in that on the validation text, mean over texts.
+
+    What is resampled is whole trainings, of which runs of several lengths branch off.
+    """
     runs, other = scored(evidence["sizes"])
     loss = np.array([run["loss"] for run in runs])
     return over_rows(
         evidence,
         lambda index: float(np.mean([slope(loss[index], text[index]) for text in other.T])), runs,
+        shared=[trunk(run) for run in runs],
     )  # fmt: skip
 
 
 def training(evidence: Evidence) -> Measured:
     """How far losses during training lie from the line through finished runs, per cent, mean.
 
-    Points at the peak learning rate whose validation loss some finished run has; what is resampled
-    is whole runs.
+    Points at the peak learning rate whose validation loss some finished run has, of each training
+    those of its longest run, which has those of the shorter ones; what is resampled is trainings.
     """
     data = evidence["sizes"]
     runs, other = scored(data)
@@ -54,7 +58,7 @@ def training(evidence: Evidence) -> Measured:
     along = by(data.text_curves, "cell")
     found: list[Floats] = []
     behind: list[Row] = []
-    for run in runs:
+    for run in {trunk(run): run for run in sorted(runs, key=lambda run: run["steps"])}.values():
         at = [row for row in at_peak(run, along.get((run["cell"],), []))
               if loss.min() <= row["val_loss"] <= loss.max()]  # fmt: skip
         away = [
