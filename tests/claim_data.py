@@ -249,7 +249,7 @@ def shapes(truth: Truth) -> Data:
             row = run(1e5, loss, n_layer=layers, d_model=width, d_ff=ff, n_head=heads, seed=seed)
             rows.append(row)
             evaluations += [
-                {"cell": row["cell"], "corpus": text, "loss": loss * (1.2 + truth.deep * np.log2(layers))}
+                {"cell": row["cell"], "corpus": text, "loss": other_text(truth, loss, text) * (1 + truth.deep * np.log2(layers))}
                 for text in TEXTS
             ]  # fmt: skip
     return Data(runs=rows, evaluations=evaluations)

@@ -215,6 +215,27 @@ def test_short_contexts_and_lstms_stand_beside_transformers_of_as_many_tokens(sh
             assert row["reason"].endswith("as many tokens.")
 
 
+def test_depth_changes_nothing_where_other_texts_follow_the_validation_loss_alone():
+    """Deeper models that are 9 % better lie on the line of all sizes, whose slope is not one."""
+    truth = Truth(offset_slope=0.4)
+    found = claim_data.study(truth)
+    shapes = found["shapes"]
+    better = {run["cell"]: run["loss"] * (1.03 - 0.03 * np.log2(run["n_layer"]))
+              for run in shapes.runs}  # fmt: skip
+    moved = replace(
+        shapes, runs=[run | {"loss": better[run["cell"]]} for run in shapes.runs],
+        evaluations=[row | {"loss": claim_data.other_text(truth, better[row["cell"]], row["corpus"])}
+                     for row in shapes.evaluations],
+    )  # fmt: skip
+    row = one("transfer_depth", replace(found, experiments={**found.experiments, "shapes": moved}))
+    assert row["value"] == pytest.approx(0, abs=1e-9)
+    assert row["verdict"] == "reproduced"
+    elsewhere = [row | {"corpus": "speech"} for row in shapes.evaluations]
+    other = {**found.experiments, "shapes": replace(shapes, evaluations=elsewhere)}
+    told = one("transfer_depth", replace(found, experiments=other))["reason"]
+    assert told == "Not measured because sizes and shapes were scored on no common text."
+
+
 def test_a_study_without_experiments_or_fits_measures_nothing():
     found = claim_data.study(Truth())
     few = replace(found, experiments={"sizes": replace(found["sizes"], fits={})})
