@@ -66,8 +66,9 @@ def short(evidence: Evidence) -> Measured:
 
 CLAIMS = (
     Claim(
-        "position_power", "The loss falls with the position in the context as a power law.",
-        "appendix D.5, figure 20", "distance of losses by position from a power law, RMS",
+        "position_power", "The loss falls with the position in the context as a power law with a "
+        "floor.", "appendix D.5, figure 20",
+        "distance of losses by position from a power law with a floor, RMS",
         {"sizes": ()}, power, AtMost(), "%", high=SEEDS,
     ),
     Claim(
