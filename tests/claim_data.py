@@ -179,6 +179,12 @@ def sizes(truth: Truth) -> Data:
                  "loss": other_text(truth, at["val_loss"], text) * (1 + truth.late * (at["step"] < STEPS))}
                 for at in own
             ]  # fmt: skip
+    for params in (1e5, 1e6, 1e7):  # as long as the LSTMs, and without courses at the peak rate
+        row = run(params, plain(params), 2e9)
+        rows.append(row)
+        curves[row["cell"]] = [
+            {"step": 1, "val_loss": None, "loss_by_position": positions(truth, row["loss"])}
+        ]
     scale, exponent = truth.size
     line = [(scale / n) ** exponent if not truth.logarithm else 5 - 0.15 * np.log(n) for n in SIZES]
     line = [loss * (1 + 0.001 * (-1) ** i) for i, loss in enumerate(line)]
@@ -198,11 +204,12 @@ def subsets(truth: Truth) -> Data:
     """Models stopped early on subsets, at a multiple of the bound of eq. 5.7."""
     noise = np.random.default_rng(1)
     rows, points = [], []
-    for params in (1e6, 1e7, 1e8):
-        for unique in (2.2e7, 2e8, 2e9):
+    for params in np.geomspace(1e6, 1e8, 6).tolist():
+        for unique in np.geomspace(2.2e7, 2e9, 5).tolist():
             loss = float(truth.data.at(params, unique))
             residual = noise.normal(0, truth.overfit_noise)
             stop = truth.stops * float(earliest_stop(truth.steps, truth.data, params, unique))
+            stop *= 1 + float(truth.batch.at(loss)) / BATCH  # S of S_min, eq. 5.4
             rows.append(run(params, loss, tokens=2 * BATCH * (stop + 1), unique_tokens=round(unique),
                             best_step=round(stop)))  # fmt: skip
             points.append(point(params, unique, loss, residual))
@@ -242,7 +249,7 @@ def shapes(truth: Truth) -> Data:
             row = run(1e5, loss, n_layer=layers, d_model=width, d_ff=ff, n_head=heads, seed=seed)
             rows.append(row)
             evaluations += [
-                {"cell": row["cell"], "corpus": text, "loss": loss * (1.2 + truth.deep * np.log2(layers))}
+                {"cell": row["cell"], "corpus": text, "loss": other_text(truth, loss, text) * (1 + truth.deep * np.log2(layers))}
                 for text in TEXTS
             ]  # fmt: skip
     return Data(runs=rows, evaluations=evaluations)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import claim_data
 import numpy as np
 import pytest
-from scipy.stats import f, norm
+from scipy.stats import binom, f, norm
 
 from pipeline.claims.claim import Evidence, UnmeasuredError
+from pipeline.claims.kaplan2020 import transfer
 from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
-from pipeline.claims.samples import over_rows, over_seeds, slope, span
+from pipeline.claims.samples import over_rows, over_seeds, share, slope, span
 from pipeline.figures.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
@@ -27,6 +30,69 @@ def test_the_interval_of_a_mean_is_that_of_normal_theory():
         (values.mean() - reach, values.mean() + reach), abs=0.1 * reach
     )
     assert (found.runs, found.params) == (200, (1e5, 1e5))
+
+
+def test_runs_that_err_together_are_drawn_together():
+    """Four runs of each training have the interval of one of each, twice that of so many alone."""
+    values = np.random.default_rng(4).normal(2.0, 0.5, 60)
+    rows = [claim_data.run(1e5, value) for value in values]
+    few = over_rows(EVIDENCE, lambda index: float(values[index].mean()), rows)
+    four = np.tile(values, 4)
+    mean = lambda index: float(four[index].mean())  # noqa: E731
+    found = over_rows(EVIDENCE, mean, rows * 4, shared=list(range(60)) * 4)
+    assert (found.low, found.high) == pytest.approx((few.low, few.high))
+    assert found.runs == 240
+    apart = over_rows(EVIDENCE, mean, rows * 4)
+    assert (found.high - found.low) / (apart.high - apart.low) == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("measure", [transfer.offset, transfer.training])
+def test_runs_that_branch_off_one_training_are_no_more_evidence_than_it(measure):
+    """A fourfold copy of every run on its own trunk changes neither value nor interval."""
+    data = claim_data.sizes(claim_data.Truth())
+    noise = np.random.default_rng(5)
+    scored = [
+        row | {"loss": row["loss"] * (1 + 0.02 * noise.standard_normal())}
+        for row in data.evaluations
+    ]
+    once = replace(data, evaluations=scored)
+    copies = {
+        name: [row | {"cell": f"{row['cell']}-{i}"} for row in rows for i in range(4)]
+        for name, rows in (("evaluations", scored), ("text_curves", data.text_curves))
+    }
+    runs = [run | {"cell": f"{run['cell']}-{i}", "trunk": run["cell"]}
+            for run in data.runs for i in range(4)]  # fmt: skip
+    alone, branched = (
+        measure(Evidence({"sizes": one}, bootstraps=50))
+        for one in (once, replace(once, runs=runs, **copies))
+    )
+    assert branched.value == pytest.approx(alone.value)
+    assert (branched.low, branched.high) == pytest.approx((alone.low, alone.high))
+    assert alone.low < alone.value < alone.high
+
+
+@pytest.mark.parametrize(
+    ("held", "runs", "low", "high"),
+    [
+        (8, 8, 0.05 ** (1 / 8), 1.0),  # of all: 1 - level in two parts, below
+        (0, 8, 0.0, 1 - 0.05 ** (1 / 8)),
+        (1, 2, 1 - 0.95**0.5, 0.95**0.5),  # P(at least one of two) = 1 - (1 - p)^2 = 0.05
+    ],
+)
+def test_a_share_has_the_exact_binomial_interval(held, runs, low, high):
+    rows = [claim_data.run(1e5, 3.0)] * runs
+    found = share(EVIDENCE, [True] * held + [False] * (runs - held), rows)
+    assert (found.value, found.runs) == (held / runs, runs)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_a_share_holds_the_truth_at_least_as_often_as_its_level():
+    rows = [claim_data.run(1e5, 3.0)] * 12
+    within = 0.0
+    for held in range(13):
+        found = share(EVIDENCE, [True] * held + [False] * (12 - held), rows)
+        within += binom.pmf(held, 12, 0.85) * (found.low <= 0.85 <= found.high)
+    assert 0.9 <= within < 0.99
 
 
 def test_the_scatter_of_seeds_gives_the_interval_of_a_difference():

@@ -24,12 +24,12 @@ from pipeline.figures.data import Data
 from pipeline.figures.kaplan2020 import FIGURES, along, envelopes, positions
 from pipeline.figures.kaplan2020 import fig14_optimal_size_and_steps as fig14
 from pipeline.figures.kaplan2020 import fig15_contradiction as fig15
-from pipeline.figures.kaplan2020 import fig16_early_stopping as fig16
 from pipeline.figures.kaplan2020 import fig17_recurrent as fig17
 from pipeline.figures.kaplan2020 import fig19_sample_efficiency as fig19
 from pipeline.figures.kaplan2020 import fig22_schedules as fig22
 from pipeline.figures.kaplan2020 import fig23_power_or_logarithm as fig23
 from pipeline.figures.kaplan2020 import fig24_transfer_by_depth as fig24
+from pipeline.figures.kaplan2020.stops import stops
 from pipeline.laws import law
 from pipeline.laws.estimate import Options
 
@@ -355,16 +355,38 @@ def test_13_says_where_no_run_has_a_curve():
 
 def test_16_bound_is_that_of_the_known_laws_and_counts_who_keeps_it(figures):
     runs = study()["data"].runs
-    n, d = (np.array([run[name] for run in runs], float) for name in ("params", "unique_tokens"))
+    n, d, loss, batch, step = (
+        np.array([run[name] for run in runs], float)
+        for name in ("params", "unique_tokens", "loss", "batch_tokens", "best_step")
+    )
     excess = DATA.at(n, d) - DATA.unlimited(n)
+    found = stops(runs, STEPS, DATA, BATCH)
     known = STEPS.Sc / excess ** (1 / STEPS.alpha_S)
-    assert fig16.bound(read_by("fig16_early_stopping"), runs) == pytest.approx(known, rel=1e-9)
+    assert [stop.bound for stop in found] == pytest.approx(known, rel=1e-9)
+    fewest = step / (1 + BATCH.B * loss ** (-1 / BATCH.alpha_B) / batch)  # eq. 5.4 and 1.4
+    assert [stop.steps for stop in found] == pytest.approx(fewest, rel=1e-9)
+    points = marked(figures["fig16_early_stopping"])
+    assert [points[f"{run['cell']}.bound"][0].get_ydata()[0] for run in runs] == pytest.approx(
+        fewest
+    )
     stopped = sum(run["steps"] < 1953 for run in runs)
     assert 0 < stopped < len(runs)
     assert f"{stopped} of {stopped} stopped runs" in words(figures["fig16_early_stopping"])
     early = [run | {"best_step": max(run["best_step"] // 4, 1)} for run in runs]
     whole = study() | {"data": replace(study()["data"], runs=early)}
     assert f"0 of {stopped} stopped runs" in words(drawn("fig16_early_stopping", whole))
+
+
+def test_16_a_step_beyond_the_bound_at_a_small_batch_may_be_fewer_at_a_large_one():
+    """At B = B_crit half of the steps count; the measured loss counts, not the law's."""
+    loss = 1.02 * float(DATA.unlimited(1e5))
+    bound = STEPS.Sc / (loss / 1.02 * 0.02) ** (1 / STEPS.alpha_S)
+    run = {"params": 1e5, "unique_tokens": 1e4, "loss": loss, "steps": 10**6,
+           "batch_tokens": float(BATCH.at(loss))}  # fmt: skip
+    runs = [run | {"best_step": factor * bound} for factor in (1.99, 2.01)]
+    assert [stop.late_enough for stop in stops(runs, STEPS, DATA, BATCH)] == [False, True]
+    better = run | {"best_step": 10, "loss": 0.99 * float(DATA.unlimited(1e5))}
+    assert stops([better], STEPS, DATA, BATCH)[0].bound == np.inf
 
 
 def test_16_runs_that_never_stopped_are_hollow(figures):

@@ -40,6 +40,11 @@ def longest(rows: Iterable[Row]) -> list[Row]:
     return [best[size] for size in sorted(best)]
 
 
+def trunk(run: Row) -> str:
+    """The training that a run branches off; the run itself where it branches off none."""
+    return str(run["trunk"] or run["cell"])
+
+
 def courses(data: Data) -> list[Course]:
     """The longest course of each size at its peak learning rate, by size.
 
@@ -87,7 +92,12 @@ def baseline(evidence: Evidence, like: Row) -> Baseline:
     return Baseline(terms, min(sizes), max(sizes), len(found))
 
 
+def trained_as(run: Row, like: Row) -> bool:
+    """Whether a run saw as many tokens of the same text as another, in batches of the same size."""
+    same = all(run[column] == like[column] for column in ("batch_tokens", "corpus"))
+    return same and bool(abs(np.log(run["tokens"] / like["tokens"])) < SAME)
+
+
 def _alike(run: Row, like: Row) -> bool:
-    same = all(run[column] == like[column] for column in ("context", "batch_tokens", "corpus"))
     plain = run["family"] == "transformer" and run["n_layer"] >= SHALLOW
-    return same and plain and abs(np.log(run["tokens"] / like["tokens"])) < SAME
+    return plain and run["context"] == like["context"] and trained_as(run, like)

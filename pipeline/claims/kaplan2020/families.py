@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtLeast, AtMost
-from pipeline.claims.runs import baseline, counted, longest
+from pipeline.claims.runs import baseline, counted, trained_as
 from pipeline.claims.samples import over_rows, span
 from pipeline.figures.data import Row
 from pipeline.figures.kaplan2020.positions import final
@@ -41,9 +41,12 @@ def apart(experiment: str, size: Callable[[Row], float]) -> Callable[[Evidence],
 
 
 def plateau(evidence: Evidence) -> Measured:
-    """What LSTMs gain beyond a hundred tokens of context, over what transformers gain there."""
+    """What LSTMs gain beyond a hundred tokens of context, over what transformers gain there.
+
+    Beside each LSTM stand the transformers of half to twice its size that saw as many tokens.
+    """
     found = {
-        name: [run for run in longest(counted(evidence[name])) if final(evidence[name], run)]
+        name: [run for run in counted(evidence[name]) if final(evidence[name], run)]
         for name in ("lstm", "sizes")
     }
     if not all(found.values()):
@@ -56,15 +59,22 @@ def plateau(evidence: Evidence) -> Measured:
             np.nan, None, None, evidence.level, len(lstms), span(lstms, "params"),
             span(lstms, "tokens"), doubt=doubt,
         )  # fmt: skip
-    gains = {
-        name: np.array([_gain(final(evidence[name], run)) for run in runs])
-        for name, runs in found.items()
-    }
-    least = span(lstms, "params")
-    sizes = np.array([run["params"] for run in found["sizes"]])
-    near = (sizes >= least[0] / 2) & (sizes <= 2 * least[1]) if least else sizes > 0
-    usual = float(gains["sizes"][near].mean()) if near.any() else np.nan
-    return over_rows(evidence, lambda index: float(gains["lstm"][index].mean() / usual), lstms)
+    beside = [[run for run in found["sizes"] if _comparable(run, lstm)] for lstm in lstms]
+    lstms = [lstm for lstm, others in zip(lstms, beside, strict=True) if others]
+    if not lstms:
+        raise UnmeasuredError("no transformer of an LSTM's size saw as many tokens")
+    own = np.array([_gain(final(evidence["lstm"], run)) for run in lstms])
+    usual = np.array([
+        np.mean([_gain(final(evidence["sizes"], run)) for run in others])
+        for others in beside if others
+    ])  # fmt: skip
+    return over_rows(evidence, lambda index: float(own[index].mean() / usual[index].mean()), lstms)
+
+
+def _comparable(run: Row, lstm: Row) -> bool:
+    """Whether a transformer has half to twice the size of an LSTM, and was trained as it was."""
+    near = lstm["params"] / 2 <= run["params"] <= 2 * lstm["params"]
+    return near and run["context"] == lstm["context"] and trained_as(run, lstm)
 
 
 def _gain(losses: list[float]) -> float:

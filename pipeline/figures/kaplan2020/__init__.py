@@ -92,6 +92,7 @@ FIGURES: dict[str, PaperFigure] = {
         {
             "sizes": Needs(laws=("kaplan_steps",)),
             "data": Needs(("runs", "curves"), ("kaplan",)),
+            "batches": BATCHES,
         },
     ),
     "fig17_recurrent": PaperFigure(
