@@ -319,9 +319,48 @@ def test_whatever_the_rule_what_is_far_out_or_unknown_is_out_of_reach():
     assert doubted.reason == "Out of reach at this scale because no minimum was found."
 
 
+@pytest.mark.parametrize(
+    ("rule", "paper"),
+    [
+        (Near(), {"paper": 1}),
+        (Within(), {"paper": 1}),
+        (AtMost(), {"high": 1}),
+        (AtLeast(), {"low": 2}),
+    ],
+)
+def test_a_value_without_an_interval_is_out_of_reach(rule, paper):
+    judged = judge(claim(rule, **paper), measured(1.0))
+    assert judged.verdict == "out_of_reach"
+    assert judged.reason == (
+        "Out of reach at this scale because these runs give 1 no interval, without which it cannot "
+        "be judged."
+    )
+
+
+def test_single_seeds_of_shapes_judge_nothing():
+    found = claim_data.study(Truth())
+    once = [run for run in found["shapes"].runs if run["seed"] == 0]
+    few = replace(found["shapes"], runs=once)
+    rows = comparison("kaplan2020", replace(found, experiments={"shapes": few}))
+    assert {row["verdict"] for row in rows if row["claim"] in ("aspect", "ff_ratio", "heads")} == {
+        "out_of_reach"
+    }
+
+
+def test_embeddings_have_an_interval_of_few_sizes(paper, other):
+    """Seven sizes: nearly all draws with replacement hold fewer than the five that a bend needs."""
+    for row in (paper["embeddings"], other["embeddings"]):
+        assert row["low"] < row["value"] < row["high"]
+    found = claim_data.study(Truth())
+    seven = replace(found["depths"], runs=found["depths"].runs[:7])
+    rows = comparison("kaplan2020", replace(found, experiments={"depths": seven}))
+    (row,) = (row for row in rows if row["claim"] == "embeddings")
+    assert row["low"] < row["value"] < row["high"]
+
+
 def test_a_claim_without_a_value_for_its_rule_is_refused():
     with pytest.raises(ValueError, match="key: the rule needs the paper's value"):
-        judge(claim(Near(), high=1), measured(1.0))
+        judge(claim(Near(), high=1), measured(1.0, 0.9, 1.1))
 
 
 def test_pf_days_are_the_papers():

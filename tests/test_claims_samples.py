@@ -5,13 +5,13 @@ from __future__ import annotations
 import claim_data
 import numpy as np
 import pytest
-from scipy.stats import f, norm
+from scipy.stats import f, norm, t
 
 from pipeline.claims.claim import Evidence, UnmeasuredError
 from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
-from pipeline.claims.samples import over_rows, over_seeds, slope, span
+from pipeline.claims.samples import over_groups, over_rows, over_seeds, slope, span
 from pipeline.figures.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
@@ -41,6 +41,20 @@ def test_the_scatter_of_seeds_gives_the_interval_of_a_difference():
     assert (found.low, found.high) == pytest.approx(
         (middle - reach, middle + reach), abs=0.1 * reach
     )
+
+
+def test_the_jackknife_of_a_geometric_mean_is_students_interval():
+    """Groups of two alike runs: as if each were one."""
+    logs = np.random.default_rng(3).normal(1.0, 0.2, 8)
+    rows = [claim_data.run(1e4 * 2**i, 3.0, seed=seed) for i in range(8) for seed in (0, 1)]
+    values = np.repeat(logs, 2)
+    found = over_groups(EVIDENCE, lambda index: float(np.exp(values[index].mean())), rows, "params")
+    reach = t.ppf(0.95, 7) * logs.std(ddof=1) / np.sqrt(8)
+    assert found.value == pytest.approx(np.exp(logs.mean()))
+    assert np.log([found.low, found.high]) == pytest.approx(logs.mean() + np.array([-reach, reach]))
+    assert (found.runs, found.params) == (16, (1e4, 128e4))
+    two = over_groups(EVIDENCE, lambda index: float(len(index)), rows[:4], "params")
+    assert (two.value, two.low, two.high) == (4.0, None, None)
 
 
 def test_single_seeds_have_no_interval():

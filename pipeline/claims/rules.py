@@ -1,9 +1,9 @@
 """The rules that turn a measured quantity into a verdict; none is given by hand.
 
-Whatever the rule, a quantity that its fit does not determine, or that lies too far beyond the runs,
-is out of reach. So is one whose interval holds what the paper says together with much that would
-contradict it: such runs cannot tell. A wider interval never turns what differs into what is
-reproduced.
+Whatever the rule, a quantity that its fit does not determine, that lies too far beyond the runs, or
+that has no interval, is out of reach. So is one whose interval holds what the paper says together
+with much that would contradict it: such runs cannot tell. A wider interval never turns what differs
+into what is reproduced.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ def judge(claim: Claim, found: Measured) -> Judged:
         return _out_of_reach(
             f"it lies {said(found.beyond)} times beyond these runs, and from {said(FARTHEST)} "
             "times on the form of the law decides"
+        )
+    if found.low is None or found.high is None:
+        return _out_of_reach(
+            f"these runs give {said(found.value)} no interval, without which it cannot be judged"
         )
     return claim.rule(claim, found)
 
