@@ -49,6 +49,7 @@ class Truth:
     noise_scale: float = 1.5  # over the critical batch
     batch_size: float = 0.0  # exponent of N in B_crit
     overfit_noise: float = 0.004  # relative residuals of L(N, D)
+    missed: float = 0.0  # relative residuals of L(N, S_min) at the largest size
     stops: float = 1.7  # best step over the bound
     lstm: float = 0.08  # share that LSTMs lose
     lstm_late: float = 0.1  # their gain beyond 128 tokens over that of transformers
@@ -68,7 +69,7 @@ OTHER = Truth(
     batch=BatchLaw(B=3e6, alpha_B=0.5),
     data=DataLaw(Nc=1e9, alpha_N=0.2, Dc=1e10, alpha_D=0.6),
     size=(1e9, 0.2), tokens=(1e9, 0.3), compute=0.2, offset_slope=0.6, late=0.1, deep=0.05,
-    shape=0.2, noise_scale=30.0, batch_size=0.5, overfit_noise=0.06, stops=0.3, lstm=-0.05,
+    shape=0.2, noise_scale=30.0, batch_size=0.5, stops=0.3, lstm=-0.05,
     lstm_late=2.0, reused=-1.0, short=0.05, kink=0.2, scheduled=0.4,
     seeds=(0.0001, 0.003, 0.1), embedding=1.0, logarithm=True,
 )  # fmt: skip
@@ -197,6 +198,7 @@ def sizes(truth: Truth) -> Data:
         "kaplan_steps": vars(truth.steps),
     }  # fmt: skip
     made = {name: fit(name, values, points, truth) for name, values in fits.items()}
+    made["kaplan_steps"].points[-1]["residual"] = truth.missed
     return Data(runs=rows, curves=curves, evaluations=evaluations, text_curves=along, fits=made)
 
 

@@ -7,14 +7,15 @@ from dataclasses import replace
 import claim_data
 import numpy as np
 import pytest
-from scipy.stats import binom, f, norm
+from scipy.stats import binom, f, norm, t
 
 from pipeline.claims.claim import Evidence, UnmeasuredError
 from pipeline.claims.kaplan2020 import transfer
+from pipeline.claims.kaplan2020.families import apart, layers
 from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
-from pipeline.claims.samples import over_rows, over_seeds, share, slope, span
+from pipeline.claims.samples import over_groups, over_rows, over_seeds, share, slope, span
 from pipeline.figures.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
@@ -109,6 +110,20 @@ def test_the_scatter_of_seeds_gives_the_interval_of_a_difference():
     )
 
 
+def test_the_jackknife_of_a_geometric_mean_is_students_interval():
+    """Groups of two alike runs: as if each were one."""
+    logs = np.random.default_rng(3).normal(1.0, 0.2, 8)
+    rows = [claim_data.run(1e4 * 2**i, 3.0, seed=seed) for i in range(8) for seed in (0, 1)]
+    values = np.repeat(logs, 2)
+    found = over_groups(EVIDENCE, lambda index: float(np.exp(values[index].mean())), rows, "params")
+    reach = t.ppf(0.95, 7) * logs.std(ddof=1) / np.sqrt(8)
+    assert found.value == pytest.approx(np.exp(logs.mean()))
+    assert np.log([found.low, found.high]) == pytest.approx(logs.mean() + np.array([-reach, reach]))
+    assert (found.runs, found.params) == (16, (1e4, 128e4))
+    two = over_groups(EVIDENCE, lambda index: float(len(index)), rows[:4], "params")
+    assert (two.value, two.low, two.high) == (4.0, None, None)
+
+
 def test_single_seeds_have_no_interval():
     found = over_seeds(EVIDENCE, [[claim_data.run(1e5, 3.0)], [claim_data.run(1e5, 3.3)]], np.ptp)
     assert (found.low, found.high) == (None, None)
@@ -148,6 +163,47 @@ def test_the_baseline_is_the_line_through_plain_transformers_alone():
     assert not found.holds(2e7)
     with pytest.raises(UnmeasuredError, match="0 sizes of plain transformers saw 5e"):
         baseline(evidence, claim_data.run(1e6, 3.0, 5e9))
+    with pytest.raises(UnmeasuredError, match="0 sizes of plain transformers of 8 layers saw 2e"):
+        baseline(evidence, claim_data.run(1e6, 3.0, 2e9), 8)
+
+
+def recurrent(noise: np.ndarray, depths: tuple[int, ...] = (2,)) -> Evidence:
+    """Six transformers of each depth, the deeper ones a tenth better, and nine recurrent models."""
+    plain = [
+        claim_data.run(n, claim_data.plain(n) * (1 - 0.1 * (layers > 2)) * np.exp(noise[i]), 2e9,
+                       n_layer=layers)
+        for layers in depths for i, n in enumerate(np.geomspace(1e4, 1e8, 6))
+    ]  # fmt: skip
+    again = [
+        claim_data.run(n, 0.98 * claim_data.plain(n), 2e9, family="recurrent", reuse=2, n_layer=2)
+        for n in np.geomspace(1e5, 1e7, 9)
+    ]
+    return Evidence({"depths": Data(runs=plain), "recurrent": Data(runs=again)}, bootstraps=2000)
+
+
+def test_recurrent_models_are_compared_with_transformers_of_their_depth():
+    """Deeper transformers that are better say nothing of what using layers again does."""
+    measure = apart("recurrent", lambda run: run["params"], layers)
+    found = measure(recurrent(np.zeros(6), (2, 8)))
+    assert (found.value, found.low, found.high) == pytest.approx((-2.0, -2.0, -2.0), abs=1e-4)
+    with pytest.raises(UnmeasuredError, match="transformers of 2 layers"):
+        measure(recurrent(np.zeros(6), (8,)))
+
+
+def test_the_transformers_scatter_widens_the_interval_beside_them():
+    """Least squares: the deviation of the trend's mean over the models is s |h|, h = X (Z'Z)^-1 Z'."""
+    noise = np.array([0.01, -0.02, 0.0, 0.02, -0.01, 0.005])
+    found = apart("recurrent", lambda run: run["params"], layers)(recurrent(noise))
+    x = np.log(np.geomspace(1e4, 1e8, 6))
+    design, at = np.vander(x, 3), np.vander(np.log(np.geomspace(1e5, 1e7, 9)), 3)
+    residual = noise - design @ np.linalg.lstsq(design, noise)[0]
+    scatter = np.sqrt((residual**2).sum() / 3)
+    weights = np.linalg.pinv(design).T @ at.mean(0)
+    trend = scatter * np.linalg.norm(weights)
+    own = -at @ np.linalg.lstsq(design, noise)[0]
+    reach = 100 * norm.ppf(0.95) * np.hypot(trend, own.std() / 3)
+    assert found.high - found.low == pytest.approx(2 * reach, rel=0.1)
+    assert reach > 0.5
 
 
 def test_shapes_are_compared_one_property_at_a_time():

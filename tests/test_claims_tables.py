@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,35 @@ def test_the_page_holds_the_tables_of_the_registries():
         assert f"`{figure}`" in page
     for name in study("laptop")["experiments"]:
         assert f"| {name} |" in page
+
+
+def ladder(scale: str) -> list[float]:
+    """N of the ladder of sizes, 12 n_layer d_model^2, in order."""
+    sizes = study(scale)["experiments"]["sizes"]["grid"]["sizes"]
+    return sorted(12 * size["n_layer"] * size["d_model"] ** 2 for size in sizes)
+
+
+@pytest.mark.parametrize("scale", ["laptop", "gpu", "paper"])
+def test_the_page_tells_the_range_of_each_ladder(scale):
+    (row,) = (
+        line
+        for line in PAGE.read_text().splitlines()
+        if line.startswith(f"| `studies/kaplan-{scale}")
+    )
+    ends = re.search(r"([\d.]+)([kMB]?) to ([\d.]+)([kMB]?) parameters", row)
+    units = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9}
+    told = [float(ends[i]) * units[ends[i + 1]] for i in (1, 3)]
+    sizes = ladder(scale)
+    assert told == pytest.approx([sizes[0], sizes[-1]], rel=0.06)
+
+
+def test_the_laptop_is_as_much_smaller_as_its_pages_tell():
+    assert 1e3 < ladder("paper")[-1] / ladder("laptop")[-1] < 1e4
+    tokens = [study(scale)["experiments"]["sizes"]["grid"] for scale in ("paper", "laptop")]
+    assert 1e3 < float(tokens[0]["unique_tokens"]) / max(map(float, tokens[1]["tokens"])) < 1e4
+    for page in (ROOT / "README.md", ROOT / "studies" / "kaplan-laptop.yaml"):
+        told = " ".join(page.read_text().replace("\n# ", " ").split())
+        assert "thousands of times smaller in N and in D" in told
 
 
 @pytest.mark.parametrize("scale", ["laptop", "gpu", "paper"])

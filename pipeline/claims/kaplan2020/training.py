@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, said
+from pipeline.claims.rules import FARTHEST, ROUGHLY, AtLeast, AtMost, Within, said
 from pipeline.claims.runs import by, counted, courses
 from pipeline.claims.samples import over_seeds, share, span
 from pipeline.figures.data import Row
@@ -126,7 +126,7 @@ CLAIMS = (
         "seeds", "The spread between seeds is about the same at all sizes.",
         "appendix D.6, figure 22; section 4",
         "spread at the largest size over that at the smallest",
-        {"seeds": ()}, seeds, Near(), paper=1,
+        {"seeds": ()}, seeds, Within(ROUGHLY), paper=1,
     ),
     Claim(
         "schedules", "The choice of the learning-rate schedule hardly matters, if it warms up, "
