@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_claims import claim, measured
+from test_claims_rules import claim, measured
 
 from pipeline.claims import rules, tables
 from pipeline.compare import claims
