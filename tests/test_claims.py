@@ -11,6 +11,7 @@ from claim_data import OTHER, Truth
 
 from pipeline import compare, kaplan2020
 from pipeline.claims import PAPERS
+from pipeline.claims.claim import Evidence
 from pipeline.claims.kaplan2020.allocation import crossed
 from pipeline.claims.kaplan2020.positions import misfit
 from pipeline.compare import claims, comparison
@@ -140,8 +141,8 @@ def test_sample_efficiency_is_the_ratio_of_tokens_of_the_law(paper):
     taken = np.array(fewest) * (1 + PAPER.batch.at(loss) / claim_data.BATCH)
     met = taken[taken > 50]  # steps; a curve that starts below the loss tells nothing
     row = paper["sample_efficiency"]
-    assert row["low"] is row["high"] is None  # resamples of a least value lie all to one side
     assert row["value"] == pytest.approx(taken[0] / met.min(), rel=0.02)
+    assert row["low"] < row["value"] < row["high"] < 2 * row["value"]
 
 
 def test_sample_efficiency_of_few_sizes_is_out_of_reach():
@@ -201,7 +202,7 @@ def test_overfitting_that_does_not_collapse_differs_and_gives_no_exponents():
     assert rows["collapse"]["verdict"] == "differs"
     for key in ("alpha_N_data", "alpha_D_data", "overfit_exponent", "overfit_tokens"):
         assert rows[key]["verdict"] == "out_of_reach"
-        assert "kaplan misses the losses of the size 1e+0" in rows[key]["reason"]
+        assert "kaplan misses the losses of the size " in rows[key]["reason"]
 
 
 def test_short_contexts_cannot_show_a_plateau_beyond_a_hundred_tokens():

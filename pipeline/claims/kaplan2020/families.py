@@ -49,7 +49,7 @@ def apart(
         rng = np.random.default_rng((evidence.seed, 1))  # not the stream of the models' draws
         low, high = resampled(
             evidence,
-            len(inside),
+            [[i] for i in range(len(inside))],
             lambda index: excess({d: base.redrawn(rng) for d, base in bases.items()}, index),
         )
         return Measured(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import FARTHEST, ROUGHLY, AtLeast, AtMost, Within, said
 from pipeline.claims.runs import by, counted, courses
-from pipeline.claims.samples import over_seeds, share, span
+from pipeline.claims.samples import over_groups, over_seeds, share, span
 from pipeline.figures.data import Row
 from pipeline.figures.kaplan2020.along import Course, reached
 
@@ -48,22 +51,25 @@ def monotone(evidence: Evidence) -> Measured:
 def efficiency(evidence: Evidence) -> Measured:
     """Tokens of the smallest model to its last loss over the fewest of any larger model.
 
-    It has no interval: in resamples of the sizes the fewest tokens of all can only become more, so
-    that none lies above the estimate, and one seed of each size tells nothing else of the scatter.
+    The interval is the jackknife's over the larger sizes, so that it tells how much hangs on one of
+    them: in resamples the fewest tokens of all could only become more.
     """
     found = courses(evidence["sizes"])
     taken = tokens_to(found, float(found[0].loss.min()))
     if len(found) < 2:
         raise UnmeasuredError("one size has a curve")
-    ratio = float(taken[0] / np.nanmin(taken[1:])) if np.isfinite(taken[1:]).any() else np.nan
     sizes = found[-1].params / found[0].params
     told = f"these sizes span a factor of {said(sizes)}, and those of figure 19 about a million"
     doubt = told if PAPER_SIZES / sizes > FARTHEST else ""
     larger = [course.run for course in found[1:]]
-    return Measured(
-        ratio, None, None, evidence.level, len(larger), span(larger, "params"),
-        span(larger, "tokens"), doubt=doubt,
-    )  # fmt: skip
+
+    def ratio(index: NDArray[np.intp]) -> float:
+        met = taken[1:][index]
+        met = met[np.isfinite(met)]
+        return float(taken[0] / met.min()) if len(met) else np.nan
+
+    measured = over_groups(evidence, ratio, larger, "params")
+    return replace(measured, doubt=doubt)
 
 
 def seeds(evidence: Evidence) -> Measured:
