@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from test_claims_rules import claim, measured
 
+from pipeline import contracts
 from pipeline.claims import rules, tables
-from pipeline.compare import claims
+from pipeline.claims.claim import Evidence
+from pipeline.compare import claims, compared
 from pipeline.figures.kaplan2020 import FIGURES
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +84,24 @@ def test_every_scale_has_what_every_claim_needs(scale):
 )
 def test_rules_in_words(rule, paper, words):
     assert tables.rule(claim(rule, **paper)) == words
+
+
+def test_the_page_holds_what_was_measured_of_every_claim():
+    """The committed table has a line for each claim, in their order; none is left to do."""
+    lines = PAGE.read_text().split(tables.MEASURED)[1].strip().splitlines()[2:]
+    assert [line.split("`")[1] for line in lines] == [one.key for one in claims("kaplan2020")]
+    assert not any("not measured" in line for line in lines)
+
+
+def test_a_comparison_becomes_the_table_between_its_marks():
+    one = replace(claim(rules.Near(0.1), paper=0.076), measure=lambda _: measured(0.05, 0.04, 0.06))
+    row = dict.fromkeys(contracts.COMPARISON.names) | compared(one, Evidence({}, 0, 0.9, 0))
+    page = f"before\n{tables.MEASURED}\nold\n{tables.MEASURED}\nafter"
+    made = tables.measured(page, [row])
+    assert made.startswith("before") and made.endswith("after") and "old" not in made
+    assert "| `key` | it | 0.076 | 0.050 [0.040, 0.060] | 5 |  |  | differs |" in made
+    with pytest.raises(ValueError, match="lacks two lines <!-- measured"):
+        tables.measured("# A page\n", [row])
 
 
 def test_a_rule_without_words_and_a_page_without_marks_are_refused():
