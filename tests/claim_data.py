@@ -219,6 +219,9 @@ def subsets(truth: Truth) -> Data:
     return Data(runs=rows, fits={n: fit(n, values, points, truth) for n, values in fits.items()})
 
 
+FRONT = (10**4, 10**5, 10**6, 10**7)  # batch sizes of a front
+
+
 def batches(truth: Truth) -> Data:
     fronts, rows, curves = [], [], {}
     for params in (3e6, 8.5e7):
@@ -227,8 +230,11 @@ def batches(truth: Truth) -> Data:
         curves[row["cell"]] = []
         for loss in (6.0, 5.0, 4.2, 3.5):
             critical = float(truth.batch.at(loss)) * (params / 3e6) ** truth.batch_size
+            tokens = 1e9 / loss
             fronts.append({"params": params, "loss": loss, "critical_batch": critical,
-                           "tokens_min": 1e9 / loss, "status": "converged"})  # fmt: skip
+                           "tokens_min": tokens, "status": "converged",
+                           "batch_tokens": list(FRONT),
+                           "steps": [tokens / critical + tokens / batch for batch in FRONT]})  # fmt: skip
             curves[row["cell"]].append(
                 {"val_loss": loss * 1.005, "noise_scale": truth.noise_scale * critical}
             )
