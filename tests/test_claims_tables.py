@@ -98,7 +98,9 @@ def test_a_comparison_becomes_the_table_between_its_marks():
     row = dict.fromkeys(contracts.COMPARISON.names) | compared(one, Evidence({}, 0, 0.9, 0))
     page = f"before\n{tables.MEASURED}\nold\n{tables.MEASURED}\nafter"
     made = tables.measured(page, [row])
-    assert made.startswith("before") and made.endswith("after") and "old" not in made
+    assert made.startswith("before")
+    assert made.endswith("after")
+    assert "old" not in made
     assert "| `key` | it | 0.076 | 0.050 [0.040, 0.060] | 5 |  |  | differs |" in made
     with pytest.raises(ValueError, match="lacks two lines <!-- measured"):
         tables.measured("# A page\n", [row])
