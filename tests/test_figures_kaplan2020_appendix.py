@@ -493,8 +493,30 @@ def test_22_tells_schedules_apart_and_pools_their_seeds(figures):
     lines = marked(figures["fig22_schedules"])
     for run in runs:
         (point,) = lines[run["cell"]]
-        assert point.get_xdata()[0] == run["lr_sum"]
+        assert point.get_xdata()[0] == pytest.approx(run["lr_sum"], rel=0.2)
     assert fig22.spread({schedule: members[:1] for schedule, members in groups.items()}) is None
+
+
+def test_22_draws_rates_by_the_schedule_and_not_between_evaluations():
+    """A cooldown bends where it begins, and a warmup ends at the peak (Kaplan et al., D.6)."""
+    run = appendix_data.run(32) | {"lr": 0.4, "steps": 1000, "warmup_steps": 300, "final_lr": 0.0}
+    x, y = fig22.rates(run | {"schedule": "wsd", "cooldown_steps": 200})
+    expected = 0.4 * np.minimum(1, np.minimum((1000 * x + 1) / 300, (1 - x) / 0.2))
+    assert len(x) == fig22.DRAWN
+    assert y == pytest.approx(expected)
+    x, y = fig22.rates(run | {"schedule": "linear"})
+    assert np.interp([0.1495, 0.3, 0.65], x, y) == pytest.approx([0.2, 0.4, 0.2], abs=2e-3)
+
+
+def test_22_schedules_of_one_sum_stand_side_by_side(figures):
+    places = fig22.side_by_side([2.0, 8.0, 2.0, 2.001, 1.0])
+    assert places[[1, 4]] == pytest.approx([8, 1])
+    assert np.diff(np.sort(np.log(places[[0, 2, 3]]))) == pytest.approx(
+        0.025 * np.log(8), rel=0.03
+    )
+    lines = marked(figures["fig22_schedules"])
+    at = [x.get_xdata()[0] for key in lines for x in lines[key] if key.endswith("-s0")]
+    assert len(set(at)) == len(at) == 11
 
 
 @pytest.mark.parametrize("true", ["power_params", "log_params"])
