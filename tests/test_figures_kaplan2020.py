@@ -22,6 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline import kaplan2020
+from pipeline.claims.claim import Evidence
+from pipeline.claims.kaplan2020.training import efficiency
 from pipeline.contracts import ContractError
 from pipeline.figures import TABLES, frame
 from pipeline.figures.data import Data
@@ -218,13 +220,35 @@ def test_a_frontier_point_stands_on_its_curve(figures, data):
 def test_fewer_tokens_are_what_the_law_of_steps_says(data):
     shown = fig02.longest(data["fig02_sample_efficiency"]["sizes"])
     assert [run["d_model"] for run, _ in shown] == list(known.WIDTHS)
-    loss, small, large = fig02.fewer_tokens(shown)
+    courses = along.of_sizes(data["fig02_sample_efficiency"]["sizes"])
+    loss, _, small, best, large = fig02.fewer_tokens(courses)
+    assert best.params == courses[-1].params
     n = 24 * known.WIDTHS[-1] ** 2
     left = loss - known.STEPS.unlimited(n)
     fewest = known.STEPS.Sc * left ** (-1 / known.STEPS.alpha_S)
     steps = fewest * (1 + known.BATCH.at(loss) / known.BATCH_TOKENS)
     assert large == pytest.approx(steps * known.BATCH_TOKENS, rel=2e-3)
     assert small == pytest.approx(known.TOKENS, rel=1e-3)
+
+
+def test_fewer_tokens_are_read_off_at_the_peak_rate_as_the_claim_does(data):
+    """A decay that only the smallest model's last rows have must not count."""
+    sizes = data["fig02_sample_efficiency"]["sizes"]
+    last = 3000
+    runs = [run | {"schedule": "wsd", "cooldown_steps": run["steps"] - last, "warmup_steps": 0}
+            for run in sizes.runs]  # fmt: skip
+    decayed = {
+        cell: [row | {"val_loss": row["val_loss"] * (0.9 if row["step"] > last else 1)} for row in rows]
+        for cell, rows in sizes.curves.items()
+    }  # fmt: skip
+    whole = replace(sizes, runs=runs, curves=decayed)
+    found = fig02.fewer_tokens(along.of_sizes(whole))
+    assert found.small_tokens <= last * known.BATCH_TOKENS
+    measured = efficiency(Evidence({"sizes": whole}, bootstraps=20))
+    assert found.small_tokens / found.large_tokens == pytest.approx(measured.value)
+    figure = drawn("fig02_sample_efficiency", {"sizes": whole})
+    assert f"{measured.value:.2g} times fewer tokens" in words(figure)
+    assert fig02.fewer_tokens(along.of_sizes(whole)[:1]) is None
 
 
 def test_shares_of_a_budget_add_to_all_of_it(data, figures):
