@@ -458,6 +458,23 @@ def test_a_missing_experiment_is_named(study, tmp_path):
 
 
 def test_the_command_writes_both_files(study, tmp_path):
+def test_curves_far_from_the_law_stay_inside_the_axes(data):
+    """Where the law asks for four times the steps, curves take a quarter of its least compute."""
+    given = dict(data["fig12_other_sizes"])
+    fit = given["sizes"].fits["kaplan_steps"]
+    values = {**fit.saved.values, "Sc": 4 * known.STEPS.Sc}
+    wrong = replace(fit, saved=replace(fit.saved, values=values))
+    given["sizes"] = replace(given["sizes"], fits={"kaplan_steps": wrong})
+    figure = drawn("fig12_other_sizes", given)
+    for axes in figure.axes:
+        shown = points(axes).values()
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        assert all(left < x < right and low < y < high for x, y in shown)
+        assert "over the law's best" in axes.get_ylabel()
+    compute = [y for _, y in points(figure.axes[0]).values()]
+    assert 0.25 < min(compute) < 0.27  # no size of the ladder is quite the best
+
+
     out = tmp_path / "fig.svg"
     module = importlib.import_module("pipeline.figures.kaplan2020.fig06_embeddings")
     frame.paper_main(
