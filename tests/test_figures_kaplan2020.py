@@ -412,6 +412,29 @@ def test_curves_read_off_at_one_compute_or_step_lie_on_the_law(figures, data):
             assert min(abs(near - np.log(y))) < 1e-3, gid
 
 
+@pytest.mark.parametrize("number", [1, 4, 9, 11, 12])
+def test_how_well_a_law_fits_stands_beside_its_constants(number, figures, data):
+    told = words(named_fig(figures, number))
+    fits = sum(len(one.fits) for one in named_fig(data, number).values())
+    stated = told.count("$R^2$ = 0.987, rms residual 1.2 %")
+    assert stated == fits - (number != 9)  # all but that of the batches
+
+
+def test_lines_at_fixed_compute_have_the_band_of_both_fits(figures, data):
+    """At one size and S_min the band is that of the law of steps itself."""
+    axes = panels(figures, 11)
+    for label in ("compute", "steps"):
+        lines = [line for line in axes[label].lines if len(line.get_xdata()) == 120]
+        assert len(axes[label].collections) == len(lines)
+    fit = named_fig(data, 11)["sizes"].fits["kaplan_steps"]
+    band = axes["steps"].collections[0].get_paths()[0].vertices
+    level = min(float(gid.split(".", 2)[2]) for gid in points(axes["steps"]))
+    size = float(np.unique(band[:, 0])[3])
+    ends = fit.band(params=np.array([size]), steps_min=np.array([level]))
+    shown = np.unique(band[np.isclose(band[:, 0], size), 1])
+    assert shown == pytest.approx(np.ravel(ends), rel=1e-6)
+
+
 def test_levels_are_those_that_enough_curves_span():
     spans = [(1.0, 100.0), (10.0, 1000.0), (5.0, 500.0), (2000.0, 3000.0)]
     assert all(5 <= value <= 500 for value in fig11.levels(spans))
@@ -433,6 +456,23 @@ def test_another_size_costs_least_at_the_best_and_curves_agree(figures):
         for ratio, cost in shown.values():
             expected = getattr(kaplan2020.excess_of_size(known.STEPS, ratio), name)
             assert cost == pytest.approx(float(expected), rel=5e-3)
+
+
+def test_curves_far_from_the_law_stay_inside_the_axes(data):
+    """Where the law asks for four times the steps, curves take a quarter of its least compute."""
+    given = dict(data["fig12_other_sizes"])
+    fit = given["sizes"].fits["kaplan_steps"]
+    values = {**fit.saved.values, "Sc": 4 * known.STEPS.Sc}
+    wrong = replace(fit, saved=replace(fit.saved, values=values))
+    given["sizes"] = replace(given["sizes"], fits={"kaplan_steps": wrong})
+    figure = drawn("fig12_other_sizes", given)
+    for axes in figure.axes:
+        shown = points(axes).values()
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        assert all(left < x < right and low < y < high for x, y in shown)
+        assert "over the law's best" in axes.get_ylabel()
+    compute = [y for _, y in points(figure.axes[0]).values()]
+    assert 0.25 < min(compute) < 0.27  # no size of the ladder is quite the best
 
 
 def test_the_best_size_is_that_of_the_frontier_and_the_papers_costs_are_its_own():
@@ -458,23 +498,6 @@ def test_a_missing_experiment_is_named(study, tmp_path):
 
 
 def test_the_command_writes_both_files(study, tmp_path):
-def test_curves_far_from_the_law_stay_inside_the_axes(data):
-    """Where the law asks for four times the steps, curves take a quarter of its least compute."""
-    given = dict(data["fig12_other_sizes"])
-    fit = given["sizes"].fits["kaplan_steps"]
-    values = {**fit.saved.values, "Sc": 4 * known.STEPS.Sc}
-    wrong = replace(fit, saved=replace(fit.saved, values=values))
-    given["sizes"] = replace(given["sizes"], fits={"kaplan_steps": wrong})
-    figure = drawn("fig12_other_sizes", given)
-    for axes in figure.axes:
-        shown = points(axes).values()
-        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-        assert all(left < x < right and low < y < high for x, y in shown)
-        assert "over the law's best" in axes.get_ylabel()
-    compute = [y for _, y in points(figure.axes[0]).values()]
-    assert 0.25 < min(compute) < 0.27  # no size of the ladder is quite the best
-
-
     out = tmp_path / "fig.svg"
     module = importlib.import_module("pipeline.figures.kaplan2020.fig06_embeddings")
     frame.paper_main(

@@ -128,6 +128,12 @@ class FittedLaw:
                 reasons.setdefault(row["reason"], []).append(f"${parameter.symbol}$")
         everything = len(self.law.parameters)
         return [
+    @property
+    def rmse(self) -> float | None:
+        """Root mean square residual of log loss; None where the card does not tell it."""
+        rmse: float | None = self.saved.card["quality"].get("rmse")
+        return rmse
+
             reason if len(symbols) == everything else f"{', '.join(symbols)}: {reason}"
             for reason, symbols in reasons.items()
         ]
