@@ -257,7 +257,7 @@ def test_13_shows_the_naive_line_above_that_of_the_least_compute(figures):
     told = words(figures["fig13_compute_corrected"])
     assert "paper: 0.057" in told
     assert "no interval" not in told
-    assert "both along curves before any cooldown" in told
+    assert "along curves before any cooldown" in told
 
 
 def test_13_says_where_the_line_through_the_envelope_has_no_interval():

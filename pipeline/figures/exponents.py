@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from pipeline.figures import frame, marks
 from pipeline.figures.data import UNUSABLE, Data, Row, estimate, verdict
 
-COLUMNS = {"value": 0.0, "runs": 0.48, "beside": 0.575}  # where the table's columns start
+COLUMNS = {"value": 0.0, "runs": 0.45, "beside": 0.54}  # where the table's columns start
 
 # The ends of an interval stand out of the value's point, however near they are.
 VALUE: dict[str, Any] = {"marker": "o", "ms": 3, "ls": "none", "zorder": 3}
@@ -34,7 +34,7 @@ def draw(figure: Figure, data: Data) -> None:
     """
     rows = [(law, p, row) for law, fit in data.fits.items() for p, row in fit.exponents]
     figure.set_size_inches(frame.WIDE, 1.0 + 0.26 * max(len(rows), 1))
-    axes, table = figure.subplots(1, 2, width_ratios=(1, 1.2), sharey=True)
+    axes, table = figure.subplots(1, 2, width_ratios=(1, 1.5), sharey=True)
     table.axis("off")
     for index, (law, parameter, row) in enumerate(rows):
         known = math.isfinite(row["value"]) and row["status"] not in UNUSABLE

@@ -57,7 +57,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     left.set_ylim(*scales.padded(losses))
     scales.loss_axis(left, label=sizes.measured_label)
     headings.heading(left, fit, headings.BOTH, 2)
-    handles = [
+    handles: list[Any] = [
         Line2D(
             [], [], marker="o", ls="none", color=marks.GREY, label="curve at one compute or step"
         ),
