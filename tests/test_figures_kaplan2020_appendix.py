@@ -254,7 +254,16 @@ def test_13_shows_the_naive_line_above_that_of_the_least_compute(figures):
     assert least.get_ydata() == pytest.approx((values["Cc_min"] / x) ** values["alpha_C_min"])
     inside = (x > 1e9) & (x < 1e12)
     assert (np.asarray(naive.get_ydata())[inside] > np.asarray(least.get_ydata())[inside]).all()
-    assert "paper: 0.057" in words(figures["fig13_compute_corrected"])
+    told = words(figures["fig13_compute_corrected"])
+    assert "paper: 0.057" in told
+    assert "no interval" not in told
+    assert "along curves before any cooldown" in told
+
+
+def test_13_says_where_the_line_through_the_envelope_has_no_interval():
+    """Of five sizes three are on the envelope, and none of these can be left out."""
+    whole = study() | {"sizes": replace(appendix_data.sizes(widths=(8, 16, 32, 64, 128)))}
+    assert ", no interval  (paper: 0.057)" in words(drawn("fig13_compute_corrected", whole))
 
 
 def test_14_shows_the_frontier_of_the_fitted_laws_and_points_around_it(figures):
@@ -515,8 +524,28 @@ def test_22_tells_schedules_apart_and_pools_their_seeds(figures):
     lines = marked(figures["fig22_schedules"])
     for run in runs:
         (point,) = lines[run["cell"]]
-        assert point.get_xdata()[0] == run["lr_sum"]
+        assert point.get_xdata()[0] == pytest.approx(run["lr_sum"], rel=0.2)
     assert fig22.spread({schedule: members[:1] for schedule, members in groups.items()}) is None
+
+
+def test_22_draws_rates_by_the_schedule_and_not_between_evaluations():
+    """A cooldown bends where it begins, and a warmup ends at the peak (Kaplan et al., D.6)."""
+    run = appendix_data.run(32) | {"lr": 0.4, "steps": 1000, "warmup_steps": 300, "final_lr": 0.0}
+    x, y = fig22.rates(run | {"schedule": "wsd", "cooldown_steps": 200})
+    expected = 0.4 * np.minimum(1, np.minimum((1000 * x + 1) / 300, (1 - x) / 0.2))
+    assert len(x) == fig22.DRAWN
+    assert y == pytest.approx(expected)
+    x, y = fig22.rates(run | {"schedule": "linear"})
+    assert np.interp([0.1495, 0.3, 0.65], x, y) == pytest.approx([0.2, 0.4, 0.2], abs=2e-3)
+
+
+def test_22_schedules_of_one_sum_stand_side_by_side(figures):
+    places = fig22.side_by_side([2.0, 8.0, 2.0, 2.001, 1.0])
+    assert places[[1, 4]] == pytest.approx([8, 1])
+    assert np.diff(np.sort(np.log(places[[0, 2, 3]]))) == pytest.approx(0.025 * np.log(8), rel=0.03)
+    lines = marked(figures["fig22_schedules"])
+    at = [x.get_xdata()[0] for key in lines for x in lines[key] if key.endswith("-s0")]
+    assert len(set(at)) == len(at) == 11
 
 
 @pytest.mark.parametrize("true", ["power_params", "log_params"])

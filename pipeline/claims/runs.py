@@ -51,14 +51,10 @@ def courses(data: Data) -> list[Course]:
 
     Raises UnmeasuredError where no run has one.
     """
-    best: dict[float, Course] = {}
-    for course in along.courses(data):
-        known = best.get(course.params)
-        if known is None or course.steps[-1] > known.steps[-1]:
-            best[course.params] = course
-    if not best:
+    found = along.of_sizes(data)
+    if not found:
         raise UnmeasuredError("no run has a curve at its peak learning rate")
-    return [best[size] for size in sorted(best)]
+    return found
 
 
 @dataclass(frozen=True)

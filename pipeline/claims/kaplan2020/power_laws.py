@@ -70,7 +70,7 @@ CLAIMS = (
     ),
     Claim(
         "alpha_C", "The best loss of a compute budget at a fixed batch size is a power of it.",
-        "eq. 3.3, figures 1 and 13, table 5", "exponent of L(C), batch fixed",
+        "eq. 3.3, figures 1 and 13, table 5", "exponent of L(C) over ends of runs, batch fixed",
         {"sizes": ("power_compute",)}, parameter("sizes", "power_compute", "alpha_C"), Near(),
         paper=0.057,
     ),
