@@ -31,9 +31,10 @@ UNKNOWN = NoiseScale(None, None)
 
 
 def shared(cell: Cell, corpus: CorpusFacts) -> Row:
-    """What the branches of a cell have in common, by its names in contracts.RUNS."""
+    """What the branches of a cell have in common, by its names in contracts.RUNS: no warmup."""
     unique = cell.unique_tokens or corpus.tokens["train"]
     return asdict(cell) | {"params": cell.params, "unique_tokens": unique, "loss": 1.0,
+                           "warmup_steps": 0,
                            "bits_per_byte": corpus.bits_per_byte(1.0, "validation")}  # fmt: skip
 
 

@@ -140,10 +140,11 @@ def subsets(widths: Sequence[int] = (8, 32, 64)) -> Data:
         for unique in (31_250, 125_000, 500_000, 40_000_000):
             row = run(width, 1_999_872, unique_tokens=unique)
             row["cell"] = f"{row['cell']}-U{unique}"
+            row["loss"] = float(DATA.at(row["params"], unique))
             stop = float(earliest_stop(STEPS, DATA, row["params"], unique))
+            stop *= 1 + float(BATCH.at(row["loss"])) / row["batch_tokens"]  # S of S_min, eq. 5.4
             row["best_step"] = min(round(1.7 * stop), row["steps"])
             row["steps"] = min(2 * row["best_step"] + 10, row["steps"])
-            row["loss"] = float(DATA.at(row["params"], unique))
             runs.append(row)
             curves[row["cell"]] = curve(row)
     return Data(runs=runs, curves=curves, fits={n: fit(n) for n in ("kaplan", "power_tokens")})

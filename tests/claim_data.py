@@ -49,6 +49,7 @@ class Truth:
     noise_scale: float = 1.5  # over the critical batch
     batch_size: float = 0.0  # exponent of N in B_crit
     overfit_noise: float = 0.004  # relative residuals of L(N, D)
+    missed: float = 0.0  # relative residuals of L(N, S_min) at the largest size
     stops: float = 1.7  # best step over the bound
     lstm: float = 0.08  # share that LSTMs lose
     lstm_late: float = 0.1  # their gain beyond 128 tokens over that of transformers
@@ -68,7 +69,7 @@ OTHER = Truth(
     batch=BatchLaw(B=3e6, alpha_B=0.5),
     data=DataLaw(Nc=1e9, alpha_N=0.2, Dc=1e10, alpha_D=0.6),
     size=(1e9, 0.2), tokens=(1e9, 0.3), compute=0.2, offset_slope=0.6, late=0.1, deep=0.05,
-    shape=0.2, noise_scale=30.0, batch_size=0.5, overfit_noise=0.06, stops=0.3, lstm=-0.05,
+    shape=0.2, noise_scale=30.0, batch_size=0.5, stops=0.3, lstm=-0.05,
     lstm_late=2.0, reused=-1.0, short=0.05, kink=0.2, scheduled=0.4,
     seeds=(0.0001, 0.003, 0.1), embedding=1.0, logarithm=True,
 )  # fmt: skip
@@ -179,6 +180,12 @@ def sizes(truth: Truth) -> Data:
                  "loss": other_text(truth, at["val_loss"], text) * (1 + truth.late * (at["step"] < STEPS))}
                 for at in own
             ]  # fmt: skip
+    for params in (1e5, 1e6, 1e7):  # as long as the LSTMs, and without courses at the peak rate
+        row = run(params, plain(params), 2e9)
+        rows.append(row)
+        curves[row["cell"]] = [
+            {"step": 1, "val_loss": None, "loss_by_position": positions(truth, row["loss"])}
+        ]
     scale, exponent = truth.size
     line = [(scale / n) ** exponent if not truth.logarithm else 5 - 0.15 * np.log(n) for n in SIZES]
     line = [loss * (1 + 0.001 * (-1) ** i) for i, loss in enumerate(line)]
@@ -191,6 +198,7 @@ def sizes(truth: Truth) -> Data:
         "kaplan_steps": vars(truth.steps),
     }  # fmt: skip
     made = {name: fit(name, values, points, truth) for name, values in fits.items()}
+    made["kaplan_steps"].points[-1]["residual"] = truth.missed
     return Data(runs=rows, curves=curves, evaluations=evaluations, text_curves=along, fits=made)
 
 
@@ -198,16 +206,20 @@ def subsets(truth: Truth) -> Data:
     """Models stopped early on subsets, at a multiple of the bound of eq. 5.7."""
     noise = np.random.default_rng(1)
     rows, points = [], []
-    for params in (1e6, 1e7, 1e8):
-        for unique in (2.2e7, 2e8, 2e9):
+    for params in np.geomspace(1e6, 1e8, 6).tolist():
+        for unique in np.geomspace(2.2e7, 2e9, 5).tolist():
             loss = float(truth.data.at(params, unique))
             residual = noise.normal(0, truth.overfit_noise)
             stop = truth.stops * float(earliest_stop(truth.steps, truth.data, params, unique))
+            stop *= 1 + float(truth.batch.at(loss)) / BATCH  # S of S_min, eq. 5.4
             rows.append(run(params, loss, tokens=2 * BATCH * (stop + 1), unique_tokens=round(unique),
                             best_step=round(stop)))  # fmt: skip
             points.append(point(params, unique, loss, residual))
     fits = {"kaplan": vars(truth.data), "power_tokens": dict(zip(("Dc", "alpha_D"), truth.tokens))}
     return Data(runs=rows, fits={n: fit(n, values, points, truth) for n, values in fits.items()})
+
+
+FRONT = (10**4, 10**5, 10**6, 10**7)  # batch sizes of a front
 
 
 def batches(truth: Truth) -> Data:
@@ -218,8 +230,11 @@ def batches(truth: Truth) -> Data:
         curves[row["cell"]] = []
         for loss in (6.0, 5.0, 4.2, 3.5):
             critical = float(truth.batch.at(loss)) * (params / 3e6) ** truth.batch_size
+            tokens = 1e9 / loss
             fronts.append({"params": params, "loss": loss, "critical_batch": critical,
-                           "tokens_min": 1e9 / loss, "status": "converged"})  # fmt: skip
+                           "tokens_min": tokens, "status": "converged",
+                           "batch_tokens": list(FRONT),
+                           "steps": [tokens / critical + tokens / batch for batch in FRONT]})  # fmt: skip
             curves[row["cell"]].append(
                 {"val_loss": loss * 1.005, "noise_scale": truth.noise_scale * critical}
             )
@@ -242,7 +257,7 @@ def shapes(truth: Truth) -> Data:
             row = run(1e5, loss, n_layer=layers, d_model=width, d_ff=ff, n_head=heads, seed=seed)
             rows.append(row)
             evaluations += [
-                {"cell": row["cell"], "corpus": text, "loss": loss * (1.2 + truth.deep * np.log2(layers))}
+                {"cell": row["cell"], "corpus": text, "loss": other_text(truth, loss, text) * (1 + truth.deep * np.log2(layers))}
                 for text in TEXTS
             ]  # fmt: skip
     return Data(runs=rows, evaluations=evaluations)

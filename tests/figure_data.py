@@ -146,9 +146,11 @@ def included(rows: list[dict[str, Any]]) -> Runs:
 
 
 def selected(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The included rows that a law is measured on."""
-    runs = included(rows)
-    own = set(runs.take(law(name).select(runs).mask).cell)
+    """The included rows that a law is measured on; a law of a task takes all, as none is solved."""
+    runs, form = included(rows), law(name)
+    own = set(
+        runs.cell if form.target not in runs.columns else runs.take(form.select(runs).mask).cell
+    )
     return [row for row in rows if row["cell"] in own]
 
 

@@ -7,7 +7,7 @@ from batch_data import BATCHES, RATES, critical_batch, scan, steps, steps_min
 from rows import CURVE
 
 from pipeline.batches.fronts import Point, automatic, drawn, fastest, fitted, fronts
-from pipeline.batches.traces import Model, Trace
+from pipeline.batches.traces import Model, Trace, at_peak
 from pipeline.laws.base import Status
 
 LEVELS = np.array([4.0, 3.6, 3.2])
@@ -168,6 +168,43 @@ def test_automatic_levels_are_met_by_three_quarters_of_the_batch_sizes():
     lowest = sorted(min(t.loss.min() for t in whole if t.batch == b) for b in BATCHES)
     assert levels[-1] == pytest.approx(lowest[4])
     assert automatic(scan(BATCHES[:3]), 6).size == 0
+
+
+def warmed(warmup):
+    """The scan under a warmup of some steps, of whose rows only those after it count."""
+    return [Trace(trace.run, at_peak(trace.run, trace.rows)) for trace in scan(warmup_steps=warmup)]
+
+
+def test_a_front_that_the_warmup_limits_is_not_determined():
+    """S_min is 43, 77 and 98 steps; rows count from step 40, and from 60 on they are clear."""
+    found = fronts(warmed(20), np.array([3.6, 3.3, 3.2]), OPTIONS)
+    assert [front.values["steps_min"] for front in found] == pytest.approx(
+        [steps_min(loss) for loss in (3.6, 3.3, 3.2)], rel=1e-2
+    )
+    assert [front.status for front in found] == [Status.UNIDENTIFIABLE, *[Status.CONVERGED] * 2]
+    told = found[0].reason
+    assert told.startswith("Rows begin at step 40, 2 times the warmup")
+    assert told.endswith("limits the steps. Shorten the warmup or take lower losses.")
+    quick = tuple(p._replace(first=300) for p in points(BATCHES, least=400.0))
+    assert fitted(MODEL, 3.0, quick, OPTIONS).status is Status.UNIDENTIFIABLE
+    clear = tuple(p._replace(first=260) for p in quick)
+    assert fitted(MODEL, 3.0, clear, OPTIONS).status is Status.CONVERGED
+
+
+def test_automatic_levels_begin_below_the_losses_that_the_warmup_limits():
+    begins = 2.5 * (1e3 / 1536) ** 0.08 + 1  # where steps_min is 60
+    levels = automatic(warmed(20), 6)
+    assert 0.98 * begins < levels[0] <= begins * 1.001
+    found = fronts(warmed(20), levels, OPTIONS)
+    assert not [front for front in found if front.reason.startswith("Rows begin")]
+    assert automatic(scan(), 6)[0] > 1.2 * begins
+
+
+def test_where_the_warmup_limits_all_losses_each_level_says_so():
+    slow = warmed(300)
+    found = fronts(slow, automatic(slow, 4), OPTIONS)
+    assert len(found) == 4
+    assert all("Rows begin at step 600" in front.reason for front in found)
 
 
 def test_noisy_quadratic_descent_has_the_critical_batch_of_its_noise_scale():

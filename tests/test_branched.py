@@ -118,6 +118,7 @@ def test_a_trunk_is_branched_and_its_fronts_written(trained, tmp_path, capsys):
         assert front["params"] == trained.cells[0].params
         assert front["bits_per_byte"] == pytest.approx(front["loss"] / np.log(2) / 2)  # 2 bytes
         assert set(front["batch_tokens"]) <= {16, 32, 64, 128}
+        assert not front["reason"].startswith("Rows begin")  # branches have no warmup of their own
     told = capsys.readouterr().err
     assert f"loss {begun:.4f} to {0.95 * begun:.4f}: B_crit" in told
     assert f"loss {begun:.4f} to {0.1 * begun:.4f}: met by no branch after its first step" in told

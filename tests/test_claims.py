@@ -1,4 +1,4 @@
-"""Claims on studies made up from the paper's own laws, and from others; the rules that judge them."""
+"""Claims on studies made up from the paper's own laws, and from others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from claim_data import OTHER, Truth
 
-from pipeline import kaplan2020
+from pipeline import compare, kaplan2020
 from pipeline.claims import PAPERS
-from pipeline.claims.claim import Claim, Measured
+from pipeline.claims.claim import Evidence
 from pipeline.claims.kaplan2020.allocation import crossed
 from pipeline.claims.kaplan2020.positions import misfit
-from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, judge
 from pipeline.compare import claims, comparison
 from pipeline.kaplan2020 import PAPER, PF_DAY, StepsLaw, Trend
 
@@ -28,16 +27,22 @@ BY_LAW = {
 # Claims about an order, a limit or a factor: what the made-up study holds of them.
 HELD = {
     "aspect": 1.0, "ff_ratio": 1.0, "heads": 1.0, "lstm_worse": 8.0, "transfer_training": 0.0,
-    "transfer_depth": 0.0, "short_contexts": -1.0, "sample_order": 1.0, "schedules": 0.02,
+    "transfer_depth": 0.0, "short_contexts": -1.0, "schedules": 0.02,
     "early_stopping": 1.0, "noise_scale": 1.5, "batch_of_sizes": 1.0, "seeds": 1.0,
 }  # fmt: skip
 # The frontier's own exponents follow the law and not table 6; the crossing lies far out.
 ALONG = {"params_along", "batch_along", "steps_along", "tokens_along", "contradiction"}
+TOO_FEW = {"sample_order"}  # ten pairs of sizes cannot tell nine of ten from all
 KEYS = [claim.key for claim in claims("kaplan2020")]
 
 
 def compared(truth: Truth) -> dict[str, dict]:
     return {row["claim"]: row for row in comparison("kaplan2020", claim_data.study(truth))}
+
+
+def one(key: str, found: Evidence) -> dict:
+    (claim,) = (claim for claim in claims("kaplan2020") if claim.key == key)
+    return compare.compared(claim, found)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,7 @@ def test_claims_have_keys_of_their_own_and_read_what_is_declared():
         assert claim.allowed[0] <= claim.allowed[1] if claim.paper else True
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key not in ALONG])
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in ALONG | TOO_FEW])
 def test_a_study_of_the_papers_laws_reproduces_its_claims(paper, key):
     row = paper[key]
     assert row["verdict"] == "reproduced", row["reason"]
@@ -97,7 +102,7 @@ def test_the_frontier_of_other_laws_differs():
     [
         k
         for k in KEYS
-        if k not in ALONG | {"recurrent_compute", "sample_order", "sample_efficiency"}
+        if k not in ALONG | {"recurrent_compute", "sample_order", "sample_efficiency", "collapse"}
     ],
 )
 def test_a_study_of_other_laws_differs(other, key):
@@ -108,6 +113,17 @@ def test_recurrent_models_that_are_better_for_their_compute_differ():
     rows = compared(Truth(reused=2.0))
     assert rows["recurrent_compute"]["verdict"] == "differs"
     assert rows["recurrent_size"]["verdict"] == "reproduced"
+
+
+def test_ten_pairs_of_sizes_in_order_are_too_few_and_thirty_are_enough(monkeypatch, paper):
+    """All of n pairs leave 0.05^(1/n) possible at 90 %: 0.74 of ten, 0.905 of thirty."""
+    row = paper["sample_order"]
+    assert (row["value"], row["verdict"]) == (1.0, "out_of_reach")
+    assert (row["low"], row["high"]) == pytest.approx((0.05**0.1, 1.0))
+    monkeypatch.setattr(claim_data, "SIZES", np.geomspace(1e4, 1e9, 31))
+    more = one("sample_order", Evidence({"sizes": claim_data.sizes(Truth())}))
+    assert (more["runs"], more["verdict"]) == (30, "reproduced")
+    assert more["low"] == pytest.approx(0.05 ** (1 / 30))
 
 
 def test_sizes_out_of_order_differ():
@@ -126,6 +142,7 @@ def test_sample_efficiency_is_the_ratio_of_tokens_of_the_law(paper):
     met = taken[taken > 50]  # steps; a curve that starts below the loss tells nothing
     row = paper["sample_efficiency"]
     assert row["value"] == pytest.approx(taken[0] / met.min(), rel=0.02)
+    assert row["low"] < row["value"] < row["high"] < 2 * row["value"]
 
 
 def test_sample_efficiency_of_few_sizes_is_out_of_reach():
@@ -166,6 +183,28 @@ def test_what_fits_do_not_determine_is_out_of_reach():
         assert rows[key]["reason"].startswith("Out of reach at this scale because critical_batch, ")
 
 
+def test_what_follows_from_a_law_that_misses_a_size_is_out_of_reach():
+    """One size of eleven, 3.85 % off: 1.16 % over all, which would pass."""
+    rows = compared(Truth(missed=-0.0385))
+    for key in ("alpha_N_steps", "alpha_S", "S_c", "converged_excess", "params_by_law"):
+        assert rows[key]["verdict"] == "out_of_reach"
+        assert rows[key]["reason"] == (
+            "Out of reach at this scale because kaplan_steps misses the losses of the size 1e+09 by "
+            "3.85 % (root mean square), more than the 2 % between seeds."
+        )
+    assert rows["early_stopping"]["verdict"] == "out_of_reach"
+    assert rows["alpha_N"]["verdict"] == "reproduced"
+    assert compared(Truth(missed=0.0199))["alpha_S"]["verdict"] == "reproduced"
+
+
+def test_overfitting_that_does_not_collapse_differs_and_gives_no_exponents():
+    rows = compared(Truth(overfit_noise=0.06))
+    assert rows["collapse"]["verdict"] == "differs"
+    for key in ("alpha_N_data", "alpha_D_data", "overfit_exponent", "overfit_tokens"):
+        assert rows[key]["verdict"] == "out_of_reach"
+        assert "kaplan misses the losses of the size " in rows[key]["reason"]
+
+
 def test_short_contexts_cannot_show_a_plateau_beyond_a_hundred_tokens():
     found = claim_data.study(Truth())
     for data in (found["lstm"], found["sizes"]):
@@ -174,6 +213,48 @@ def test_short_contexts_cannot_show_a_plateau_beyond_a_hundred_tokens():
     row = {r["claim"]: r for r in comparison("kaplan2020", found)}["lstm_plateau"]
     assert row["verdict"] == "out_of_reach"
     assert "contexts of 32 tokens" in row["reason"]
+
+
+@pytest.mark.parametrize("shorter", [True, False])
+def test_short_contexts_and_lstms_stand_beside_transformers_of_as_many_tokens(shorter):
+    """Four times the tokens lower the loss and all gains with position: such a run is no partner."""
+    found = claim_data.study(Truth())
+    sizes = found["sizes"]
+    longer = [run | {"tokens": 4 * run["tokens"], "cell": "4x" + run["cell"]} for run in sizes.runs]
+    curves = {
+        "4x" + cell: [rows[-1] | {"loss_by_position": [0.9 * x for x in rows[-1]["loss_by_position"]]}]
+        for cell, rows in sizes.curves.items()
+    }  # fmt: skip
+    runs = [*sizes.runs, *longer] if shorter else longer
+    whole = {**found.experiments, "sizes": replace(sizes, runs=runs, curves=sizes.curves | curves)}
+    for key, value in (("short_contexts", -1.0), ("lstm_plateau", 1.08 * 0.1)):
+        row = one(key, replace(found, experiments=whole))
+        if shorter:
+            assert row["value"] == pytest.approx(value, rel=1e-4)
+        else:
+            assert row["verdict"] == "not_measured"
+            assert row["reason"].endswith("as many tokens.")
+
+
+def test_depth_changes_nothing_where_other_texts_follow_the_validation_loss_alone():
+    """Deeper models that are 9 % better lie on the line of all sizes, whose slope is not one."""
+    truth = Truth(offset_slope=0.4)
+    found = claim_data.study(truth)
+    shapes = found["shapes"]
+    better = {run["cell"]: run["loss"] * (1.03 - 0.03 * np.log2(run["n_layer"]))
+              for run in shapes.runs}  # fmt: skip
+    moved = replace(
+        shapes, runs=[run | {"loss": better[run["cell"]]} for run in shapes.runs],
+        evaluations=[row | {"loss": claim_data.other_text(truth, better[row["cell"]], row["corpus"])}
+                     for row in shapes.evaluations],
+    )  # fmt: skip
+    row = one("transfer_depth", replace(found, experiments={**found.experiments, "shapes": moved}))
+    assert row["value"] == pytest.approx(0, abs=1e-9)
+    assert row["verdict"] == "reproduced"
+    elsewhere = [row | {"corpus": "speech"} for row in shapes.evaluations]
+    other = {**found.experiments, "shapes": replace(shapes, evaluations=elsewhere)}
+    told = one("transfer_depth", replace(found, experiments=other))["reason"]
+    assert told == "Not measured because sizes and shapes were scored on no common text."
 
 
 def test_a_study_without_experiments_or_fits_measures_nothing():
@@ -192,7 +273,13 @@ def test_a_row_tells_the_range_of_the_runs_behind_it(paper):
     assert (row["params_low"], row["params_high"]) == pytest.approx((1e4, 1e9))
     assert row["tokens_low"] == row["tokens_high"] == claim_data.BATCH * claim_data.STEPS
     assert row["runs"] == len(claim_data.SIZES)
-    assert paper["early_stopping"]["experiments"] == "data, sizes"
+    assert paper["early_stopping"]["experiments"] == "data, sizes, batches"
+
+
+def test_the_longest_run_on_a_subset_was_not_stopped_whatever_its_best_step(paper):
+    runs = claim_data.study(Truth())["data"].runs
+    assert all(run["best_step"] < run["steps"] for run in runs)
+    assert paper["early_stopping"]["runs"] == len(runs) - 1
 
 
 def test_one_layer_and_odd_schedules_do_not_count():
@@ -211,66 +298,25 @@ def test_a_power_law_by_position_leaves_no_misfit_and_rising_losses_do():
     assert misfit(rising.tolist()) == pytest.approx(((rising.mean() / rising - 1) ** 2).mean())
 
 
-# The rules' edges, on a claim of 1 (Near, Within), at most 3 or at least 3.
-def claim(rule, **paper: float) -> Claim:
-    return Claim("key", "It is.", "eq. 1", "it", {}, lambda _: measured(1), rule, **paper)
+def test_single_seeds_of_shapes_judge_nothing():
+    found = claim_data.study(Truth())
+    once = [run for run in found["shapes"].runs if run["seed"] == 0]
+    few = replace(found["shapes"], runs=once)
+    rows = comparison("kaplan2020", replace(found, experiments={"shapes": few}))
+    assert {row["verdict"] for row in rows if row["claim"] in ("aspect", "ff_ratio", "heads")} == {
+        "out_of_reach"
+    }
 
 
-def measured(value: float, low: float | None = None, high: float | None = None, **more) -> Measured:
-    return Measured(value, low, high, 0.9, 5, **more)
-
-
-@pytest.mark.parametrize(
-    ("rule", "paper", "found", "verdict"),
-    [
-        (Near(0.1), {"paper": 1}, (1.1,), "reproduced"),
-        (Near(0.1), {"paper": 1}, (1.11,), "differs"),
-        (Near(0.1), {"paper": 1}, (0.89,), "differs"),
-        (Near(0.1), {"paper": 1}, (1.3, 1.09, 1.6), "reproduced"),
-        (Near(0.1), {"paper": 1}, (1.3, 1.11, 1.6), "differs"),
-        (Near(0.1), {"paper": 1}, (1.3, 0.5, 1.99), "reproduced"),
-        (Near(0.1), {"paper": 1}, (1.3, 0.5, 2.01), "out_of_reach"),
-        (Near(0.1), {"paper": 1}, (1.3, -0.1, 1.5), "out_of_reach"),
-        (Near(0.1), {"paper": 1}, (30.0, 10.0, 90.0), "differs"),
-        (Near(0.1), {"paper": 20, "low": 0}, (5.0, 0.1, 19.0), "reproduced"),
-        (Near(0.1), {"low": 0.7, "high": 1.0}, (0.64, 0.6, 0.65), "reproduced"),
-        (Near(0.1), {"low": 0.7, "high": 1.0}, (0.61, 0.6, 0.62), "differs"),
-        (Within(10), {"paper": 1}, (9.9,), "reproduced"),
-        (Within(10), {"paper": 1}, (10.1,), "differs"),
-        (Within(10), {"paper": 1}, (0.05, 0.01, 0.09), "differs"),
-        (Within(10), {"paper": 1}, (1.0, 0.09, 8.9), "reproduced"),
-        (Within(10), {"paper": 1}, (1.0, 0.01, 20.0), "out_of_reach"),
-        (AtMost(), {"high": 3}, (3.0,), "reproduced"),
-        (AtMost(), {"high": 3}, (3.1,), "differs"),
-        (AtMost(), {"high": 3}, (2.9, 2.5, 3.1), "out_of_reach"),
-        (AtMost(), {"high": 3}, (3.5, 3.1, 4.0), "differs"),
-        (AtMost(), {"high": 3}, (2.5, 2.0, 3.0), "reproduced"),
-        (AtLeast(), {"low": 3}, (3.0,), "reproduced"),
-        (AtLeast(), {"low": 3}, (2.9,), "differs"),
-        (AtLeast(), {"low": 3}, (3.1, 2.9, 3.5), "out_of_reach"),
-        (AtLeast(), {"low": 3}, (2.5, 2.0, 2.9), "differs"),
-    ],
-)
-def test_rules_judge_by_the_interval(rule, paper, found, verdict):
-    judged = judge(claim(rule, **paper), measured(*found))
-    assert judged.verdict == verdict
-    assert f"{found[0]:.3g}" in judged.reason
-    assert judged.reason.endswith(".")
-    assert not judged.reason.endswith("..")
-
-
-def test_whatever_the_rule_what_is_far_out_or_unknown_is_out_of_reach():
-    right = claim(Near(), paper=1)
-    assert judge(right, measured(1.0, beyond=FARTHEST)).verdict == "reproduced"
-    assert judge(right, measured(1.0, beyond=1.1 * FARTHEST)).verdict == "out_of_reach"
-    assert judge(right, measured(np.nan)).verdict == "out_of_reach"
-    doubted = judge(right, measured(1.0, doubt="no minimum was found."))
-    assert doubted.reason == "Out of reach at this scale because no minimum was found."
-
-
-def test_a_claim_without_a_value_for_its_rule_is_refused():
-    with pytest.raises(ValueError, match="key: the rule needs the paper's value"):
-        judge(claim(Near(), high=1), measured(1.0))
+def test_embeddings_have_an_interval_of_few_sizes(paper, other):
+    """Seven sizes: nearly all draws with replacement hold fewer than the five that a bend needs."""
+    for row in (paper["embeddings"], other["embeddings"]):
+        assert row["low"] < row["value"] < row["high"]
+    found = claim_data.study(Truth())
+    seven = replace(found["depths"], runs=found["depths"].runs[:7])
+    rows = comparison("kaplan2020", replace(found, experiments={"depths": seven}))
+    (row,) = (row for row in rows if row["claim"] == "embeddings")
+    assert row["low"] < row["value"] < row["high"]
 
 
 def test_pf_days_are_the_papers():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import claim_data
 import numpy as np
 import pytest
-from scipy.stats import f, norm
+from scipy.stats import binom, f, norm, t
 
 from pipeline.claims.claim import Evidence, UnmeasuredError
+from pipeline.claims.kaplan2020 import transfer
+from pipeline.claims.kaplan2020.families import apart, layers
 from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
-from pipeline.claims.samples import over_rows, over_seeds, slope, span
+from pipeline.claims.samples import over_groups, over_rows, over_seeds, share, slope, span
 from pipeline.figures.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
@@ -29,6 +33,69 @@ def test_the_interval_of_a_mean_is_that_of_normal_theory():
     assert (found.runs, found.params) == (200, (1e5, 1e5))
 
 
+def test_runs_that_err_together_are_drawn_together():
+    """Four runs of each training have the interval of one of each, twice that of so many alone."""
+    values = np.random.default_rng(4).normal(2.0, 0.5, 60)
+    rows = [claim_data.run(1e5, value) for value in values]
+    few = over_rows(EVIDENCE, lambda index: float(values[index].mean()), rows)
+    four = np.tile(values, 4)
+    mean = lambda index: float(four[index].mean())  # noqa: E731
+    found = over_rows(EVIDENCE, mean, rows * 4, shared=list(range(60)) * 4)
+    assert (found.low, found.high) == pytest.approx((few.low, few.high))
+    assert found.runs == 240
+    apart = over_rows(EVIDENCE, mean, rows * 4)
+    assert (found.high - found.low) / (apart.high - apart.low) == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("measure", [transfer.offset, transfer.training])
+def test_runs_that_branch_off_one_training_are_no_more_evidence_than_it(measure):
+    """A fourfold copy of every run on its own trunk changes neither value nor interval."""
+    data = claim_data.sizes(claim_data.Truth())
+    noise = np.random.default_rng(5)
+    scored = [
+        row | {"loss": row["loss"] * (1 + 0.02 * noise.standard_normal())}
+        for row in data.evaluations
+    ]
+    once = replace(data, evaluations=scored)
+    copies = {
+        name: [row | {"cell": f"{row['cell']}-{i}"} for row in rows for i in range(4)]
+        for name, rows in (("evaluations", scored), ("text_curves", data.text_curves))
+    }
+    runs = [run | {"cell": f"{run['cell']}-{i}", "trunk": run["cell"]}
+            for run in data.runs for i in range(4)]  # fmt: skip
+    alone, branched = (
+        measure(Evidence({"sizes": one}, bootstraps=50))
+        for one in (once, replace(once, runs=runs, **copies))
+    )
+    assert branched.value == pytest.approx(alone.value)
+    assert (branched.low, branched.high) == pytest.approx((alone.low, alone.high))
+    assert alone.low < alone.value < alone.high
+
+
+@pytest.mark.parametrize(
+    ("held", "runs", "low", "high"),
+    [
+        (8, 8, 0.05 ** (1 / 8), 1.0),  # of all: 1 - level in two parts, below
+        (0, 8, 0.0, 1 - 0.05 ** (1 / 8)),
+        (1, 2, 1 - 0.95**0.5, 0.95**0.5),  # P(at least one of two) = 1 - (1 - p)^2 = 0.05
+    ],
+)
+def test_a_share_has_the_exact_binomial_interval(held, runs, low, high):
+    rows = [claim_data.run(1e5, 3.0)] * runs
+    found = share(EVIDENCE, [True] * held + [False] * (runs - held), rows)
+    assert (found.value, found.runs) == (held / runs, runs)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_a_share_holds_the_truth_at_least_as_often_as_its_level():
+    rows = [claim_data.run(1e5, 3.0)] * 12
+    within = 0.0
+    for held in range(13):
+        found = share(EVIDENCE, [True] * held + [False] * (12 - held), rows)
+        within += binom.pmf(held, 12, 0.85) * (found.low <= 0.85 <= found.high)
+    assert 0.9 <= within < 0.99
+
+
 def test_the_scatter_of_seeds_gives_the_interval_of_a_difference():
     """Two groups of n seeds: the difference of their means has the deviation s sqrt(2 / n)."""
     noise = np.random.default_rng(1).normal(0, 0.1, (2, 50))
@@ -41,6 +108,20 @@ def test_the_scatter_of_seeds_gives_the_interval_of_a_difference():
     assert (found.low, found.high) == pytest.approx(
         (middle - reach, middle + reach), abs=0.1 * reach
     )
+
+
+def test_the_jackknife_of_a_geometric_mean_is_students_interval():
+    """Groups of two alike runs: as if each were one."""
+    logs = np.random.default_rng(3).normal(1.0, 0.2, 8)
+    rows = [claim_data.run(1e4 * 2**i, 3.0, seed=seed) for i in range(8) for seed in (0, 1)]
+    values = np.repeat(logs, 2)
+    found = over_groups(EVIDENCE, lambda index: float(np.exp(values[index].mean())), rows, "params")
+    reach = t.ppf(0.95, 7) * logs.std(ddof=1) / np.sqrt(8)
+    assert found.value == pytest.approx(np.exp(logs.mean()))
+    assert np.log([found.low, found.high]) == pytest.approx(logs.mean() + np.array([-reach, reach]))
+    assert (found.runs, found.params) == (16, (1e4, 128e4))
+    two = over_groups(EVIDENCE, lambda index: float(len(index)), rows[:4], "params")
+    assert (two.value, two.low, two.high) == (4.0, None, None)
 
 
 def test_single_seeds_have_no_interval():
@@ -82,6 +163,47 @@ def test_the_baseline_is_the_line_through_plain_transformers_alone():
     assert not found.holds(2e7)
     with pytest.raises(UnmeasuredError, match="0 sizes of plain transformers saw 5e"):
         baseline(evidence, claim_data.run(1e6, 3.0, 5e9))
+    with pytest.raises(UnmeasuredError, match="0 sizes of plain transformers of 8 layers saw 2e"):
+        baseline(evidence, claim_data.run(1e6, 3.0, 2e9), 8)
+
+
+def recurrent(noise: np.ndarray, depths: tuple[int, ...] = (2,)) -> Evidence:
+    """Six transformers of each depth, the deeper ones a tenth better, and nine recurrent models."""
+    plain = [
+        claim_data.run(n, claim_data.plain(n) * (1 - 0.1 * (layers > 2)) * np.exp(noise[i]), 2e9,
+                       n_layer=layers)
+        for layers in depths for i, n in enumerate(np.geomspace(1e4, 1e8, 6))
+    ]  # fmt: skip
+    again = [
+        claim_data.run(n, 0.98 * claim_data.plain(n), 2e9, family="recurrent", reuse=2, n_layer=2)
+        for n in np.geomspace(1e5, 1e7, 9)
+    ]
+    return Evidence({"depths": Data(runs=plain), "recurrent": Data(runs=again)}, bootstraps=2000)
+
+
+def test_recurrent_models_are_compared_with_transformers_of_their_depth():
+    """Deeper transformers that are better say nothing of what using layers again does."""
+    measure = apart("recurrent", lambda run: run["params"], layers)
+    found = measure(recurrent(np.zeros(6), (2, 8)))
+    assert (found.value, found.low, found.high) == pytest.approx((-2.0, -2.0, -2.0), abs=1e-4)
+    with pytest.raises(UnmeasuredError, match="transformers of 2 layers"):
+        measure(recurrent(np.zeros(6), (8,)))
+
+
+def test_the_transformers_scatter_widens_the_interval_beside_them():
+    """Least squares: the deviation of the trend's mean over the models is s |h|, h = X (Z'Z)^-1 Z'."""
+    noise = np.array([0.01, -0.02, 0.0, 0.02, -0.01, 0.005])
+    found = apart("recurrent", lambda run: run["params"], layers)(recurrent(noise))
+    x = np.log(np.geomspace(1e4, 1e8, 6))
+    design, at = np.vander(x, 3), np.vander(np.log(np.geomspace(1e5, 1e7, 9)), 3)
+    residual = noise - design @ np.linalg.lstsq(design, noise)[0]
+    scatter = np.sqrt((residual**2).sum() / 3)
+    weights = np.linalg.pinv(design).T @ at.mean(0)
+    trend = scatter * np.linalg.norm(weights)
+    own = -at @ np.linalg.lstsq(design, noise)[0]
+    reach = 100 * norm.ppf(0.95) * np.hypot(trend, own.std() / 3)
+    assert found.high - found.low == pytest.approx(2 * reach, rel=0.1)
+    assert reach > 0.5
 
 
 def test_shapes_are_compared_one_property_at_a_time():

@@ -24,12 +24,12 @@ from pipeline.figures.data import Data
 from pipeline.figures.kaplan2020 import FIGURES, along, envelopes, positions
 from pipeline.figures.kaplan2020 import fig14_optimal_size_and_steps as fig14
 from pipeline.figures.kaplan2020 import fig15_contradiction as fig15
-from pipeline.figures.kaplan2020 import fig16_early_stopping as fig16
 from pipeline.figures.kaplan2020 import fig17_recurrent as fig17
 from pipeline.figures.kaplan2020 import fig19_sample_efficiency as fig19
 from pipeline.figures.kaplan2020 import fig22_schedules as fig22
 from pipeline.figures.kaplan2020 import fig23_power_or_logarithm as fig23
 from pipeline.figures.kaplan2020 import fig24_transfer_by_depth as fig24
+from pipeline.figures.kaplan2020.stops import stops
 from pipeline.laws import law
 from pipeline.laws.estimate import Options
 
@@ -254,7 +254,16 @@ def test_13_shows_the_naive_line_above_that_of_the_least_compute(figures):
     assert least.get_ydata() == pytest.approx((values["Cc_min"] / x) ** values["alpha_C_min"])
     inside = (x > 1e9) & (x < 1e12)
     assert (np.asarray(naive.get_ydata())[inside] > np.asarray(least.get_ydata())[inside]).all()
-    assert "paper: 0.057" in words(figures["fig13_compute_corrected"])
+    told = words(figures["fig13_compute_corrected"])
+    assert "paper: 0.057" in told
+    assert "no interval" not in told
+    assert "along curves before any cooldown" in told
+
+
+def test_13_says_where_the_line_through_the_envelope_has_no_interval():
+    """Of five sizes three are on the envelope, and none of these can be left out."""
+    whole = study() | {"sizes": replace(appendix_data.sizes(widths=(8, 16, 32, 64, 128)))}
+    assert ", no interval  (paper: 0.057)" in words(drawn("fig13_compute_corrected", whole))
 
 
 def test_14_shows_the_frontier_of_the_fitted_laws_and_points_around_it(figures):
@@ -355,16 +364,38 @@ def test_13_says_where_no_run_has_a_curve():
 
 def test_16_bound_is_that_of_the_known_laws_and_counts_who_keeps_it(figures):
     runs = study()["data"].runs
-    n, d = (np.array([run[name] for run in runs], float) for name in ("params", "unique_tokens"))
+    n, d, loss, batch, step = (
+        np.array([run[name] for run in runs], float)
+        for name in ("params", "unique_tokens", "loss", "batch_tokens", "best_step")
+    )
     excess = DATA.at(n, d) - DATA.unlimited(n)
+    found = stops(runs, STEPS, DATA, BATCH)
     known = STEPS.Sc / excess ** (1 / STEPS.alpha_S)
-    assert fig16.bound(read_by("fig16_early_stopping"), runs) == pytest.approx(known, rel=1e-9)
+    assert [stop.bound for stop in found] == pytest.approx(known, rel=1e-9)
+    fewest = step / (1 + BATCH.B * loss ** (-1 / BATCH.alpha_B) / batch)  # eq. 5.4 and 1.4
+    assert [stop.steps for stop in found] == pytest.approx(fewest, rel=1e-9)
+    points = marked(figures["fig16_early_stopping"])
+    assert [points[f"{run['cell']}.bound"][0].get_ydata()[0] for run in runs] == pytest.approx(
+        fewest
+    )
     stopped = sum(run["steps"] < 1953 for run in runs)
     assert 0 < stopped < len(runs)
     assert f"{stopped} of {stopped} stopped runs" in words(figures["fig16_early_stopping"])
     early = [run | {"best_step": max(run["best_step"] // 4, 1)} for run in runs]
     whole = study() | {"data": replace(study()["data"], runs=early)}
     assert f"0 of {stopped} stopped runs" in words(drawn("fig16_early_stopping", whole))
+
+
+def test_16_a_step_beyond_the_bound_at_a_small_batch_may_be_fewer_at_a_large_one():
+    """At B = B_crit half of the steps count; the measured loss counts, not the law's."""
+    loss = 1.02 * float(DATA.unlimited(1e5))
+    bound = STEPS.Sc / (loss / 1.02 * 0.02) ** (1 / STEPS.alpha_S)
+    run = {"params": 1e5, "unique_tokens": 1e4, "loss": loss, "steps": 10**6,
+           "batch_tokens": float(BATCH.at(loss))}  # fmt: skip
+    runs = [run | {"best_step": factor * bound} for factor in (1.99, 2.01)]
+    assert [stop.late_enough for stop in stops(runs, STEPS, DATA, BATCH)] == [False, True]
+    better = run | {"best_step": 10, "loss": 0.99 * float(DATA.unlimited(1e5))}
+    assert stops([better], STEPS, DATA, BATCH)[0].bound == np.inf
 
 
 def test_16_runs_that_never_stopped_are_hollow(figures):
@@ -493,8 +524,28 @@ def test_22_tells_schedules_apart_and_pools_their_seeds(figures):
     lines = marked(figures["fig22_schedules"])
     for run in runs:
         (point,) = lines[run["cell"]]
-        assert point.get_xdata()[0] == run["lr_sum"]
+        assert point.get_xdata()[0] == pytest.approx(run["lr_sum"], rel=0.2)
     assert fig22.spread({schedule: members[:1] for schedule, members in groups.items()}) is None
+
+
+def test_22_draws_rates_by_the_schedule_and_not_between_evaluations():
+    """A cooldown bends where it begins, and a warmup ends at the peak (Kaplan et al., D.6)."""
+    run = appendix_data.run(32) | {"lr": 0.4, "steps": 1000, "warmup_steps": 300, "final_lr": 0.0}
+    x, y = fig22.rates(run | {"schedule": "wsd", "cooldown_steps": 200})
+    expected = 0.4 * np.minimum(1, np.minimum((1000 * x + 1) / 300, (1 - x) / 0.2))
+    assert len(x) == fig22.DRAWN
+    assert y == pytest.approx(expected)
+    x, y = fig22.rates(run | {"schedule": "linear"})
+    assert np.interp([0.1495, 0.3, 0.65], x, y) == pytest.approx([0.2, 0.4, 0.2], abs=2e-3)
+
+
+def test_22_schedules_of_one_sum_stand_side_by_side(figures):
+    places = fig22.side_by_side([2.0, 8.0, 2.0, 2.001, 1.0])
+    assert places[[1, 4]] == pytest.approx([8, 1])
+    assert np.diff(np.sort(np.log(places[[0, 2, 3]]))) == pytest.approx(0.025 * np.log(8), rel=0.03)
+    lines = marked(figures["fig22_schedules"])
+    at = [x.get_xdata()[0] for key in lines for x in lines[key] if key.endswith("-s0")]
+    assert len(set(at)) == len(at) == 11
 
 
 @pytest.mark.parametrize("true", ["power_params", "log_params"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import figure_data
 import numpy as np
 import pytest
 
-from pipeline.figures import FIGURES, frame, index
+from pipeline.figures import FIGURES, exponents, floor, frame, index
 from pipeline.figures.data import Data
 
 FLOOR, SLOPE = 1.9, 0.08
@@ -64,6 +65,27 @@ def test_a_law_known_in_full_is_drawn_as_it_is(paths):
 def test_the_exact_floor_crosses_both_panels_in_the_unit_of_the_fit(paths):
     lines = dashed("floor", loaded("floor", paths))
     assert [list(line.get_ydata()) for line in lines] == [[FLOOR, FLOOR]] * 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (1.7, 2.0, "held"), (1.9, 1.9, "held"), (2.0, 2.4, "missed by 0.1"),
+        (1.2, 1.85, "missed by 0.05"), (None, None, "off by 0.3"),
+    ],
+)  # fmt: skip
+def test_intervals_are_told_to_hold_or_to_miss_the_exact_value(low, high, told, paths):
+    data = loaded("floor", paths)
+    fit = data.fits["chinchilla"]
+    row = fit.parameters["E"] | {"value": 2.2, "low": low, "high": high, "status": "converged"}
+    fits = {"chinchilla": replace(fit, parameters={**fit.parameters, "E": row})}
+    figure = frame.render(floor.draw, replace(data, fits=fits))
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text().endswith(f"\nexact one {told}")
+    exact = {"value": FLOOR}
+    assert exponents.beside(row, exact, None) == f"1.9 exact, {told}"
+    assert exponents.beside(None, exact, None) == "1.9 exact"
+    assert exponents.beside(row, None, (0.076, "Kaplan")) == "0.076 (Kaplan)"
 
 
 def test_the_page_sets_exact_values_beside_fitted_ones(paths):

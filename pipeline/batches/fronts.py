@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.batches import LEAST_BATCHES
-from pipeline.batches.traces import Model, Trace, crossed
+from pipeline.batches.traces import WARMED, Model, Trace, crossed
 from pipeline.laws.base import Floats, Runs, Status
 from pipeline.laws.batch_steps import LAW
 from pipeline.laws.draws import Bootstrap
@@ -17,6 +17,10 @@ from pipeline.laws.estimate import Fit, Interval, Options, fit
 from pipeline.laws.interval import interval
 
 REACHED = 0.75  # share of the batch sizes that must have met an automatic level
+# Times the first step that counts. A linear warmup costs half of its steps, which S_min holds: so
+# far beyond them they are a sixth of it or less, by which B_crit is too low.
+CLEAR = 1.5
+TRIED = 64  # losses at which automatic levels may begin
 QUANTITIES = ("steps_min", "tokens_min", "critical_batch")
 
 
@@ -24,7 +28,7 @@ class Point(NamedTuple):
     """The fastest way of one batch size to a loss.
 
     ``at_edge`` tells that its learning rate was the least or the greatest of several tried under
-    its schedule.
+    its schedule. Steps from ``first`` on count; 0 where no warmup comes before them.
     """
 
     batch: int
@@ -32,10 +36,16 @@ class Point(NamedTuple):
     rate: float
     cell: str
     at_edge: bool
+    first: int = 0
 
     @property
     def tokens(self) -> float:
         return self.batch * self.steps
+
+    @property
+    def early(self) -> bool:
+        """The loss was met so soon that the warmup, and not the batch, may limit the steps."""
+        return self.steps < CLEAR * self.first
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,8 @@ def automatic(traces: Sequence[Trace], count: int) -> Floats:
     """``count`` losses of one model, evenly spaced in the logarithm, highest first.
 
     Three quarters of its batch sizes, and no fewer than a fit needs, meet each of them; none are
-    returned where so many never do.
+    returned where so many never do. They begin below the losses that the warmup limits, unless
+    there are no others.
     """
     batches = sorted({trace.batch for trace in traces})
     needed = max(LEAST_BATCHES, int(np.ceil(REACHED * len(batches))))
@@ -68,7 +79,12 @@ def automatic(traces: Sequence[Trace], count: int) -> Floats:
     first = sorted((max(loss[0] for loss in losses) for losses in own), reverse=True)
     last = sorted(min(loss.min() for loss in losses) for losses in own)
     high, low = first[needed - 1], last[needed - 1]
-    return np.geomspace(high, low, count) if low < high else np.empty(0)
+    if low >= high:
+        return np.empty(0)
+    tried = np.geomspace(high, low, TRIED)[:-1]
+    points = fastest(traces, np.log(tried))
+    clear = (loss for loss, met in zip(tried, points, strict=True) if not _hurried(met))
+    return np.geomspace(next(clear, high), low, count)
 
 
 def fastest(traces: Sequence[Trace], log_levels: Floats) -> list[list[Point]]:
@@ -93,8 +109,9 @@ def fastest(traces: Sequence[Trace], log_levels: Floats) -> list[list[Point]]:
             schedule, rate = tried[best]
             rates = [other for of, other in tried if of == schedule]
             edge = len(rates) > 1 and rate in (rates[0], rates[-1])
-            cell = seeds[best][0].run["cell"]
-            found[level].append(Point(batch, float(np.exp(column[best])), rate[0], cell, edge))
+            run = seeds[best][0].run
+            met, first = float(np.exp(column[best])), WARMED * run["warmup_steps"]
+            found[level].append(Point(batch, met, rate[0], run["cell"], edge, first))
     return found
 
 
@@ -118,7 +135,7 @@ def fitted(model: Model, loss: float, points: tuple[Point, ...], options: Option
         return Front(model, loss, points, unknown, none, Status.TOO_FEW_POINTS, reason)
     found = fit(LAW, _runs(points), options)
     values, intervals = _quantities(found)
-    status, reason = _judged(found, [point.batch for point in points])
+    status, reason = _judged(found, points)
     return Front(model, loss, points, values, intervals, status, reason)
 
 
@@ -151,9 +168,32 @@ def _quantities(found: Fit) -> tuple[dict[str, float], dict[str, Interval]]:
     return {name: float(value) for name, value in single.items()}, ends
 
 
-def _judged(found: Fit, batches: Sequence[int]) -> tuple[Status, str]:
-    """The status of the fit, and a doubt where all batch sizes lie on one side."""
-    critical = found.values["B_crit"]
+def _limit(points: Sequence[Point], least: float) -> int:
+    """The first step that counts, where it limits a front whose S_min is ``least``; 0 otherwise."""
+    quickest = min(points, key=lambda point: point.steps)
+    early = [point.first for point in (quickest._replace(steps=least), *points) if point.early]
+    return max(early, default=0)
+
+
+def _hurried(points: Sequence[Point]) -> bool:
+    """Whether the warmup limits the front through some points, S_min where they have a fit."""
+    if not any(point.first for point in points):
+        return False
+    if any(point.early for point in points):
+        return True
+    found = fit(LAW, _runs(points), Options(bootstraps=0, profile=False))
+    return bool(_limit(points, found.values["S_min"]))
+
+
+def _judged(found: Fit, points: Sequence[Point]) -> tuple[Status, str]:
+    """The status of the fit, and a doubt: of the warmup, or where all batches are on one side."""
+    if first := _limit(points, found.values["S_min"]):
+        return Status.UNIDENTIFIABLE, (
+            f"Rows begin at step {first}, {WARMED} times the warmup, and this loss is met within "
+            f"{CLEAR:g} times as many steps: the warmup, not the batch, limits the steps. Shorten "
+            "the warmup or take lower losses."
+        )
+    critical, batches = found.values["B_crit"], [point.batch for point in points]
     low, high = min(batches), max(batches)
     for beyond, side, more in (
         (critical < low, "above", "smaller"), (critical > high, "below", "larger"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -40,54 +41,81 @@ def longest(rows: Iterable[Row]) -> list[Row]:
     return [best[size] for size in sorted(best)]
 
 
+def trunk(run: Row) -> str:
+    """The training that a run branches off; the run itself where it branches off none."""
+    return str(run["trunk"] or run["cell"])
+
+
 def courses(data: Data) -> list[Course]:
     """The longest course of each size at its peak learning rate, by size.
 
     Raises UnmeasuredError where no run has one.
     """
-    best: dict[float, Course] = {}
-    for course in along.courses(data):
-        known = best.get(course.params)
-        if known is None or course.steps[-1] > known.steps[-1]:
-            best[course.params] = course
-    if not best:
+    found = along.of_sizes(data)
+    if not found:
         raise UnmeasuredError("no run has a curve at its peak learning rate")
-    return [best[size] for size in sorted(best)]
+    return found
 
 
-class Baseline(NamedTuple):
-    """Plain transformers of one token count: log loss as a polynomial in log N, and their range."""
+@dataclass(frozen=True)
+class Baseline:
+    """Plain transformers of one token count, and log loss as a polynomial in log N through them.
 
-    terms: Floats
-    low: float
-    high: float
+    ``sizes`` and ``losses`` (S,) are natural logs, by size; a loss is the mean over a size's runs.
+    """
+
+    sizes: Floats
+    losses: Floats
     runs: int
 
+    @cached_property
+    def terms(self) -> Floats:
+        return np.polyfit(self.sizes, self.losses, 2 if len(self.sizes) > 4 else 1)
+
     def holds(self, params: float) -> bool:
-        return self.low * (1 - SAME) <= params <= self.high * (1 + SAME)
+        return bool(self.sizes[0] - SAME <= np.log(params) <= self.sizes[-1] + SAME)
 
     def log_loss(self, params: float) -> float:
         return float(np.polyval(self.terms, np.log(params)))
 
+    def redrawn(self, rng: np.random.Generator) -> Baseline:
+        """The same with other losses, which scatter as far from the trend as these do."""
+        trend = np.polyval(self.terms, self.sizes)
+        freedom = len(self.sizes) - len(self.terms)
+        scatter = np.sqrt(((self.losses - trend) ** 2).sum() / freedom)
+        return replace(self, losses=trend + scatter * rng.standard_normal(len(trend)))
 
-def baseline(evidence: Evidence, like: Row) -> Baseline:
-    """The transformers trained as ``like`` was; raises UnmeasuredError where they are too few."""
+
+def baseline(evidence: Evidence, like: Row, layers: int | None = None) -> Baseline:
+    """The transformers trained as ``like`` was, of one depth if ``layers`` is given.
+
+    Raises UnmeasuredError where they are too few.
+    """
     found = [
         run for name in BASE if name in evidence.experiments for run in counted(evidence[name])
-        if _alike(run, like)
+        if _alike(run, like) and layers in (None, run["n_layer"])
     ]  # fmt: skip
-    sizes = {run["params"] for run in found}
+    sizes = by(found, "params")
     if len(sizes) < 3:
+        deep = "" if layers is None else f" of {layers} layers"
         raise UnmeasuredError(
-            f"{len(sizes)} sizes of plain transformers saw {like['tokens']:.3g} tokens in contexts "
-            f"of {like['context']}, which is too few to compare with"
+            f"{len(sizes)} sizes of plain transformers{deep} saw {like['tokens']:.3g} tokens in "
+            f"contexts of {like['context']}, which is too few to compare with"
         )
-    x, y = (np.log([run[column] for run in found]) for column in ("params", "loss"))
-    terms = np.polyfit(x, y, 2 if len(sizes) > 4 else 1)
-    return Baseline(terms, min(sizes), max(sizes), len(found))
+    points = sorted(
+        (float(np.log(own[0]["params"])), float(np.log([run["loss"] for run in own]).mean()))
+        for own in sizes.values()
+    )
+    x, y = np.array(points).T
+    return Baseline(x, y, len(found))
+
+
+def trained_as(run: Row, like: Row) -> bool:
+    """Whether a run saw as many tokens of the same text as another, in batches of the same size."""
+    same = all(run[column] == like[column] for column in ("batch_tokens", "corpus"))
+    return same and bool(abs(np.log(run["tokens"] / like["tokens"])) < SAME)
 
 
 def _alike(run: Row, like: Row) -> bool:
-    same = all(run[column] == like[column] for column in ("context", "batch_tokens", "corpus"))
     plain = run["family"] == "transformer" and run["n_layer"] >= SHALLOW
-    return same and plain and abs(np.log(run["tokens"] / like["tokens"])) < SAME
+    return plain and run["context"] == like["context"] and trained_as(run, like)

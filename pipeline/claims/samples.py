@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,27 +17,80 @@ Statistic = Callable[[NDArray[np.intp]], float]
 
 
 def resampled(
-    evidence: Evidence, rows: int, statistic: Statistic
+    evidence: Evidence, groups: Sequence[Sequence[int]], statistic: Statistic
 ) -> tuple[float | None, float | None]:
-    """The interval of a statistic over resamples of its rows, drawn with replacement.
+    """The interval of a statistic over resamples of groups of its rows, drawn with replacement.
 
-    ``statistic`` takes indices (rows,) and gives NaN where these do not determine it.
+    ``statistic`` takes indices of rows and gives NaN where these do not determine it.
     """
     rng = np.random.default_rng(evidence.seed)
-    drawn = rng.integers(rows, size=(evidence.bootstraps, rows))
-    return around(np.array([statistic(index) for index in drawn]), evidence.level)
+    drawn = rng.integers(len(groups), size=(evidence.bootstraps, len(groups)))
+    members = [np.array(group, dtype=np.intp) for group in groups]
+    samples = [statistic(np.concatenate([members[i] for i in index])) for index in drawn]
+    return around(np.array(samples), evidence.level)
 
 
 def over_rows(
-    evidence: Evidence, statistic: Statistic, rows: Sequence[Row], beyond: float = 1.0
-) -> Measured:
-    """A statistic of some runs with its interval, by resampling these runs."""
+    evidence: Evidence, statistic: Statistic, rows: Sequence[Row], beyond: float = 1.0,
+    shared: Sequence[Hashable] | None = None,
+) -> Measured:  # fmt: skip
+    """A statistic of some runs with its interval, by resampling these runs.
+
+    Rows of one value of ``shared``, such as the runs of one training, err together: they are drawn
+    together, and are of no more weight than it.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for index, value in enumerate(range(len(rows)) if shared is None else shared):
+        groups.setdefault(value, []).append(index)
     everything = np.arange(len(rows))
-    low, high = resampled(evidence, len(rows), statistic)
+    low, high = resampled(evidence, list(groups.values()), statistic)
     return Measured(
         float(statistic(everything)), low, high, evidence.level, len(rows),
         span(rows, "params"), span(rows, "tokens"), beyond,
     )  # fmt: skip
+
+
+def share(evidence: Evidence, held: Sequence[bool], rows: Sequence[Row]) -> Measured:
+    """The share of some runs of which something holds, with the exact interval of a binomial.
+
+    Clopper and Pearson 1934: as wide as so few runs make it where it holds of all or of none, whose
+    resamples are all alike. One of ``rows`` stands behind each of ``held``.
+    """
+    from scipy.stats import beta
+
+    runs, found = len(held), sum(map(bool, held))
+    outside = (1 - evidence.level) / 2
+    low = float(beta.ppf(outside, found, runs - found + 1)) if found else 0.0
+    high = float(beta.ppf(1 - outside, found + 1, runs - found)) if found < runs else 1.0
+    return Measured(
+        found / runs, low, high, evidence.level, runs, span(rows, "params"), span(rows, "tokens")
+    )
+
+
+def over_groups(
+    evidence: Evidence, statistic: Statistic, rows: Sequence[Row], column: str
+) -> Measured:
+    """A positive statistic of some runs; its interval is the jackknife's, in logarithms.
+
+    Runs alike in ``column`` are left out together. For statistics that need most groups at once,
+    of which draws with replacement leave too few.
+    """
+    from scipy.stats import t
+
+    everything = np.arange(len(rows))
+    of = np.array([row[column] for row in rows])
+    groups = np.unique(of)
+    logs = np.log([statistic(everything[of != group]) for group in groups])
+    low: float | None = None
+    high: float | None = None
+    value = float(statistic(everything))
+    if len(groups) > 2 and np.isfinite(logs).all():
+        spread = np.sqrt((len(groups) - 1) * logs.var())
+        reach = float(np.exp(t.ppf((1 + evidence.level) / 2, len(groups) - 1) * spread))
+        low, high = value / reach, value * reach
+    return Measured(
+        value, low, high, evidence.level, len(rows), span(rows, "params"), span(rows, "tokens")
+    )
 
 
 def over_seeds(

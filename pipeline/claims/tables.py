@@ -1,7 +1,8 @@
 """The tables of a replication's page in docs, made from the registries of claims and figures.
 
 ``python -m pipeline.claims.tables docs/kaplan2020.md studies/kaplan-laptop.yaml`` writes them anew
-between the marks of the page, for the paper that the config replicates.
+between the marks of the page, for the paper that the config replicates; with a comparison.parquet
+behind these, what was measured, too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from typing import Any
 
 import yaml
 
+from pipeline import contracts
 from pipeline.claims import PAPERS, modules
 from pipeline.claims.claim import Claim
 from pipeline.claims.rules import AtLeast, AtMost, Near, Within, said
+from pipeline.figures.data import Row
+from pipeline.figures.overview import claim_rows
 from pipeline.figures.paper import PaperFigure
 
 MARK = "<!-- {name}: made by `make docs` -->"
+MEASURED = "<!-- measured: made by `python -m pipeline.claims.tables` from a comparison -->"
 
 
 def rule(claim: Claim) -> str:
@@ -77,13 +82,32 @@ def made(page: str, config: Mapping[str, Any]) -> str:
     claims = [claim for name in modules(paper) for claim in import_module(name).CLAIMS]
     figures = import_module(f"pipeline.figures.{paper}").FIGURES
     titles = {name: own["title"] for name, own in config["experiments"].items()}
-    page = _put(page, "experiments", experiment_table(titles, claims, figures))
-    return _put(page, "claims", claim_table(claims))
+    page = _put(page, MARK.format(name="experiments"), experiment_table(titles, claims, figures))
+    return _put(page, MARK.format(name="claims"), claim_table(claims))
 
 
-def _put(page: str, name: str, lines: Sequence[str]) -> str:
-    """The page with what stands between two marks of a name replaced."""
-    mark = MARK.format(name=name)
+def measured(page: str, rows: Sequence[Row]) -> str:
+    """The page with its table of what was measured made anew from a comparison."""
+    return _put(page, MEASURED, measured_table(rows))
+
+
+def measured_table(rows: Sequence[Row]) -> list[str]:
+    """One line for each claim: the paper's value, the measured one with its interval, verdict."""
+    lines = [
+        "| claim | quantity | in the paper | measured | runs | N | D | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in claim_rows(rows):
+        unit = f" ({row['unit']})" if row["unit"] else ""
+        lines.append(
+            f"| `{row['key']}` | {row['quantity']}{unit} | {row['paper']} | {row['ours']} | "
+            f"{row['runs']} | {row['params']} | {row['tokens']} | {row['word']} |"
+        )
+    return lines
+
+
+def _put(page: str, mark: str, lines: Sequence[str]) -> str:
+    """The page with what stands between two of a mark replaced."""
     parts = page.split(mark)
     if len(parts) != 3:
         raise ValueError(f"the page lacks two lines {mark}")
@@ -92,13 +116,16 @@ def _put(page: str, name: str, lines: Sequence[str]) -> str:
 
 def main() -> None:
     """Write the tables of one page."""
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m pipeline.claims.tables PAGE.md CONFIG.yaml")
-    page, config = map(Path, sys.argv[1:])
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: python -m pipeline.claims.tables PAGE.md CONFIG.yaml [COMPARISON.parquet]")
+    page, config, *comparison = map(Path, sys.argv[1:])
     given = yaml.safe_load(config.read_text(encoding="utf-8"))
     if given.get("replicates") not in PAPERS:
         sys.exit(f"{config}: replicates: names no paper; choose from {', '.join(PAPERS)}")
-    page.write_text(made(page.read_text(encoding="utf-8"), given), encoding="utf-8")
+    text = made(page.read_text(encoding="utf-8"), given)
+    for path in comparison:
+        text = measured(text, contracts.read(path, contracts.COMPARISON).to_pylist())
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

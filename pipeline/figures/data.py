@@ -58,6 +58,15 @@ def estimate(value: float, low: float | None, high: float | None) -> str:
     return f"${number(value)}$ [${number(low)}$, ${number(high)}$]"
 
 
+def verdict(row: Row, exact: float) -> str:
+    """Whether the exact value is held by an interval, or missed by how much; without one, off."""
+    low, high = row["low"], row["high"]
+    if low is None or high is None:
+        return f"off by {abs(row['value'] - exact):.2g}"
+    miss = max(low - exact, exact - high)
+    return f"missed by {miss:.1g}" if miss > 0 else "held"
+
+
 @dataclass(frozen=True)
 class FittedLaw:
     """One stored fit: the law with its replicates, its parameters with intervals, its points.
@@ -118,6 +127,12 @@ class FittedLaw:
         """Share of the variance of log loss that the fit explains; None without variance."""
         r2: float | None = self.saved.card["quality"]["r2"]
         return r2
+
+    @property
+    def rmse(self) -> float | None:
+        """Root mean square residual of log loss; None where the card does not tell it."""
+        rmse: float | None = self.saved.card["quality"].get("rmse")
+        return rmse
 
     @property
     def doubts(self) -> list[str]:

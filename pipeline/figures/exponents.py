@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.figures import frame, marks
-from pipeline.figures.data import UNUSABLE, Data, Row, estimate
+from pipeline.figures.data import UNUSABLE, Data, Row, estimate, verdict
 
-COLUMNS = {"value": 0.0, "runs": 0.48, "beside": 0.575}  # where the table's columns start
+COLUMNS = {"value": 0.0, "runs": 0.45, "beside": 0.54}  # where the table's columns start
 
 # The ends of an interval stand out of the value's point, however near they are.
 VALUE: dict[str, Any] = {"marker": "o", "ms": 3, "ls": "none", "zorder": 3}
@@ -34,7 +34,7 @@ def draw(figure: Figure, data: Data) -> None:
     """
     rows = [(law, p, row) for law, fit in data.fits.items() for p, row in fit.exponents]
     figure.set_size_inches(frame.WIDE, 1.0 + 0.26 * max(len(rows), 1))
-    axes, table = figure.subplots(1, 2, width_ratios=(1, 1.2), sharey=True)
+    axes, table = figure.subplots(1, 2, width_ratios=(1, 1.5), sharey=True)
     table.axis("off")
     for index, (law, parameter, row) in enumerate(rows):
         known = math.isfinite(row["value"]) and row["status"] not in UNUSABLE
@@ -51,7 +51,7 @@ def draw(figure: Figure, data: Data) -> None:
         texts = {
             "value": estimate(row["value"], row["low"], row["high"]) if known else "no fit",
             "runs": f"{row['points']}",
-            "beside": beside(exact, published),
+            "beside": beside(row if known else None, exact, published),
         }
         _write(table, index, texts)
     level = next(iter(data.fits.values())).level if data.fits else 0.0
@@ -70,10 +70,14 @@ def draw(figure: Figure, data: Data) -> None:
     marks.doubts(figure, data.fits, 130)
 
 
-def beside(exact: Row | None, published: tuple[float, str] | None) -> str:
-    """What stands beside an estimate: the exact value where it is known, else the paper's."""
+def beside(row: Row | None, exact: Row | None, published: tuple[float, str] | None) -> str:
+    """What stands beside an estimate: the exact value where it is known, else the paper's.
+
+    Beside the exact one stands whether the interval of ``row``, None without a fit, holds it.
+    """
     if exact:
-        return f"{exact['value']:.3g} (exact)"
+        told = f", {verdict(row, exact['value'])}" if row else ""
+        return f"{exact['value']:.3g} exact{told}"
     return f"{published[0]:g} ({published[1]})" if published else ""
 
 

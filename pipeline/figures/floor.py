@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import UNUSABLE, Data, FittedLaw, Row, estimate
+from pipeline.figures.data import UNUSABLE, Data, FittedLaw, Row, estimate, verdict
 from pipeline.laws.base import Kind, Parameter
 
 EXACT: dict[str, Any] = {"color": marks.INK, "lw": 0.9, "ls": (0, (4, 2))}
@@ -20,8 +20,11 @@ INTERVAL: dict[str, Any] = {"lw": 1.4, "marker": "_", "ms": 6, "mew": 1.1}
 
 
 def draw(figure: Figure, data: Data) -> None:
-    """Left the runs by size over D; right, on the same scale, each floor with its interval."""
-    figure.set_size_inches(frame.COLUMN, 3.3 + 0.14 * len(data.fits))
+    """Left the runs by size over D; right, on the same scale, each floor with its interval.
+
+    Where the exact floor is known, the legend says which intervals hold it.
+    """
+    figure.set_size_inches(frame.COLUMN, 3.3 + (0.27 if data.known else 0.14) * len(data.fits))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     left.set_label("tokens")
     colours = marks.SizeColours(run["params"] for run in data.runs)
@@ -35,6 +38,8 @@ def draw(figure: Figure, data: Data) -> None:
             _floor(right, place, row, colour, f"{key}.{parameter.name}")
             told = estimate(row["value"], row["low"], row["high"])
             label = f"{key}: ${parameter.symbol}$ = {told}"
+            if exact := data.truth(key).get(parameter.name):
+                label += f"\nexact one {verdict(row, exact['value'])}"
             handles.append(Line2D([], [], marker="o", ms=4, ls="none", color=colour, label=label))
     handles += _exact((left, right), data)
     level = next(iter(data.fits.values())).level

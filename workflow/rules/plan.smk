@@ -21,7 +21,7 @@ rule plan_budgets:
         recipe=recipe,
     shell:
         "python -m pipeline.plan --fits results/{wildcards.study}/fits --laws {params.laws} "
-        "--unplanned {params.unplanned:q} "
+        "--unplanned={params.unplanned:q} "
         "--headline {input.headline} --backtest {input.backtest} --recipe {params.recipe:q} "
         "{params.options} --out {output.table} --json {output.json} --text {output.text} "
         "> {log} 2>&1"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
+from pipeline.batches.redrawn import redrawn
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.fits import algebra, parameter
 from pipeline.claims.rules import ROUGHLY, Near, Within
 from pipeline.claims.runs import counted
-from pipeline.claims.samples import over_rows
+from pipeline.claims.samples import span
 from pipeline.figures.data import Data, Row
-from pipeline.laws.base import Status
+from pipeline.laws.base import Floats, Status
+from pipeline.laws.interval import around
 
 NEARBY = 0.02  # of a loss: evaluations this near to it tell the noise scale there
 FEWEST = 3  # fronts
@@ -26,10 +30,22 @@ def determined(data: Data) -> list[Row]:
     return [row | {"tokens": row["tokens_min"]} for row in found]
 
 
+def over_fronts(
+    evidence: Evidence, statistic: Callable[[Floats], float], rows: Sequence[Row]
+) -> Measured:
+    """A statistic of log B_crit (n,) of some fronts; the fronts of a model are drawn together."""
+    again, level = redrawn(rows, evidence.bootstraps, evidence.level, evidence.seed)
+    low, high = around([statistic(logs) for logs in again], level)
+    return Measured(
+        statistic(np.log([row["critical_batch"] for row in rows])), low, high, evidence.level,
+        len(rows), span(rows, "params"), span(rows, "tokens"),
+    )  # fmt: skip
+
+
 def noise_ratio(evidence: Evidence) -> Measured:
     """Noise scale over critical batch at the same size and loss, geometric mean over fronts."""
     data = evidence["batches"]
-    ratios, rows = [], []
+    scales, rows = [], []
     for front in determined(data):
         noise = [
             row["noise_scale"] for run in counted(data) if run["params"] == front["params"]
@@ -37,12 +53,12 @@ def noise_ratio(evidence: Evidence) -> Measured:
             if (row["noise_scale"] or 0) > 0 and abs(row["val_loss"] / front["loss"] - 1) < NEARBY
         ]  # fmt: skip
         if noise:
-            ratios.append(np.log(np.median(noise) / front["critical_batch"]))
+            scales.append(np.log(np.median(noise)))
             rows.append(front)
     if len(rows) < FEWEST:
         raise UnmeasuredError(f"the noise scale was measured at {len(rows)} fronts")
-    logs = np.array(ratios)
-    return over_rows(evidence, lambda index: float(np.exp(logs[index].mean())), rows)
+    scale = np.mean(scales)
+    return over_fronts(evidence, lambda logs: float(np.exp(scale - logs.mean())), rows)
 
 
 def size_factor(evidence: Evidence) -> Measured:
@@ -52,13 +68,14 @@ def size_factor(evidence: Evidence) -> Measured:
     if np.ptp(sizes) == 0:
         raise UnmeasuredError("all fronts belong to one size")
     terms = np.stack([np.ones(len(rows)), np.log([row["loss"] for row in rows]), sizes], axis=1)
-    y = np.log([row["critical_batch"] for row in rows])
 
-    def factor(index: np.ndarray) -> float:
-        found, _, rank, _ = np.linalg.lstsq(terms[index], y[index])
+    def factor(logs: Floats) -> float:
+        if not np.isfinite(logs).all():
+            return np.nan
+        found, _, rank, _ = np.linalg.lstsq(terms, logs)
         return float(np.exp(found[2] * np.ptp(sizes))) if rank == 3 else np.nan
 
-    return over_rows(evidence, factor, rows)
+    return over_fronts(evidence, factor, rows)
 
 
 FIT = ("batches", "critical_batch")

@@ -10,12 +10,14 @@ from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.fits import algebra, doubted, parameter
 from pipeline.claims.rules import AtLeast, AtMost, Near, Within
 from pipeline.claims.runs import counted
-from pipeline.claims.samples import over_rows
-from pipeline.kaplan2020 import earliest_stop, tokens_against_overfit
+from pipeline.claims.samples import over_rows, share
+from pipeline.figures.kaplan2020.stops import stops
+from pipeline.kaplan2020 import tokens_against_overfit
 from pipeline.kaplan2020.fits import best
 
 SEEDS = 0.02  # of the loss: the paper's spread between seeds, and its threshold of overfitting
 KAPLAN, STEPS = ("data", "kaplan"), ("sizes", "kaplan_steps")
+BATCH = ("batches", "critical_batch")
 HELD = 0.9  # of the runs: a bound that the paper calls one, with few runs before it
 
 
@@ -37,19 +39,13 @@ def enough_tokens(evidence: Evidence) -> Measured:
 
 
 def stopped_late(evidence: Evidence) -> Measured:
-    """Share of the runs stopped early whose best step is not before the bound of eq. 5.7."""
-    steps = best(evidence["sizes"].fits["kaplan_steps"].saved)
-    data = best(evidence["data"].fits["kaplan"].saved)
-    runs = [
-        run for run in counted(evidence["data"])
-        if run["best_step"] is not None and run["best_step"] < run["steps"]
-    ]  # fmt: skip
-    if not runs:
+    """Share of the runs stopped early whose S_min at the lowest loss keeps to eq. 5.7."""
+    laws = [best(evidence[name].fits[law].saved) for name, law in (STEPS, KAPLAN, BATCH)]
+    early = [stop for stop in stops(counted(evidence["data"]), *laws) if stop.early]
+    if not early:
         raise UnmeasuredError("no run on a subset was stopped early")
-    bound = [float(earliest_stop(steps, data, run["params"], run["unique_tokens"])) for run in runs]
-    held = np.array([run["best_step"] >= least for run, least in zip(runs, bound, strict=True)])
-    found = over_rows(evidence, lambda index: float(held[index].mean()), runs)
-    return replace(found, doubt=doubted(evidence, KAPLAN, STEPS))
+    found = share(evidence, [stop.late_enough for stop in early], [stop.run for stop in early])
+    return replace(found, doubt=doubted(evidence, KAPLAN, STEPS, BATCH))
 
 
 CLAIMS = (
@@ -92,6 +88,7 @@ CLAIMS = (
     Claim(
         "early_stopping", "Training is best for at least S_c / (L(N, D) - L(N))^(1/alpha_S) steps.",
         "eq. 5.7, figure 16", "share of runs stopped early that keep to the bound",
-        {"data": ("kaplan",), "sizes": ("kaplan_steps",)}, stopped_late, AtLeast(), low=HELD,
+        {"data": ("kaplan",), "sizes": ("kaplan_steps",), "batches": ("critical_batch",)},
+        stopped_late, AtLeast(), low=HELD,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtMost
-from pipeline.claims.runs import counted, longest
+from pipeline.claims.runs import counted, longest, trained_as
 from pipeline.claims.samples import over_rows
 from pipeline.figures.kaplan2020 import positions
 
@@ -41,29 +41,34 @@ def misfit(losses: list[float]) -> float:
 
 
 def short(evidence: Evidence) -> Measured:
-    """Loss of models of a short context over that of models of the long one of the same size, at
-    the positions that both have, less one, in per cent.
+    """Loss of models of a short context over that of models of the long one of the same size and
+    as many tokens, at the positions that both have, less one, in per cent.
     """
     near, far = evidence["short"], evidence["sizes"]
-    others = {run["params"]: run for run in longest(counted(far)) if positions.final(far, run)}
     runs, logs = [], []
-    for run in longest(counted(near)):
+    for run in counted(near):
         own = positions.final(near, run)
-        if own and run["params"] in others:
-            other = positions.final(far, others[run["params"]])[: len(own)]
+        others = [
+            positions.final(far, other)[: len(own)] for other in counted(far)
+            if other["params"] == run["params"] and trained_as(other, run)
+        ]  # fmt: skip
+        others = [other for other in others if len(other) == len(own)]
+        if own and others:
             weight = np.r_[1, 1, 2 ** np.arange(1, len(own) - 1)][: len(own)]
-            logs.append(np.log(np.average(own, weights=weight) / np.average(other, weights=weight)))
+            usual = np.average(others, axis=1, weights=weight).mean()
+            logs.append(np.log(np.average(own, weights=weight) / usual))
             runs.append(run)
     if not runs:
-        raise UnmeasuredError("no size was trained in both contexts")
+        raise UnmeasuredError("no size was trained in both contexts on as many tokens")
     found = np.array(logs)
     return over_rows(evidence, lambda index: 100 * float(np.expm1(found[index].mean())), runs)
 
 
 CLAIMS = (
     Claim(
-        "position_power", "The loss falls with the position in the context as a power law.",
-        "appendix D.5, figure 20", "distance of losses by position from a power law, RMS",
+        "position_power", "The loss falls with the position in the context as a power law with a "
+        "floor.", "appendix D.5, figure 20",
+        "distance of losses by position from a power law with a floor, RMS",
         {"sizes": ()}, power, AtMost(), "%", high=SEEDS,
     ),
     Claim(

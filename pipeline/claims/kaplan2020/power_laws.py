@@ -52,13 +52,13 @@ def _line(x: Floats, y: Floats, index: np.ndarray, small: int) -> Floats:
 CLAIMS = (
     Claim(
         "alpha_N", "The loss of models trained to near convergence is a power of their size N.",
-        "eq. 1.1 and 3.1, figures 1 and 6, table 5", "exponent of L(N)",
+        "eq. 1.1 and 3.1, figures 1 and 6, table 5", "exponent of L(N) at the largest D",
         {"sizes": ("power_params",)}, parameter("sizes", "power_params", "alpha_N"), Near(),
         paper=0.076,
     ),
     Claim(
         "N_c", "L(N) = (N_c / N)^alpha_N with N_c = 8.8e13, which depends on the vocabulary.",
-        "eq. 1.1, table 5", "N_c of L(N)",
+        "eq. 1.1, table 5", "N_c of L(N) at the largest D",
         {"sizes": ("power_params",)}, parameter("sizes", "power_params", "Nc"), Within(),
         "parameters", paper=8.8e13,
     ),
@@ -70,7 +70,7 @@ CLAIMS = (
     ),
     Claim(
         "alpha_C", "The best loss of a compute budget at a fixed batch size is a power of it.",
-        "eq. 3.3, figures 1 and 13, table 5", "exponent of L(C), batch fixed",
+        "eq. 3.3, figures 1 and 13, table 5", "exponent of L(C) over ends of runs, batch fixed",
         {"sizes": ("power_compute",)}, parameter("sizes", "power_compute", "alpha_C"), Near(),
         paper=0.057,
     ),

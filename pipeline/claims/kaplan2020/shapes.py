@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtLeast, AtMost
 from pipeline.claims.runs import SHALLOW, by, counted
-from pipeline.claims.samples import over_rows, over_seeds
+from pipeline.claims.samples import over_groups, over_seeds
 from pipeline.figures.data import Row
 from pipeline.laws.base import Floats
 
@@ -90,7 +90,8 @@ def _at(pairs: Sequence[tuple[Hashable, Row]]) -> dict[Hashable, list[Row]]:
 def embeddings(evidence: Evidence) -> Measured:
     """Scatter around one line in N with embeddings over that without, models of two layers or more.
 
-    The line is a parabola in logarithms, so that a bend of the trend does not count as scatter.
+    The line is a parabola in logarithms, so that a bend of the trend does not count as scatter. The
+    interval is the jackknife's over sizes.
     """
     runs = [run for run in counted(evidence["depths"]) if run["n_layer"] >= SHALLOW]
     if len({run["n_layer"] for run in runs}) < 2 or len(runs) < 6:
@@ -102,7 +103,7 @@ def embeddings(evidence: Evidence) -> Measured:
         total, own = (_scatter(x[index], loss[index]) for x in counts)
         return total / max(own, 1e-9)
 
-    return over_rows(evidence, ratio, runs)
+    return over_groups(evidence, ratio, runs, "params")
 
 
 def _scatter(x: Floats, y: Floats) -> float:

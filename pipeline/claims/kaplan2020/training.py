@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, said
+from pipeline.claims.rules import FARTHEST, ROUGHLY, AtLeast, AtMost, Within, said
 from pipeline.claims.runs import by, counted, courses
-from pipeline.claims.samples import over_rows, over_seeds, span
+from pipeline.claims.samples import over_groups, over_seeds, share, span
 from pipeline.figures.data import Row
 from pipeline.figures.kaplan2020.along import Course, reached
 
@@ -30,7 +31,8 @@ def tokens_to(found: list[Course], target: float) -> np.ndarray:
 def monotone(evidence: Evidence) -> Measured:
     """Share of neighbouring sizes of which the larger needs fewer tokens to the same loss.
 
-    At losses that the smallest model ends at or below; pairs of sizes are resampled.
+    In the mean over losses that both meet, from that which the smallest model ends at down. Pairs
+    count as independent, although neighbours have a size in common.
     """
     found = courses(evidence["sizes"])
     last = [float(course.loss.min()) for course in found]
@@ -39,34 +41,35 @@ def monotone(evidence: Evidence) -> Measured:
     levels = np.geomspace(last[0], float(np.sort(last)[1]), TARGETS)
     taken = np.log([tokens_to(found, level) for level in levels])
     fewer = np.diff(taken, axis=1)
-    met = np.isfinite(fewer)
-    pairs = np.flatnonzero(met.any(0))
+    pairs = np.flatnonzero(np.isfinite(fewer).any(0))
     if not len(pairs):
         raise UnmeasuredError("no two neighbouring sizes reach the same low loss")
     runs = [found[pair + 1].run for pair in pairs]
-
-    def share(index: np.ndarray) -> float:
-        return float((fewer[:, pairs[index]] < 0).sum() / met[:, pairs[index]].sum())
-
-    return over_rows(evidence, share, runs)
+    return share(evidence, (np.nanmean(fewer[:, pairs], axis=0) < 0).tolist(), runs)
 
 
 def efficiency(evidence: Evidence) -> Measured:
-    """Tokens of the smallest model to its last loss over the fewest of any larger model."""
+    """Tokens of the smallest model to its last loss over the fewest of any larger model.
+
+    The interval is the jackknife's over the larger sizes, so that it tells how much hangs on one of
+    them: in resamples the fewest tokens of all could only become more.
+    """
     found = courses(evidence["sizes"])
     taken = tokens_to(found, float(found[0].loss.min()))
-
-    def ratio(index: np.ndarray) -> float:
-        larger = taken[1:][index]
-        return float(taken[0] / np.nanmin(larger)) if np.isfinite(larger).any() else np.nan
-
     if len(found) < 2:
         raise UnmeasuredError("one size has a curve")
     sizes = found[-1].params / found[0].params
     told = f"these sizes span a factor of {said(sizes)}, and those of figure 19 about a million"
     doubt = told if PAPER_SIZES / sizes > FARTHEST else ""
-    larger_runs = [course.run for course in found[1:]]
-    return replace(over_rows(evidence, ratio, larger_runs), doubt=doubt)
+    larger = [course.run for course in found[1:]]
+
+    def ratio(index: NDArray[np.intp]) -> float:
+        met = taken[1:][index]
+        met = met[np.isfinite(met)]
+        return float(taken[0] / met.min()) if len(met) else np.nan
+
+    measured = over_groups(evidence, ratio, larger, "params")
+    return replace(measured, doubt=doubt)
 
 
 def seeds(evidence: Evidence) -> Measured:
@@ -129,7 +132,7 @@ CLAIMS = (
         "seeds", "The spread between seeds is about the same at all sizes.",
         "appendix D.6, figure 22; section 4",
         "spread at the largest size over that at the smallest",
-        {"seeds": ()}, seeds, Near(), paper=1,
+        {"seeds": ()}, seeds, Within(ROUGHLY), paper=1,
     ),
     Claim(
         "schedules", "The choice of the learning-rate schedule hardly matters, if it warms up, "

@@ -92,6 +92,7 @@ FIGURES: dict[str, PaperFigure] = {
         {
             "sizes": Needs(laws=("kaplan_steps",)),
             "data": Needs(("runs", "curves"), ("kaplan",)),
+            "batches": BATCHES,
         },
     ),
     "fig17_recurrent": PaperFigure(
@@ -120,7 +121,7 @@ FIGURES: dict[str, PaperFigure] = {
     ),
     "fig22_schedules": PaperFigure(
         "Learning-rate schedules and their losses",
-        {"schedules": Needs(("runs", "curves"))},
+        {"schedules": Needs(("runs",))},
     ),
     "fig23_power_or_logarithm": PaperFigure(
         "A power law or a logarithm of model size",

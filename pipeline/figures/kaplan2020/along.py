@@ -61,6 +61,16 @@ def courses(data: Data) -> list[Course]:
     return sorted(found.values(), key=lambda course: (course.params, course.run["cell"]))
 
 
+def of_sizes(data: Data) -> list[Course]:
+    """The longest course of each size, by size."""
+    best: dict[float, Course] = {}
+    for course in courses(data):
+        known = best.get(course.params)
+        if known is None or course.steps[-1] > known.steps[-1]:
+            best[course.params] = course
+    return [best[size] for size in sorted(best)]
+
+
 def falling(x: Floats, loss: Floats) -> tuple[Floats, Floats]:
     """The points of a course that are lower than all before them, by x."""
     order = np.argsort(x, kind="stable")

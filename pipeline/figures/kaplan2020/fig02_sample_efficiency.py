@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.count_axis(left, "x", "tokens processed $D$")
     scales.flops_axis(right, "x", scales.FLOPS["flops_6nd"])
     scales.loss_axis(left, label="validation " + scales.LOSS)
-    left.set_title(_compared(left, shown))
+    left.set_title(_compared(left, sizes))
     right.legend(handles=[Line2D([], [], label="compute frontier", **FRONT)], loc="lower left")
     colours.key(figure, (left, right))
 
@@ -61,27 +61,39 @@ def longest(data: Data) -> list[tuple[Row, list[Row]]]:
     return [(run, data.curves[run["cell"]]) for _, run in sorted(best.items())]
 
 
-def fewer_tokens(shown: list[tuple[Row, list[Row]]]) -> tuple[float, float, float]:
-    """The lowest loss of the smallest model, the tokens that it and the largest need to it."""
-    loss = min(row["val_loss"] for row in shown[0][1])
-    small, large = (_tokens_to(loss, rows) for _, rows in (shown[0], shown[-1]))
-    return loss, small, large
+class Fewer(NamedTuple):
+    """The lowest loss of the smallest model, and what it and a larger one need to it, in tokens."""
+
+    loss: float
+    small: along.Course
+    small_tokens: float
+    large: along.Course
+    large_tokens: float
 
 
-def _tokens_to(loss: float, rows: list[Row]) -> float:
-    tokens, losses = (np.array([row[k] for row in rows], float) for k in ("tokens", "val_loss"))
-    return along.reached(tokens, losses, loss)
+def fewer_tokens(courses: Sequence[along.Course]) -> Fewer | None:
+    """The larger model that meets the loss soonest, of courses by size; None where none does."""
+    if len(courses) < 2:
+        return None
+    small, *larger = courses
+    loss = float(small.loss.min())
+    taken = [along.reached(course.tokens, course.loss, loss) for course in courses]
+    if not np.isfinite(taken[1:]).any():
+        return None
+    soonest = int(np.nanargmin(taken[1:]))
+    return Fewer(loss, small, taken[0], larger[soonest], taken[1:][soonest])
 
 
-def _compared(axes: Axes, shown: list[tuple[Row, list[Row]]]) -> str:
-    """Mark in the axes where the smallest and the largest model meet one loss; say it in words."""
-    if len(shown) < 2:
+def _compared(axes: Axes, data: Data) -> str:
+    """Mark in the axes where the smallest and a larger model meet one loss; say it in words."""
+    found = fewer_tokens(along.of_sizes(data))
+    if found is None:
         return ""
-    loss, small, large = fewer_tokens(shown)
-    axes.plot([large, small], [loss, loss], **COMPARED)
-    names = [f"$N$ = {scales.count(run['params'])}" for run, _ in (shown[-1], shown[0])]
-    return f"to {loss:.2f} nats/token {names[0]} needs {small / large:.2g} times\n" \
-           f"fewer tokens than {names[1]} (dotted)"  # fmt: skip
+    axes.plot([found.large_tokens, found.small_tokens], [found.loss] * 2, **COMPARED)
+    large, small = (f"$N$ = {scales.count(c.params)}" for c in (found.large, found.small))
+    times = found.small_tokens / found.large_tokens
+    return f"to {found.loss:.2f} nats/token at the peak rate\n" \
+           f"{large} needs {times:.2g} times fewer tokens than {small} (dotted)"  # fmt: skip
 
 
 if __name__ == "__main__":

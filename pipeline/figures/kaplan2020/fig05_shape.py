@@ -18,7 +18,7 @@ from pipeline.figures.data import Data, FittedLaw, Row
 from pipeline.kaplan2020 import PAPER
 
 TOLERANCE = 3.0  # % of the loss
-NEAR = 1.5  # factor between heads of about the same width
+SHALLOW = 2  # layers; models of fewer are left out, as in the paper
 
 
 class Shape(NamedTuple):
@@ -46,37 +46,44 @@ PANELS: tuple[tuple[str, str, Callable[[Shape, Shape], bool]], ...] = (
     ("ratio", "feed-forward ratio\n" r"$d_{\mathrm{ff}}/d_{\mathrm{model}}$",
      lambda s, base: s.n_layer == base.n_layer and (s.ratio != base.ratio or s == base)),
     ("aspect", "aspect ratio\n" r"$d_{\mathrm{model}}/n_{\mathrm{layer}}$",
-     lambda s, base: s.ratio == base.ratio and _near(s.head, base.head)),
+     lambda s, base: s.ratio == base.ratio),
     ("head", "head width\n" r"$d_{\mathrm{model}}/n_{\mathrm{head}}$",
      lambda s, base: s[:3] == base[:3]),
 )  # fmt: skip
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
-    """Three panels: what the loss exceeds the best one's by, as one property varies."""
+    """Three panels: what the loss exceeds the best one's by, as one property varies.
+
+    Of several shapes at one value the best is shown. One layer is drawn, but counts nowhere.
+    """
     figure.set_size_inches(frame.WIDE, 3.1)
     panels = figure.subplots(1, 3, sharey=True)
     by_shape = losses(data["shapes"].runs)
-    lowest = min(fmean(run["loss"] for run in runs) for runs in by_shape.values())
     noise = seed_spread(by_shape)
     base = baseline(by_shape)
     for axes, (name, label, chosen) in zip(panels, PANELS, strict=True):
         axes.set_label(name)
-        members = {s: runs for s, runs in by_shape.items() if chosen(s, base)}
-        excess = {getattr(s, name): _excess(runs, lowest) for s, runs in members.items()}
+        varied = {s: runs for s, runs in by_shape.items() if chosen(s, base)}
+        members = best_of_each(varied, name)
+        deep = {s: _mean(runs) for s, runs in members.items() if s.n_layer >= SHALLOW}
+        lowest = min((deep or {s: _mean(runs) for s, runs in members.items()}).values())
+        excess = {getattr(s, name): 100 * (loss / lowest - 1) for s, loss in deep.items()}
         if noise is not None:
             axes.axhspan(-2 * noise, 2 * noise, color=marks.PALE, alpha=0.4, lw=0, zorder=0)
         axes.axhline(TOLERANCE, color=marks.VERMILLION, lw=0.9, ls=(0, (4, 2)), zorder=1.5)
         axes.plot(sorted(excess), [excess[x] for x in sorted(excess)], color=marks.BLUE, lw=0.9)
         for shape, runs in members.items():
             for run in runs:
-                marks.point(axes, getattr(shape, name), 100 * (run["loss"] / lowest - 1), run,
+                shown = run | {"included": shape in deep}
+                marks.point(axes, getattr(shape, name), 100 * (run["loss"] / lowest - 1), shown,
                             marks.BLUE, ms=3.4)  # fmt: skip
         unit = "dimensions" if name == "head" else "dimensionless"
-        scales.count_axis(axes, "x", f"{label} ({unit})", sorted(excess))
+        values = sorted(getattr(shape, name) for shape in members)
+        scales.count_axis(axes, "x", f"{label} ({unit})", values)
         axes.set_title(_within(excess))
-    panels[0].set_ylabel("loss above the best shape's (%)")
-    figure.legend(handles=_handles(noise), title=_head(by_shape, data), ncols=3,
+    panels[0].set_ylabel("loss above the panel's best shape's (%)")
+    figure.legend(handles=_handles(by_shape, noise), title=_head(by_shape, data), ncols=4,
                   loc="outside upper left", alignment="left")  # fmt: skip
 
 
@@ -110,12 +117,18 @@ def seed_spread(by_shape: Mapping[Shape, Sequence[Row]]) -> float | None:
     return math.sqrt(squares / freedom) if freedom else None
 
 
-def _near(one: float, other: float) -> bool:
-    return 1 / NEAR <= one / other <= NEAR
+def best_of_each(by_shape: Mapping[Shape, Sequence[Row]], name: str) -> dict[Shape, Sequence[Row]]:
+    """Of the shapes at each value of a property the one of least mean loss, and its runs."""
+    best: dict[float, Shape] = {}
+    for shape, runs in by_shape.items():
+        known = best.setdefault(getattr(shape, name), shape)
+        if _mean(runs) < _mean(by_shape[known]):
+            best[getattr(shape, name)] = shape
+    return {shape: by_shape[shape] for shape in best.values()}
 
 
-def _excess(runs: Sequence[Row], lowest: float) -> float:
-    return 100 * (fmean(run["loss"] for run in runs) / lowest - 1)
+def _mean(runs: Sequence[Row]) -> float:
+    return fmean(run["loss"] for run in runs)
 
 
 def within(excess: Mapping[float, float]) -> tuple[float, float] | None:
@@ -137,7 +150,7 @@ def _within(excess: Mapping[float, float]) -> str:
     if found is None:
         return f"none within {TOLERANCE:g} %"
     low, high = found
-    return f"within {TOLERANCE:g} %: {low:.3g} to {high:.3g}"
+    return f"up to {max(excess.values()):.1f} %; within {TOLERANCE:g} %: {low:.3g} to {high:.3g}"
 
 
 def _head(by_shape: Mapping[Shape, Sequence[Row]], data: Mapping[str, Data]) -> str:
@@ -154,12 +167,15 @@ def _head(by_shape: Mapping[Shape, Sequence[Row]], data: Mapping[str, Data]) -> 
     return f"{text}; 1 % of loss is worth {ours:.2g} % more compute (paper {paper:.0f} %)"
 
 
-def _handles(noise: float | None) -> list[Line2D | Patch]:
+def _handles(shapes: Iterable[Shape], noise: float | None) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
         Line2D([], [], marker="o", ms=3.4, color=marks.BLUE, mec="white", mew=0.5, lw=0.9,
                label="run, and mean of seeds"),
         Line2D([], [], color=marks.VERMILLION, lw=0.9, ls=(0, (4, 2)), label=f"{TOLERANCE:g} %"),
     ]  # fmt: skip
+    if any(shape.n_layer < SHALLOW for shape in shapes):
+        handles.append(Line2D([], [], marker="o", ms=3.4, ls="none", mfc="white", mec=marks.BLUE,
+                              mew=0.9, label="one layer, not counted"))  # fmt: skip
     if noise is not None:
         told = f"two standard deviations of a seed ({2 * noise:.2g} %)"
         handles.append(Patch(fc=marks.PALE, alpha=0.4, lw=0, label=told))

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data
+from pipeline.figures.data import Data, FittedLaw
 from pipeline.figures.kaplan2020 import algebra, along, headings
 from pipeline.kaplan2020 import loss_of_budget
 from pipeline.laws.base import Floats
@@ -23,11 +23,13 @@ LEAST = 2  # sizes that a level must have measured
 DENSE = 25  # levels tried to find where enough sizes were measured
 BEYOND: dict[str, Any] = {"color": marks.GREY, "lw": 0.7, "ls": (0, (4, 2))}
 Of = Callable[[along.Course], Floats]
+# Sizes and a level -> loss of the law, and its interval where there is one.
+Line = Callable[[Floats, float], tuple[Floats, tuple[Floats, Floats] | None]]
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Dots are curves read off at one C_min or S_min, lines L(N, S_min) and eq. B.3."""
-    figure.set_size_inches(frame.WIDE, 4.1)
+    figure.set_size_inches(frame.WIDE, 4.3)
     left, right = figure.subplots(1, 2, sharey=True)
     left.set_label("compute")
     right.set_label("steps")
@@ -37,30 +39,47 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     courses = along.courses(sizes)
     drawable = fit.drawable and of_batch.drawable
 
-    def at_compute(params: Floats, flops: float) -> Floats:
-        return np.asarray(loss_of_budget(steps.best, batch.best, params, flops))
+    def at_compute(laws: tuple[Any, Any], params: Floats, flops: float) -> Floats:
+        return np.asarray(loss_of_budget(*laws, params, flops))
 
-    def at_steps(params: Floats, fewest: float) -> Floats:
-        return np.asarray(steps.best.at(params, fewest))
+    def at_steps(laws: tuple[Any, Any], params: Floats, fewest: float) -> Floats:
+        return np.asarray(laws[0].at(params, fewest))
+
+    def lines(at: Callable[..., Floats]) -> Line | None:
+        return (lambda x, value: _line(at, steps, batch, x, value, fit)) if drawable else None
 
     losses = [
-        *_panel(left, courses, lambda c: c.least_flops(batch.best), drawable and at_compute,
+        *_panel(left, courses, lambda c: c.least_flops(batch.best), lines(at_compute),
                 r"$C_{\min}$ (FLOP)", scales.power_of_ten),
-        *_panel(right, courses, lambda c: c.fewest_steps(batch.best), drawable and at_steps,
+        *_panel(right, courses, lambda c: c.fewest_steps(batch.best), lines(at_steps),
                 r"$S_{\min}$ (steps)", scales.count),
     ]  # fmt: skip
     left.set_ylim(*scales.padded(losses))
     scales.loss_axis(left, label=sizes.measured_label)
     headings.heading(left, fit, headings.BOTH, 2)
-    handles = [
+    handles: list[Any] = [
         Line2D(
             [], [], marker="o", ls="none", color=marks.GREY, label="curve at one compute or step"
         ),
         Line2D([], [], color=marks.GREY, lw=0.9, label="law fitted to all curves"),
         Line2D([], [], label="beyond the sizes measured there", **BEYOND),
     ]
-    figure.legend(handles=handles if drawable else handles[:1], loc="outside upper left", ncols=3)
+    if fit.has_intervals:
+        handles.append(marks.band_handle(fit, marks.GREY))
+    figure.legend(handles=handles if drawable else handles[:1], loc="outside upper left", ncols=4)
     marks.doubts(figure, {"kaplan_steps": fit, "critical_batch": of_batch}, 130)
+
+
+def _line(
+    at: Callable[..., Floats], steps: algebra.Drawn, batch: algebra.Drawn, params: Floats,
+    value: float, fit: FittedLaw,
+) -> tuple[Floats, tuple[Floats, Floats] | None]:  # fmt: skip
+    """The law at a level and its band over the replicates of both fits."""
+    ends = None
+    if steps.samples is not None:
+        laws = algebra.columns(steps.samples), algebra.columns(batch.samples)
+        ends = algebra.ends(at(laws, params, value), fit.saved.percentiles)
+    return at((steps.best, batch.best), params, value), ends
 
 
 def levels(spans: Sequence[tuple[float, float]]) -> Floats:
@@ -88,7 +107,7 @@ def read_off(course: along.Course, x: Floats, value: float) -> float:
 
 
 def _panel(
-    axes: Axes, courses: Sequence[along.Course], of: Of, law: Any, title: str,
+    axes: Axes, courses: Sequence[along.Course], of: Of, law: Line | None, title: str,
     name: Callable[[float], str],
 ) -> list[float]:  # fmt: skip
     """Dots and line of every level, named below; return the losses of the dots."""
@@ -109,7 +128,9 @@ def _panel(
         if law:
             sizes = [course.params for course, _ in read]
             inside = (grid >= min(sizes) / 1.02) & (grid <= max(sizes) * 1.02)
-            line = law(grid, value)
+            line, ends = law(grid, value)
+            if ends is not None:
+                marks.band(axes, grid[inside], (ends[0][inside], ends[1][inside]), colour)
             axes.plot(grid, line, **{**BEYOND, "color": colour})
             axes.plot(grid[inside], line[inside], color=colour, lw=0.9, zorder=2.5)
         handles.append(Line2D([], [], marker="o", ms=3.6, mec="white", mew=0.5, color=colour,

@@ -19,8 +19,8 @@ from pipeline.kaplan2020 import PAPER, BatchLaw, Ratios, StepsLaw, excess_of_siz
 
 LOSSES = 4  # at which sizes are compared
 CHEAP = 1.2  # times the least compute
-SHOWN = (0.1, 30.0)  # N over the best; sizes outside leave the panels
-TOP = 12.0  # times the least; costs above it leave the panel
+SHOWN = (0.1, 30.0)  # N over the best, or wider for curves outside of it
+TOP = 12.0  # times the least that the panels show, or more for curves above it
 LAW: dict[str, Any] = {"color": marks.INK, "lw": 1.2, "zorder": 3}
 PAPERS: dict[str, Any] = {"color": marks.VERMILLION, "lw": 1.0, "ls": (0, (4, 2)), "zorder": 2.5}
 COLOURS = (marks.BLUE, marks.GREEN, marks.PURPLE, marks.ORANGE)
@@ -29,7 +29,7 @@ LOOKS = tuple(zip(COLOURS, marks.MARKERS[:4], strict=True))
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Eq. B.16 and B.17 of the fit with their band, of the paper's constants, and the curves."""
-    figure.set_size_inches(frame.WIDE, 3.5)
+    figure.set_size_inches(frame.WIDE, 3.8)
     left, right = figure.subplots(1, 2)
     left.set_label("compute")
     right.set_label("steps")
@@ -39,17 +39,18 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     if drawable:
         steps, batch = algebra.drawn(fit, of_batch)
         found = measured(along.courses(data["sizes"]), steps.best, batch.best)
-    grid = np.geomspace(*SHOWN, 400)
+    shown = _reach(found, "params", *SHOWN)
+    grid = np.geomspace(*shown, 400)
     for axes, quantity in ((left, "flops"), (right, "steps")):
         _points(axes, found, quantity)
         axes.plot(grid, getattr(excess_of_size(PAPER.steps, grid), quantity), **PAPERS)
         if drawable:
             _law(axes, fit, grid, quantity)
-        _scales(axes)
-    left.set_ylim(0.8, TOP)
-    right.set_ylim(1 / TOP, TOP)
-    left.set_ylabel(r"compute $C_{\min}/C_{\mathrm{best}}$ (dimensionless)")
-    right.set_ylabel(r"steps $S_{\min}/S_{\mathrm{best}}$ (dimensionless)")
+        _scales(axes, shown)
+    left.set_ylim(*_reach(found, "flops", 0.8, TOP))
+    right.set_ylim(*_reach(found, "steps", 1 / TOP, TOP))
+    left.set_ylabel(r"$C_{\min}$ over the law's best (dimensionless)")
+    right.set_ylabel(r"$S_{\min}$ over the law's best (dimensionless)")
     left.set_title(_told(fit) if drawable else "")
     right.set_title(headings.counted(fit, "point"))
     figure.legend(handles=_handles(fit, found, drawable), loc="outside upper left", ncols=3)
@@ -124,13 +125,23 @@ def _law(axes: Axes, fit: FittedLaw, grid: Any, quantity: str) -> None:
     axes.plot(grid, getattr(excess_of_size(law.best, grid), quantity), **LAW)
 
 
-def _scales(axes: Axes) -> None:
-    scales.loss_axis(axes, "x", r"size $N/N_{\mathrm{best}}$ (dimensionless)")
+def _reach(
+    found: Mapping[float, list[tuple[along.Course, Ratios]]], name: str, low: float, high: float
+) -> tuple[float, float]:
+    """Ends of an axis that hides no point."""
+    values = [float(getattr(one, name)) for pairs in found.values() for _, one in pairs]
+    return min([low, *(value / 1.15 for value in values)]), max(
+        [high, *(value * 1.15 for value in values)]
+    )
+
+
+def _scales(axes: Axes, shown: tuple[float, float]) -> None:
+    scales.loss_axis(axes, "x", r"size $N$ over the law's best (dimensionless)")
     scales.loss_axis(axes, "y", "")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(*SHOWN)
+    axes.set_xlim(*shown)
     axes.axvline(1.0, color=marks.PALE, lw=0.8, zorder=1)
 
 

@@ -51,8 +51,11 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         _line(axes, x, naive.at(x), ends, NAIVE)
         low, high = naive.slope_ends(fit.level)
         falls = -naive.slope, None if high is None else -high, None if low is None else -low
-        numbers.append(_told("C", estimate(*falls)))
+        bare = "" if None not in falls else ", no interval"
+        numbers.append(_told("C", estimate(*falls) + bare))
         handles.append(Line2D([], [], color=NAIVE, lw=1.5, ls="--", label="line through envelope"))
+    else:
+        numbers.append(r"$\alpha_C$: too few best sizes for a line")
     _line(axes, x, fit.predict(flops_min=x), fit.band(flops_min=x), LEAST)
     row = fit.parameters["alpha_C_min"]
     numbers.append(_told(r"C_{\min}", estimate(row["value"], row["low"], row["high"])))
@@ -60,6 +63,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     handles.append(marks.band_handle(fit, marks.GREY))
     axes.set_title("\n".join(
         [r"$L = (C_c/C)^{\alpha_C}$, and with $C_{\min} = C / (1 + B/B_{\mathrm{crit}}(L))$",
+         "along curves before any cooldown:",
          *numbers, marks.summary(fit, "point")]
     ), linespacing=1.4)  # fmt: skip
     marks.legend_below(axes, handles, 2)

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pipeline import kaplan2020
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.figures.data import Data
 from pipeline.figures.kaplan2020 import algebra
+from pipeline.figures.kaplan2020.stops import Stop, stops
+from pipeline.kaplan2020.fits import best
 
 BEYOND = 30.0  # times the longest run: bounds above it are drawn at the edge
 STEPS = "step (steps)"
@@ -26,6 +27,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     fits = {
         "kaplan_steps": data["sizes"].fits["kaplan_steps"],
         "kaplan": data["data"].fits["kaplan"],
+        "critical_batch": data["batches"].fits["critical_batch"],
     }
     if algebra.refused(figure, fits):
         return
@@ -33,12 +35,11 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     left, right = figure.subplots(1, 2)
     left.set_label("bound")
     right.set_label("curves")
-    runs = [run for run in data["data"].runs if run["best_step"]]
+    found = stops(data["data"].runs, *(best(fit.saved) for fit in fits.values()))
     colours = marks.SizeColours(
-        (run["unique_tokens"] for run in runs), matplotlib.colormaps["plasma"]
+        (stop.run["unique_tokens"] for stop in found), matplotlib.colormaps["plasma"]
     )
-    bounds = bound(data, runs)
-    _stops(left, runs, bounds, colours)
+    _stops(left, found, colours)
     size = shown_size(data["data"])
     _curves(right, data["data"], size, colours)
     marks.doubts(figure, fits, 130)
@@ -47,48 +48,31 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     figure.legend(handles=key, title="$D$ (tokens)", loc="outside right upper")
 
 
-def bound(data: Mapping[str, Data], runs: list[Row]) -> list[float]:
-    """The lower bound of the stopping step of each run, eq. 5.7, from the fitted laws."""
-    steps, of_data = algebra.drawn(data["sizes"].fits["kaplan_steps"], data["data"].fits["kaplan"])
-    n, d = (np.array([run[name] for run in runs], float) for name in ("params", "unique_tokens"))
-    return np.asarray(kaplan2020.earliest_stop(steps.best, of_data.best, n, d)).tolist()
-
-
-def stopped(run: Row, longest: int) -> bool:
-    """Whether early stopping ended a run, before the step at which the longest ones did as planned.
-
-    The lowest loss of one that went on to the planned end may still have been to come.
-    """
-    return bool(run["steps"] < longest)
-
-
 def shown_size(data: Data) -> int:
     """The largest size: the one that overfits most."""
     return max(run["params"] for run in data.runs)
 
 
-def _stops(axes: Axes, runs: list[Row], bounds: list[float], colours: marks.SizeColours) -> None:
-    sizes = sorted({run["params"] for run in runs})
-    longest = max((run["steps"] for run in runs), default=1)
-    shown = np.minimum(bounds, BEYOND * longest)
-    for run, x in zip(runs, shown, strict=True):
-        marker = marks.MARKERS[sizes.index(run["params"]) % len(marks.MARKERS)]
-        colour = colours(run["unique_tokens"])
-        face: dict[str, Any] = (
-            {} if stopped(run, longest) else {"mfc": "white", "mec": colour, "mew": 0.9}
-        )
-        marks.point(axes, float(x), run["best_step"], run, colour, marker=marker)
+def _stops(axes: Axes, found: list[Stop], colours: marks.SizeColours) -> None:
+    sizes = sorted({stop.run["params"] for stop in found})
+    longest = max((stop.steps for stop in found), default=1)
+    shown = np.minimum([stop.bound for stop in found], BEYOND * longest)
+    for stop, x in zip(found, shown, strict=True):
+        marker = marks.MARKERS[sizes.index(stop.run["params"]) % len(marks.MARKERS)]
+        colour = colours(stop.run["unique_tokens"])
+        face: dict[str, Any] = {} if stop.early else {"mfc": "white", "mec": colour, "mew": 0.9}
+        marks.point(axes, float(x), stop.steps, stop.run, colour, marker=marker)
         if face:
             axes.lines[-1].set(**face)
-    low, high = scales.padded([*shown, *(run["best_step"] for run in runs)])
+    low, high = scales.padded([*shown, *(stop.steps for stop in found)])
     axes.plot([low, high], [low, high], color=marks.INK, lw=1.0, ls=(0, (4, 2)), zorder=2)
     axes.set_xlim(*scales.padded(shown))
     axes.set_ylim(low, high)  # so that the bound is there to be seen, however far below
     scales.count_axis(axes, "x", r"bound $S_c\,[L(N,D) - L(N,\infty)]^{-1/\alpha_S}$ (steps)")
-    scales.count_axis(axes, "y", r"step of the lowest loss $S_{\mathrm{stop}}$ (steps)")
-    kept = [
-        run["best_step"] >= b for run, b in zip(runs, bounds, strict=True) if stopped(run, longest)
-    ]
+    scales.count_axis(
+        axes, "y", r"$S_{\mathrm{min}}$ of the lowest loss, $S_{\mathrm{stop}}$ (steps)"
+    )
+    kept = [stop.late_enough for stop in found if stop.early]
     axes.set_title(
         r"$S_{\mathrm{stop}} \gtrsim S_c\,[L(N,D) - L(N,\infty)]^{-1/\alpha_S}$" + "\n"
         f"{sum(kept)} of {len(kept)} stopped runs lie above the bound", linespacing=1.5,

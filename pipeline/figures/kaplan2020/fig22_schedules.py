@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import mean
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,13 @@ from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row
 from pipeline.laws.base import Floats
+from pipeline.training.schedules import lr_factor
 
 ACROSS = 3  # small pictures in a row
 NEAR, GAP = 0.06, 0.042  # shares of the axes: numbers nearer than this touch, across and upwards
+DRAWN = 200  # steps at which a schedule is drawn
+SAME = 0.002  # natural log: sums of rates this close would hide one another's points
+APART = 0.025  # shares of the axis between schedules of one sum
 
 
 class Schedule(NamedTuple):
@@ -41,7 +46,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     panels = small.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
     names = labels(list(groups))
     for index, (axes, members) in enumerate(zip(panels, groups.values())):
-        _picture(axes, data["schedules"], members[0], index, names[index], runs)
+        _picture(axes, members[0], index, names[index], runs)
     for axes in panels[len(groups) :]:
         axes.set_axis_off()
     highest = max(schedule.peak for schedule in groups)
@@ -98,32 +103,43 @@ def marker(index: int) -> str:
     return marks.MARKERS[(index + index // len(marks.CATEGORIES)) % len(marks.MARKERS)]
 
 
-def _picture(axes: Axes, data: Data, run: Row, index: int, name: str, runs: Sequence[Row]) -> None:
+def _picture(axes: Axes, run: Row, index: int, name: str, runs: Sequence[Row]) -> None:
     usual = Counter(other["lr"] for other in runs).most_common(1)[0][0]
-    x, y = rates(data, run)
+    x, y = rates(run)
     axes.plot(x, y / usual, color=colour(index), lw=1.2)
     axes.set_title(f"{index + 1}  {name}", fontsize=7, pad=2)
     axes.set_xticks([0, 1])
 
 
-def rates(data: Data, run: Row) -> tuple[Floats, Floats]:
-    """Share of the steps, and learning rate, at every evaluation of a run."""
-    rows = [row for row in data.curves.get(run["cell"], []) if row["step"] > 0]
-    steps = np.array([0, *(row["step"] for row in rows)], float)
-    first = run["lr"] / max(run["warmup_steps"], 1)
-    return steps / run["steps"], np.array([first, *(row["lr"] for row in rows)])
+def rates(run: Row) -> tuple[Floats, Floats]:
+    """Share of the updates made, and the learning rate of the next, by the schedule of a run."""
+    cell: Any = SimpleNamespace(**run, stable_steps=run["steps"] - run["cooldown_steps"])
+    steps = np.unique(np.linspace(0, run["steps"] - 1, DRAWN).round().astype(int))
+    factors = [lr_factor(cell, step) for step in steps.tolist()]
+    return steps / run["steps"], run["lr"] * np.array(factors)
+
+
+def side_by_side(sums: Sequence[float]) -> Floats:
+    """Where schedules stand on a log axis: those of about one sum a little left and right of it."""
+    logs = np.log(sums)
+    order = np.argsort(logs, kind="stable")
+    gap = APART * np.ptp(logs)
+    for equal in np.split(order, np.flatnonzero(np.diff(logs[order]) > SAME) + 1):
+        logs[equal] += gap * (np.arange(len(equal)) - (len(equal) - 1) / 2)
+    return np.exp(logs)
 
 
 def _losses(axes: Axes, data: Data, groups: Mapping[Schedule, Sequence[Row]]) -> None:
     middles = []
-    for index, members in enumerate(groups.values()):
-        sums = [run["lr_sum"] for run in members]
+    sums = [mean(run["lr_sum"] for run in members) for members in groups.values()]
+    places = side_by_side(sums).tolist()
+    for index, (members, place) in enumerate(zip(groups.values(), places, strict=True)):
         losses = [run["loss"] for run in members]
         for run in members:
-            marks.point(axes, run["lr_sum"], run["loss"], run, colour(index),
+            marks.point(axes, run["lr_sum"] * place / sums[index], run["loss"], run, colour(index),
                         marker=marker(index), ms=4.2)  # fmt: skip
-        axes.plot([mean(sums)] * 2, [min(losses), max(losses)], color=colour(index), lw=0.8)
-        middles.append((mean(sums), mean(losses)))
+        axes.plot([place] * 2, [min(losses), max(losses)], color=colour(index), lw=0.8)
+        middles.append((place, mean(losses)))
     scales.count_axis(axes, "x", "summed learning rate (dimensionless)")
     scales.loss_axis(axes, label=data.measured_label)
     between = spread(groups)

@@ -57,6 +57,14 @@ def room(fits: Mapping[str, FittedLaw]) -> float:
 
 
 def counted(fit: FittedLaw, point: str) -> str:
-    """How many points are behind a fit, and the coverage of its intervals."""
+    """How many points are behind a fit, the coverage of its intervals; below, how well it fits."""
     level = f", {100 * fit.level:.3g} % intervals" if fit.drawable and fit.has_intervals else ""
-    return f"{fit.runs} {point}{'s' if fit.runs != 1 else ''}{level}"
+    return f"{fit.runs} {point}{'s' if fit.runs != 1 else ''}{level}{quality(fit)}"
+
+
+def quality(fit: FittedLaw) -> str:
+    """A line with R2 of the log loss and the root mean square residual, as far as known."""
+    if not fit.drawable or fit.r_squared is None:
+        return ""
+    residual = "" if fit.rmse is None else f", rms residual {100 * fit.rmse:.2g} %"
+    return f"\n$R^2$ = {fit.r_squared:.3f}{residual}"
