@@ -15,6 +15,7 @@ from pipeline.figures import FIGURES
 
 pytestmark = pytest.mark.workflow
 
+RUNS = "results/tiny/runs.parquet"  # a target without fits and figures
 # Everything after training, by rule.
 LAWS = 5
 AFTER = {
@@ -141,7 +142,7 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     parts = unchanged.digests("results/trunks/*/*.json")
     kept = unchanged.digests("results/state/trunks/*/at-*")
     old = losses(unchanged)
-    status, printed = unchanged.snakemake()
+    status, printed = unchanged.snakemake(RUNS)
     assert status == 0, printed
     after = unchanged.digests("results/cells/*/*.parquet")
     assert {path: after[path] for path in before} == before
@@ -150,17 +151,20 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     assert unchanged.digests("results/state/trunks/*/at-*").items() >= kept.items()
     new = losses(unchanged)
     assert {cell: new[cell] for cell in old} == old
-    assert unchanged.planned() == {}
+    stale = {rule: count for rule, count in (AFTER | DRAWN).items() if rule != "aggregate_runs"}
+    assert unchanged.planned() == stale
     # A branch added later equals one that was trained with the others.
     fresh = Project.make(tmp_path)
     fresh.configure(more)
-    status, printed = fresh.snakemake("results/tiny/runs.parquet")
+    status, printed = fresh.snakemake(RUNS)
     assert status == 0, printed
     assert losses(fresh) == new
-    # Taking it back trains nothing either.
+    # Taking it back trains nothing either, and leaves all as it was.
     unchanged.configure({})
     assert unchanged.planned() == {**AFTER, **DRAWN}
-    assert unchanged.snakemake()[0] == 0
+    assert unchanged.snakemake(RUNS)[0] == 0
+    assert losses(unchanged) == old
+    assert unchanged.planned() == {}
 
 
 def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
@@ -205,27 +209,36 @@ def test_a_bad_config_is_refused_before_any_job(unchanged, changes, message):
     assert "Traceback" not in printed
 
 
-@pytest.mark.parametrize("name", ["iso_loss.svg", "residuals.png"])
-def test_a_deleted_figure_is_drawn_again(unchanged, name):
-    (unchanged.folder / "figures/tiny" / name).unlink()
-    planned = unchanged.planned()
-    assert planned == {f"draw_{name.split('.')[0]}": 1, "index_figures": 1, "all": 1}
+def test_deleted_figures_are_drawn_again(unchanged):
+    deleted = [
+        unchanged.folder / "figures/tiny" / name for name in ("iso_loss.svg", "residuals.png")
+    ]
+    for path in deleted:
+        path.unlink()
+    again = {"draw_iso_loss": 1, "draw_residuals": 1, "index_figures": 1, "all": 1}
+    assert unchanged.planned() == again
     assert unchanged.snakemake()[0] == 0
-    assert (unchanged.folder / "figures/tiny" / name).exists()
+    assert all(path.exists() for path in deleted)
 
 
-@pytest.mark.parametrize("table", ["run", "curve", "evaluation"])
-def test_a_truncated_table_is_named_and_mended_by_deleting_it(unchanged, table):
-    path = sorted((unchanged.folder / "results/cells").glob(f"*-D10k-*/{table}.parquet"))[0]
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-30])
-    (unchanged.folder / "results/tiny/runs.parquet").unlink()
-    status, printed = unchanged.snakemake("results/tiny/runs.parquet")
-    assert status != 0
-    assert f"{path.relative_to(unchanged.folder)}: not a readable Parquet file" in printed
-    path.unlink()
-    assert unchanged.snakemake()[0] == 0
-    assert path.read_bytes() == whole
+def test_a_truncated_table_is_named_and_mended_by_deleting_it(unchanged):
+    """Each kind of table, in a cell of its own; one run mends the three."""
+    cells = [unchanged.folder / "results/cells" / cell for cell in sorted(losses(unchanged))]
+    paths = [
+        cell / f"{table}.parquet" for cell, table in zip(cells, ("run", "curve", "evaluation"))
+    ]
+    whole = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, whole):
+        path.write_bytes(content[:-30])
+        (unchanged.folder / RUNS).unlink(missing_ok=True)
+        status, printed = unchanged.snakemake(RUNS)
+        assert status != 0
+        assert f"{path.relative_to(unchanged.folder)}: not a readable Parquet file" in printed
+        path.write_bytes(content)
+    for path in paths:
+        path.unlink()
+    assert unchanged.snakemake(RUNS)[0] == 0
+    assert [path.read_bytes() for path in paths] == whole
     assert unchanged.planned() == {}
 
 
@@ -250,14 +263,14 @@ def test_after_a_kill_training_goes_on_bit_for_bit(tmp_path):
     whole, killed = (Project.make(tmp_path / name) for name in ("whole", "killed"))
     for project in (whole, killed):
         project.configure(longer)
-    assert whole.snakemake("results/tiny/runs.parquet")[0] == 0
+    assert whole.snakemake(RUNS)[0] == 0
     for pattern in ("results/state/trunks/*/rolling.ckpt", "results/state/trunks/*/at-*.ckpt"):
-        process = killed.start("snakemake", "--cores", "2", "results/tiny/runs.parquet")
+        process = killed.start("snakemake", "--cores", "2", RUNS)
         wait_for(killed, pattern, process)
         time.sleep(0.3)
         kill_all(process)
         assert killed.snakemake("--unlock")[0] == 0
-    status, printed = killed.snakemake("results/tiny/runs.parquet")
+    status, printed = killed.snakemake(RUNS)
     assert status == 0, printed
     assert losses(killed) == losses(whole)
     assert curves(killed) == curves(whole)
@@ -289,6 +302,7 @@ WRITTEN = [
 
 def test_a_kill_while_a_file_is_written_leaves_no_half_file(finished, tmp_path):
     project = Project.make(tmp_path)
+    project.configure({"fit": {"laws": ["kaplan"]}, "figures": ["allocation"]})
     (project.folder / "sitecustomize.py").write_text(SABOTAGE)
     for name in WRITTEN:
         status, printed = project.snakemake(KILL_BEFORE=name)
@@ -306,9 +320,9 @@ def test_a_kill_while_a_file_is_written_leaves_no_half_file(finished, tmp_path):
 def test_a_second_snakemake_is_refused(tmp_path):
     project = Project.make(tmp_path)
     project.configure({"grid": {"tokens": [102400, 204800]}})
-    first = project.start("snakemake", "--cores", "1", "results/tiny/runs.parquet")
+    first = project.start("snakemake", "--cores", "1", RUNS)
     wait_for(project, "results/state/trunks/*", first)
-    status, printed = project.snakemake("results/tiny/runs.parquet")
+    status, printed = project.snakemake(RUNS)
     assert status != 0
     assert re.search(r"cannot be locked|LockException", printed)
     printed, _ = first.communicate(timeout=120)
@@ -317,5 +331,5 @@ def test_a_second_snakemake_is_refused(tmp_path):
 
 def test_a_folder_with_a_space_in_its_name_works(tmp_path):
     project = Project.make(tmp_path / "my study")
-    status, printed = project.snakemake("results/tiny/runs.parquet")
+    status, printed = project.snakemake(RUNS)
     assert status == 0, printed
