@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
-from scipy.stats import rankdata
 
 from pipeline import contracts
 from pipeline.contracts import ContractError
@@ -97,7 +96,7 @@ def points(curves: Iterable[Mapping[str, Any]], runs: Mapping[str, Any]) -> dict
 
 def rank_correlation(loss: Floats, error: Floats) -> float:
     """Spearman's, ties by their mean rank; 0 where all errors are one, nan where all losses are."""
-    a, b = (rankdata(values) - (len(values) + 1) / 2 for values in (loss, error))
+    a, b = (scipy.stats.rankdata(values) - (len(values) + 1) / 2 for values in (loss, error))
     if not a.any():
         return float("nan")
     return float(a @ b / np.sqrt((a @ a) * (b @ b))) if b.any() else 0.0
@@ -143,7 +142,7 @@ def monotone(of: Points, at: Floats, rising: bool) -> Floats:
     Straight between the evaluations, and constant beyond them.
     """
     order = np.argsort(of.loss, kind="stable")
-    line = isotonic_regression(of.error[order], increasing=rising).x
+    line = scipy.optimize.isotonic_regression(of.error[order], increasing=rising).x
     return np.interp(at, of.loss[order], line)
 
 

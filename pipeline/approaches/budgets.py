@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from pipeline.laws.base import Floats, Runs
 
@@ -50,7 +50,7 @@ class Budget:
         The rate is interpolated without kinks, on which minima along the budget would settle, and
         without overshoot; beyond the sizes it stays what it is at the last.
         """
-        known = PchipInterpolator(self.log_params, self.log_rate)
+        known = scipy.interpolate.PchipInterpolator(self.log_params, self.log_rate)
         rate = known(np.clip(log_params, self.log_params[0], self.log_params[-1]))
         return np.log(self.flops) - rate - log_params
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicHermiteSpline
 
 from pipeline.laws.base import Floats
 
@@ -186,7 +186,8 @@ def akima_curve(x: Floats, loss: Floats, points: int) -> tuple[Floats, Floats]:
     """The interpolant of ``akima``."""
     y = np.log(loss)
     line = np.linspace(x[0], x[-1], points)
-    return line, np.exp(CubicHermiteSpline(x, y, akima_slopes(x[None], y[None])[0])(line))
+    slopes = akima_slopes(x[None], y[None])[0]
+    return line, np.exp(scipy.interpolate.CubicHermiteSpline(x, y, slopes)(line))
 
 
 METHODS: dict[str, Method] = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 
 from pipeline import contracts
 from pipeline.batches import HELD
@@ -143,12 +144,10 @@ def crossed(trace: Trace, log_levels: Floats) -> Floats:
     A monotone cubic (Fritsch and Carlson 1980) of log step against log loss goes through the rows
     that are lower than all before them. A loss that the first row had passed already is not met.
     """
-    from scipy.interpolate import PchipInterpolator
-
     logs, steps = np.log(trace.loss), np.log(trace.steps)
     lowest = np.minimum.accumulate(logs)
     new = np.r_[True, logs[1:] < lowest[:-1]]
     if new.sum() < 2:
         return np.full(len(log_levels), np.nan)
-    between = PchipInterpolator(-logs[new], steps[new], extrapolate=False)
+    between = scipy.interpolate.PchipInterpolator(-logs[new], steps[new], extrapolate=False)
     return np.asarray(between(-log_levels), dtype=float)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from pipeline.claims.claim import Ends, Evidence, Measured
@@ -56,12 +57,14 @@ def share(evidence: Evidence, held: Sequence[bool], rows: Sequence[Row]) -> Meas
     Clopper and Pearson 1934: as wide as so few runs make it where it holds of all or of none, whose
     resamples are all alike. One of ``rows`` stands behind each of ``held``.
     """
-    from scipy.stats import beta
-
     runs, found = len(held), sum(map(bool, held))
     outside = (1 - evidence.level) / 2
-    low = float(beta.ppf(outside, found, runs - found + 1)) if found else 0.0
-    high = float(beta.ppf(1 - outside, found + 1, runs - found)) if found < runs else 1.0
+    low = float(scipy.special.betaincinv(found, runs - found + 1, outside)) if found else 0.0
+    high = (
+        float(scipy.special.betaincinv(found + 1, runs - found, 1 - outside))
+        if found < runs
+        else 1.0
+    )
     return Measured(
         found / runs, low, high, evidence.level, runs, span(rows, "params"), span(rows, "tokens")
     )
@@ -75,8 +78,6 @@ def over_groups(
     Runs alike in ``column`` are left out together. For statistics that need most groups at once,
     of which draws with replacement leave too few.
     """
-    from scipy.stats import t
-
     everything = np.arange(len(rows))
     of = np.array([row[column] for row in rows])
     groups = np.unique(of)
@@ -86,7 +87,9 @@ def over_groups(
     value = float(statistic(everything))
     if len(groups) > 2 and np.isfinite(logs).all():
         spread = np.sqrt((len(groups) - 1) * logs.var())
-        reach = float(np.exp(t.ppf((1 + evidence.level) / 2, len(groups) - 1) * spread))
+        reach = float(
+            np.exp(scipy.special.stdtrit(len(groups) - 1, (1 + evidence.level) / 2) * spread)
+        )
         low, high = value / reach, value * reach
     return Measured(
         value, low, high, evidence.level, len(rows), span(rows, "params"), span(rows, "tokens")

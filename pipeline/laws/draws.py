@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import f as f_distribution
 
 from pipeline.laws.base import Floats, Runs
 from pipeline.laws.resample import resamples
@@ -192,7 +192,7 @@ def alike_by_chance(of: NDArray[np.intp], residuals: Floats) -> float:
     groups, freedom = len(count) - 1, len(of) - len(count)
     if not within > 0:
         return 1.0
-    return float(f_distribution.sf(between / groups / (within / freedom), groups, freedom))
+    return float(scipy.special.fdtrc(groups, freedom, between / groups / (within / freedom)))
 
 
 def _seeds(of: NDArray[np.intp]) -> Clusters:

@@ -24,8 +24,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from pipeline.laws.anchored import Anchored
 from pipeline.laws.base import LOG_RANGE, Floats, Kind, Law
@@ -109,7 +109,7 @@ def tolerated(problem: Problem, level: float) -> float:
 
 def _quantile(problem: Problem, level: float) -> float:
     """Student's t with the freedom that a fit leaves."""
-    return float(student.ppf(0.5 + level / 2, len(problem.y) - len(problem.theta)))
+    return float(scipy.special.stdtrit(len(problem.y) - len(problem.theta), 0.5 + level / 2))
 
 
 def profiles(problem: Problem, level: float, known: Collection[str]) -> dict[str, Profile]:

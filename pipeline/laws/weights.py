@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy
 
 from pipeline.laws.base import Floats, Runs
 from pipeline.laws.draws import alike, designs
@@ -120,7 +120,7 @@ def _noise(found: Repeats, log_params: Floats) -> tuple[Floats, str]:
             0.5 * (found.freedom * log_variance + found.squares / np.exp(log_variance)).sum()
         )
 
-    offset, slope = minimize(unlikely, np.zeros(2), method="BFGS").x
+    offset, slope = scipy.optimize.minimize(unlikely, np.zeros(2), method="BFGS").x
     # Sizes outside those with repeats take the noise of the nearest one that has them.
     inside = np.clip(log_params, found.log_params.min(), found.log_params.max()) - centre
     noise = pooled * np.exp((offset + slope * inside) / 2)

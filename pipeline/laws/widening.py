@@ -9,8 +9,7 @@ American Statistician 69:371, there for a mean): every replicate stays the fit o
 from __future__ import annotations
 
 import numpy as np
-
-# SciPy is imported where it is used: figures read stored fits without loading it.
+import scipy
 
 
 def widening(level: float, freedom: float, shrinkage: float) -> float:
@@ -19,16 +18,14 @@ def widening(level: float, freedom: float, shrinkage: float) -> float:
     ``freedom`` is that of Student's t, ``shrinkage`` the variance of the bootstrap over the true
     one. 1 where there is no freedom left to judge by.
     """
-    from scipy.special import ndtri, stdtrit
-
     if not (freedom > 0 and shrinkage > 0):
         return 1.0
     outside = 0.5 + level / 2
-    return float(stdtrit(freedom, outside) / ndtri(outside) / np.sqrt(shrinkage))
+    return float(
+        scipy.special.stdtrit(freedom, outside) / scipy.special.ndtri(outside) / np.sqrt(shrinkage)
+    )
 
 
 def expanded(level: float, factor: float) -> float:
     """The level whose percentiles are ``factor`` times as far out as those of ``level``."""
-    from scipy.special import ndtr, ndtri
-
-    return float(2 * ndtr(factor * ndtri(0.5 + level / 2)) - 1)
+    return float(2 * scipy.special.ndtr(factor * scipy.special.ndtri(0.5 + level / 2)) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
@@ -77,8 +78,6 @@ def seeds(evidence: Evidence) -> Measured:
 
     The interval is that of Fisher's F for losses that scatter normally.
     """
-    from scipy.stats import f
-
     groups = [
         own for own in by(counted(evidence["seeds"]), "params", "tokens").values() if len(own) > 1
     ]
@@ -89,7 +88,7 @@ def seeds(evidence: Evidence) -> Measured:
     ratio = float(deviations[1] / deviations[0]) if deviations[0] > 0 else np.nan
     outside = (1 - evidence.level) / 2
     freedom = (len(large) - 1, len(small) - 1)
-    low, high = (ratio / np.sqrt(f.ppf(p, *freedom)) for p in (1 - outside, outside))
+    low, high = (ratio / np.sqrt(scipy.special.fdtri(*freedom, p)) for p in (1 - outside, outside))
     runs = [run for own in groups for run in own]
     return Measured(
         ratio, float(low), float(high), evidence.level, len(runs), span(runs, "params"),
