@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pipeline import provenance
 from pipeline.cells import Cell, short
 from pipeline.trunks import by_trunk
 
-# Of one CPU core, for the first estimate of a cell's time: exact FLOP/s and seconds per step.
-# They come from benchmarks/step.py on an AMD EPYC (Zen 5) in bf16; other processors differ.
-FLOPS_PER_SECOND, SECONDS_PER_STEP = 1.3e11, 2.5e-3
+# Of one CPU core, for the first estimate of a cell's time: exact FLOP/s, and seconds that a layer
+# takes in each step. bf16: benchmarks/step.py on an AMD EPYC (Zen 5); fp32: 176 trainings of
+# studies/kaplan-laptop.yaml, two at a time, on an AMD EPYC (Zen 3). Other processors differ.
+SPEEDS = {"bf16": (1.3e11, 1.25e-3), "fp32": (4.5e10, 2.2e-3)}
+START = 2.5  # seconds of a process until its first step, most of them for loading PyTorch
 
 
 def table(cells: Collection[Cell]) -> str:
@@ -29,8 +32,8 @@ def table(cells: Collection[Cell]) -> str:
 def summary(cells: Collection[Cell]) -> str:
     """How many cells there are, what ranges they span, and how long they take."""
     trunks = by_trunk(cells)
-    alone = sum(predicted_seconds(cell, cell.steps) for cell in cells)
-    whole = sum(
+    alone = sum(START + predicted_seconds(cell, cell.steps) for cell in cells)
+    whole = START * (len(trunks) + sum(cell.trunk is None for cell in cells)) + sum(
         predicted_seconds(c, c.steps if c.trunk is None else c.cooldown_steps) for c in cells
     )
     for sharing in trunks.values():
@@ -48,6 +51,10 @@ def summary(cells: Collection[Cell]) -> str:
 
 
 def predicted_seconds(cell: Cell, steps: int) -> float:
-    """Seconds of one CPU core for some steps of a cell, from benchmarks/step.py's speeds."""
-    flops = cell.flops_exact * steps / cell.steps
-    return flops / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP
+    """Seconds of one core of this machine for some steps of a cell, at the speeds of ``SPEEDS``."""
+    precision = cell.precision
+    if precision == "auto":
+        precision = "bf16" if provenance.multiplies_bf16() else "fp32"
+    flops_per_second, layer = SPEEDS[precision]
+    layers = cell.n_layer * (cell.reuse or 1)
+    return cell.flops_exact * steps / cell.steps / flops_per_second + steps * layers * layer

@@ -6,6 +6,7 @@ import pytest
 import torch
 from training_data import VOCAB, cell, chain
 
+from pipeline import provenance
 from pipeline.models import Transformer
 from pipeline.training import learner as module
 from pipeline.training.data import Batches, TokenStream
@@ -137,7 +138,7 @@ def test_the_recorded_norm_is_that_before_clipping():
 def test_precision_follows_the_hardware(monkeypatch):
     for flags, expected in (("avx2 avx512f", "fp32"), ("avx2 avx512_bf16", "bf16"),
                             ("amx_bf16", "bf16")):  # fmt: skip
-        monkeypatch.setattr(module.Path, "read_text", lambda *_, flags=flags, **__: flags)
+        monkeypatch.setattr(provenance.Path, "read_text", lambda *_, flags=flags, **__: flags)
         assert resolve_precision("auto", CPU) == expected
         assert resolve_precision("fp32", CPU) == "fp32"
 

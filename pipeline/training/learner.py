@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.models import FAMILIES
 from pipeline.training.inputs import InputError
@@ -36,11 +36,7 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
         return wanted
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return "fp32"
-    return "bf16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "fp32"
+    return "bf16" if provenance.multiplies_bf16() else "fp32"
 
 
 def dropout_seed(seed: int, step: int) -> int:
