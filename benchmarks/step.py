@@ -45,6 +45,7 @@ FAMILIES = {
 }  # fmt: skip
 VARIANTS = {"fp32 plain": ("fp32", False), "fp32": ("fp32", True), "bf16": ("bf16", True)}
 CPU = torch.device("cpu")
+GPU_CALLS = 8  # between looks at the clock: each look waits for the GPU
 
 
 def cell(shape: Shape, vocab: int, context: int, batch: int) -> Cell:
@@ -62,22 +63,40 @@ def cell(shape: Shape, vocab: int, context: int, batch: int) -> Cell:
 
 def cpu_seconds(work: Callable[[], object], least: float) -> float:
     """CPU seconds of one call, repeated until ``least`` seconds have gone."""
-    calls, begun = 0, time.process_time()
-    while calls == 0 or time.process_time() - begun < least:
+    return seconds_of(work, least, "cpu")
+
+
+def seconds_of(work: Callable[[], object], least: float, device: str) -> float:
+    """Seconds of one call, of the CPU or by the clock of a GPU's work; repeated for ``least``."""
+    on_gpu = device == "cuda"
+    clock, wait = time.process_time, torch.cuda.synchronize
+    if on_gpu:
+        clock = time.monotonic
+        wait()
+    calls, begun = 0, clock()
+    while calls == 0 or clock() - begun < least:
         work()
         calls += 1
-    return (time.process_time() - begun) / calls
+        if on_gpu and calls % GPU_CALLS == 0:
+            wait()
+    if on_gpu:
+        wait()
+    return (clock() - begun) / calls
 
 
-def matmul_peaks(turns: int) -> dict[str, float]:
-    """The best FLOP/s of one thread over some matmul shapes, by precision."""
+def matmul_peaks(turns: int, device: str = "cpu") -> dict[str, float]:
+    """The best FLOP/s of one thread, or of a GPU, over some matmul shapes, by precision."""
     peaks = {}
+    shapes = ((1024, 64, 256), (1024, 256, 1024), (1024, 1024, 1024))
+    if device == "cuda":
+        shapes = ((4096, 4096, 4096), (8192, 8192, 8192))
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         rates = []
-        for m, k, n in ((1024, 64, 256), (1024, 256, 1024), (1024, 1024, 1024)):
-            a, b = torch.randn(m, k).to(dtype), torch.randn(n, k).to(dtype)
+        for m, k, n in shapes:
+            a, b = (torch.randn(*of, device=device).to(dtype) for of in ((m, k), (n, k)))
             for _ in range(turns):
-                rates.append(2 * m * k * n / cpu_seconds(lambda a=a, b=b: a @ b.t(), 0.02))
+                taken = seconds_of(lambda a=a, b=b: a @ b.t(), 0.02, device)
+                rates.append(2 * m * k * n / taken)
         peaks[name] = max(rates)
     return peaks
 
@@ -116,10 +135,12 @@ def turns_of(
     return seconds
 
 
-def parser_of(program: str, seconds: float, sizes: Iterable[str] = ()) -> argparse.ArgumentParser:
+def parser_of(
+    program: str, seconds: float, sizes: Iterable[str] = (), choices: Iterable[str] = SIZES
+) -> argparse.ArgumentParser:
     """The options that the programs on training steps share, from what a program says of itself.
 
-    ``seconds`` and ``sizes`` are its own defaults.
+    ``seconds`` and ``sizes`` are its own defaults, of the sizes ``choices``.
     """
     parser = argparse.ArgumentParser(description=program.splitlines()[0])
     parser.add_argument("--turns", type=int, default=7)
@@ -127,7 +148,7 @@ def parser_of(program: str, seconds: float, sizes: Iterable[str] = ()) -> argpar
     parser.add_argument("--tokens", type=int, default=1024, help="tokens per step")
     parser.add_argument("--context", type=int, default=32)
     parser.add_argument("--vocab", type=int, default=512)
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(sizes))
+    parser.add_argument("--sizes", nargs="+", choices=list(choices), default=list(sizes))
     return parser
 
 
