@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import contracts, conventions, options
-from pipeline.batches import redrawn
+from pipeline.batches import replicates
 from pipeline.conventions import Convention
 from pipeline.files import write_json
 from pipeline.laws import LAWS, law
@@ -150,7 +150,7 @@ def _remeasured(path: Path | None, form: Law, runs: Runs) -> Remeasured | None:
             f"--target-replicates {path}: holds critical batches, and {form.name} predicts "
             f"{form.target}; leave the option out"
         )
-    return redrawn.read(path, runs.cell)
+    return replicates.read(path, runs.cell)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,7 +5,8 @@ import pytest
 from claim_data import FRONT
 
 from pipeline import contracts
-from pipeline.batches.redrawn import of_levels, read, redrawn, replicate_rows
+from pipeline.batches.redrawn import redrawn, replicate_rows
+from pipeline.batches.replicates import of_levels, read
 from pipeline.batches.rows import level_key, model_of
 from pipeline.claims.claim import Evidence
 from pipeline.claims.kaplan2020.batches import over_fronts

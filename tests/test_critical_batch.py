@@ -6,7 +6,7 @@ import pytest
 from batch_data import critical_batch, scan, steps_min
 
 from pipeline import contracts
-from pipeline.batches import redrawn
+from pipeline.batches import replicates
 from pipeline.batches.traces import Trace
 from pipeline.conventions import Convention, included_runs
 from pipeline.critical_batch import main
@@ -68,7 +68,7 @@ def test_the_levels_are_runs_that_the_law_of_the_loss_is_fitted_to(measured):
 def test_every_level_that_counts_has_a_critical_batch_on_every_draw(measured):
     path = measured[0].with_name("level_replicates.parquet")
     runs = included_runs(measured[1], Convention())
-    again = redrawn.read(path, runs.cell)
+    again = replicates.read(path, runs.cell)
     assert again.logs.shape == (30, 8)
     assert (again.batch_sizes, again.model.tolist()) == ((6, 6), [0] * 4 + [1] * 4)
     # The curves hardly err, so that any draw finds what all batch sizes do.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.batches.redrawn import of_levels
+from pipeline.batches.replicates import of_levels
 from pipeline.batches.rows import level_key, model_of
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.fits import algebra, parameter
