@@ -4,7 +4,8 @@ For each model and loss: the steps S and tokens E at which each batch size met t
 of its learning rates there, and (S/S_min - 1)(E/E_min - 1) = 1 through them, whose E_min / S_min is
 the critical batch (McCandlish et al. 2018, arXiv:1812.06162; Kaplan et al. 2020, arXiv:2001.08361,
 eq. 5.1 and 5.2). Beside it stands the noise scale of the gradient there, where it was measured. The
-levels are also written as runs, for the law critical_batch of their loss.
+levels are also written as runs, for the law critical_batch of their loss, and so is what those that
+count become where the batch sizes of a model are drawn anew, once for all of its losses.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ import numpy as np
 from pipeline import contracts
 from pipeline.batches.fronts import Front, automatic, drawn, fronts
 from pipeline.batches.noise_scale import noise_scale
-from pipeline.batches.rows import front_row, scaled
-from pipeline.batches.traces import Model, Trace, by_model, traces
-from pipeline.cells import digest, short
+from pipeline.batches.redrawn import replicate_rows
+from pipeline.batches.rows import front_row, level_key, scaled
+from pipeline.batches.traces import Trace, by_model, traces
+from pipeline.cells import short
 from pipeline.laws.base import Floats, Status
 from pipeline.laws.estimate import Options
 from pipeline.options import refuse
@@ -71,11 +73,6 @@ def level_row(front: Front, run: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def level_key(model: Model, loss: float) -> str:
-    """What stands for a cell key: readable, and of one model and loss alone."""
-    return f"N{short(model.params)}-L{loss:.4g}-{digest([list(model), loss])}"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.critical_batch", description=__doc__)
     parser.add_argument("--runs", type=Path, required=True, help="runs.parquet of a study")
@@ -92,6 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--levels", type=Path, required=True, help="levels.parquet: the same as runs, for fits"
     )
+    parser.add_argument(
+        "--replicates", type=Path, required=True,
+        help="level_replicates.parquet: what the levels become on the resamples",
+    )  # fmt: skip
     return parser
 
 
@@ -126,6 +127,11 @@ def main(argv: list[str] | None = None) -> int:
             if math.isfinite(front.values["tokens_min"])
         ]  # fmt: skip
         contracts.write(arguments.levels, points, contracts.RUNS)
+        again = replicate_rows(
+            [row for row in rows if row["status"] == Status.CONVERGED],
+            arguments.bootstraps, arguments.seed,
+        )  # fmt: skip
+        contracts.write(arguments.replicates, again, contracts.LEVEL_REPLICATES)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import contracts, conventions, options
+from pipeline.batches import replicates
 from pipeline.conventions import Convention
 from pipeline.files import write_json
 from pipeline.laws import LAWS, law
-from pipeline.laws.base import Runs
+from pipeline.laws.base import Law, Runs
 from pipeline.laws.estimate import Fit, Interval, fit
+from pipeline.laws.remeasured import Remeasured
 
 PACKAGES = ("isoloss", "numpy", "pyarrow")
 
@@ -131,8 +133,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--evaluations", type=Path, help="losses on other texts, for LAW@TEXT")
     parser.add_argument("--tasks", type=Path, help="errors on tasks, for LAW@TASK")
     options.add_fit(parser)
+    parser.add_argument(
+        "--target-replicates", type=Path,
+        help="level_replicates.parquet: critical batches on resamples, in place of resampled rows",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder for the four files")
     return parser
+
+
+def _remeasured(path: Path | None, form: Law, runs: Runs) -> Remeasured | None:
+    """The targets of runs on draws; raises ValueError where a law has others, or a run none."""
+    if path is None:
+        return None
+    if form.target != "critical_batch":
+        raise ValueError(
+            f"--target-replicates {path}: holds critical batches, and {form.name} predicts "
+            f"{form.target}; leave the option out"
+        )
+    return replicates.read(path, runs.cell)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -147,7 +165,8 @@ def main(argv: list[str] | None = None) -> int:
         runs = included
         if further:
             runs = conventions.included_runs(arguments.runs, convention, further)
-        found = fit(form, runs, options.options(arguments, form))
+        remeasured = _remeasured(arguments.target_replicates, form, runs)
+        found = fit(form, runs, options.options(arguments, form), remeasured)
         write(found, included, convention, arguments.out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -43,6 +43,11 @@ def rows(study: Study, key: str) -> str:
     return next((there[column] for column in columns(key) if column in there), "runs")
 
 
+def replicates(study: Study, key: str) -> list[str]:
+    """The table of what a law's targets become on resamples, where these are fits themselves."""
+    return ["level_replicates"] if rows(study, key) == "levels" else []
+
+
 def measured(study: Study) -> dict[str, str]:
     """Column -> table of what the critical batch adds: measured here, or by another experiment."""
     tables = {"levels", "corrected"} if study.measures_batches else set()

@@ -40,7 +40,8 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
         help="what each run counts",
     )  # fmt: skip
     parser.add_argument(
-        "--bootstrap", choices=[str(kind) for kind in Bootstrap], default="auto",
+        "--bootstrap", default="auto",
+        choices=[str(kind) for kind in Bootstrap if kind is not Bootstrap.BATCH_SIZES],
         help="what a resample draws: single runs, or all runs of a size or budget, or seeds",
     )  # fmt: skip
     parser.add_argument("--bootstraps", type=int, default=1000, help="bootstrap replicates")

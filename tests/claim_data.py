@@ -10,6 +10,7 @@ from typing import Any
 import figure_data
 import numpy as np
 
+from pipeline.batches.redrawn import replicate_rows
 from pipeline.claims.claim import Evidence
 from pipeline.figures.data import Data, FittedLaw
 from pipeline.kaplan2020 import (
@@ -244,7 +245,10 @@ def batches(truth: Truth) -> Data:
         [point(f["params"], f["tokens_min"], f["critical_batch"]) for f in fronts],
         truth,
     )
-    return Data(runs=rows, curves=curves, critical_batches=fronts, fits={"critical_batch": made})
+    return Data(
+        runs=rows, curves=curves, critical_batches=fronts, fits={"critical_batch": made},
+        level_replicates=list(replicate_rows(fronts, Evidence({}).bootstraps, 0)),
+    )  # fmt: skip
 
 
 def shapes(truth: Truth) -> Data:

@@ -12,6 +12,7 @@ import numpy as np
 from figure_data import LEVEL, REPLICATES, run
 
 from pipeline import contracts
+from pipeline.batches.redrawn import replicate_rows
 from pipeline.files import write_json
 from pipeline.kaplan2020 import (
     BatchLaw,
@@ -230,6 +231,10 @@ def write_study(folder: Path) -> Path:
     contracts.write(
         folder / "batches" / "critical_batches.parquet", fronts(), contracts.CRITICAL_BATCHES
     )
+    contracts.write(
+        folder / "batches" / "level_replicates.parquet", replicate_rows(fronts(), 20, 0),
+        contracts.LEVEL_REPLICATES,
+    )  # fmt: skip
     fit = folder / "sizes" / "fits"
     efficient = front(ladder, curves)
     write_fit(

@@ -6,6 +6,7 @@ import pytest
 from batch_data import critical_batch, scan, steps_min
 
 from pipeline import contracts
+from pipeline.batches import replicates
 from pipeline.batches.traces import Trace
 from pipeline.conventions import Convention, included_runs
 from pipeline.critical_batch import main
@@ -13,16 +14,22 @@ from pipeline.laws import law
 from pipeline.laws.estimate import Options, fit
 
 
+def tables(folder):
+    """The options for the tables beside the fronts."""
+    replicates = folder / "level_replicates.parquet"
+    return ["--levels", str(folder / "levels.parquet"), "--replicates", str(replicates)]
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """critical_batches.parquet and levels.parquet of two sizes, and a third of one batch size."""
+    """The three tables of two sizes, in one folder, and a third size of one batch size."""
     folder = tmp_path_factory.mktemp("scan")
     sizes = [*scan(), *scan(params=6144, d_model=16), *scan((512,), params=99)]
     runs, curves = batch_data.write(folder, sizes)
     out, levels = folder / "critical_batches.parquet", folder / "levels.parquet"
     given = ["--runs", str(runs), "--curves", str(curves), "--bootstraps", "30"]
     losses = ["--losses", "3.2", "4.0", "3.6", "3.4"]
-    assert main([*given, *losses, "--out", str(out), "--levels", str(levels)]) == 0
+    assert main([*given, *losses, "--out", str(out), *tables(folder)]) == 0
     return out, levels, given
 
 
@@ -58,6 +65,17 @@ def test_the_levels_are_runs_that_the_law_of_the_loss_is_fitted_to(measured):
         assert row["bits_per_byte"] == pytest.approx(row["loss"] / 2)
 
 
+def test_every_level_that_counts_has_a_critical_batch_on_every_draw(measured):
+    path = measured[0].with_name("level_replicates.parquet")
+    runs = included_runs(measured[1], Convention())
+    again = replicates.read(path, runs.cell)
+    assert again.logs.shape == (30, 8)
+    assert (again.batch_sizes, again.model.tolist()) == ((6, 6), [0] * 4 + [1] * 4)
+    # The curves hardly err, so that any draw finds what all batch sizes do.
+    batches = runs.column("critical_batch")
+    assert np.median(np.exp(again.logs), axis=0) == pytest.approx(batches, rel=1e-2)
+
+
 def test_the_noise_scale_of_the_gradient_stands_beside_each_loss(measured, tmp_path):
     def measuring(row, squared):
         return row | {"grad_squared": squared, "grad_variance": 1200.0}
@@ -70,7 +88,7 @@ def test_the_noise_scale_of_the_gradient_stands_beside_each_loss(measured, tmp_p
     runs, curves = batch_data.write(tmp_path, [sized(trace) for trace in scan()])
     out = tmp_path / "b.parquet"
     given = ["--runs", str(runs), "--curves", str(curves), "--bootstraps", "50"]
-    more = ["--losses", "3.2", "3.6", "--levels", str(tmp_path / "l.parquet")]
+    more = ["--losses", "3.2", "3.6", *tables(tmp_path)]
     assert main([*given, *more, "--out", str(out)]) == 0
     for row in contracts.read(out, contracts.CRITICAL_BATCHES).to_pylist():
         assert row["noise_scale"] == pytest.approx(600, rel=0.15)
@@ -80,20 +98,23 @@ def test_the_noise_scale_of_the_gradient_stands_beside_each_loss(measured, tmp_p
 
 
 def test_levels_are_chosen_where_none_are_given(measured, tmp_path):
-    out, levels = tmp_path / "b.parquet", tmp_path / "l.parquet"
-    more = ["--count", "3", "--bootstraps", "0", "--out", str(out), "--levels", str(levels)]
+    out = tmp_path / "b.parquet"
+    more = ["--count", "3", "--bootstraps", "0", "--out", str(out), *tables(tmp_path)]
     assert main([*measured[2], *more]) == 0
     rows = contracts.read(out, contracts.CRITICAL_BATCHES).to_pylist()
     assert [row["params"] for row in rows] == [1536] * 3 + [6144] * 3
     assert all(row["critical_batch_low"] is None for row in rows)
     assert np.diff([row["loss"] for row in rows[:3]]).max() < 0
+    assert not len(
+        contracts.read(tmp_path / "level_replicates.parquet", contracts.LEVEL_REPLICATES)
+    )
 
 
 def test_a_front_that_is_not_determined_stays_out_of_fits_with_its_reason(tmp_path, capsys):
     runs, curves = batch_data.write(tmp_path, scan(batches=(256, 512, 1024, 2048)))
-    out, levels = tmp_path / "b.parquet", tmp_path / "l.parquet"
+    out, levels = tmp_path / "b.parquet", tmp_path / "levels.parquet"
     given = ["--runs", str(runs), "--curves", str(curves), "--losses", "3.2", "--bootstraps", "20"]
-    assert main([*given, "--out", str(out), "--levels", str(levels)]) == 0
+    assert main([*given, "--out", str(out), *tables(tmp_path)]) == 0
     assert "1 unidentifiable" in capsys.readouterr().err
     (row,) = contracts.read(levels, contracts.RUNS).to_pylist()
     assert (row["included"], row["exclusion"]) == (False, "front_unidentifiable")
@@ -103,7 +124,7 @@ def test_a_front_that_is_not_determined_stays_out_of_fits_with_its_reason(tmp_pa
 
 def test_sizes_of_one_batch_size_are_said_and_make_no_row(tmp_path, capsys):
     runs, curves = batch_data.write(tmp_path, scan((512,)))
-    given = ["--runs", str(runs), "--curves", str(curves), "--levels", str(tmp_path / "l.parquet")]
+    given = ["--runs", str(runs), "--curves", str(curves), *tables(tmp_path)]
     assert main([*given, "--out", str(tmp_path / "b.parquet")]) == 0
     assert "N = 1.5k: skipped, all its runs have one batch size" in capsys.readouterr().err
     assert not len(contracts.read(tmp_path / "b.parquet", contracts.CRITICAL_BATCHES))
@@ -119,6 +140,6 @@ def test_sizes_of_one_batch_size_are_said_and_make_no_row(tmp_path, capsys):
     ],
 )
 def test_what_cannot_be_is_refused_by_name(measured, tmp_path, capsys, option, words):
-    out = ["--out", str(tmp_path / "b.parquet"), "--levels", str(tmp_path / "l.parquet")]
+    out = ["--out", str(tmp_path / "b.parquet"), *tables(tmp_path)]
     assert main([*measured[2], *out, *option]) == 2
     assert words in capsys.readouterr().err

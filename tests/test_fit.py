@@ -190,3 +190,33 @@ def test_impossible_run_is_refused_by_cell(tmp_path, capsys, changes, message):
     code, _ = fitted(table(tmp_path / "runs.parquet", **changes), "kaplan")
     assert code == 2
     assert f"cell N1536-D499712: {message}" in capsys.readouterr().err
+
+
+def test_target_replicates_take_the_place_of_resampled_rows(tmp_path, capsys):
+    losses = np.linspace(3.0, 4.0, 7)
+    rows = [
+        {"cell": f"c{i}", "loss": loss, "critical_batch": 2e6 / loss**5 * 1.02 ** (-1) ** i}
+        for i, loss in enumerate(losses.tolist())
+    ]
+    levels = tmp_path / "levels.parquet"
+    shared = {"study": "toy", "source": "native", "included": True, "exclusion": None}
+    contracts.write(levels, [{**RUN, **shared, **row} for row in rows], contracts.RUNS)
+    steps = np.linspace(-0.1, 0.1, 20).tolist()
+    again = [
+        {"cell": row["cell"], "model": "N1", "batch_sizes": 8, "replicate": i,
+         "critical_batch": 2e6 / row["loss"] ** (5 + step)}
+        for row in rows for i, step in enumerate(steps)
+    ]  # fmt: skip
+    path = tmp_path / "level_replicates.parquet"
+    contracts.write(path, again, contracts.LEVEL_REPLICATES)
+    code, folder = fitted(levels, "critical_batch", "--target-replicates", str(path))
+    assert code == 0
+    found = [r["value"] for r in read(folder, "bootstrap") if r["parameter"] == "alpha_B"]
+    assert found == pytest.approx(1 / (5 + np.array(steps)), rel=1e-6)
+    card = json.loads((folder / "card.json").read_text())["bootstrap"]
+    assert (card["kind"], card["clusters"], card["replicates"]) == ("batch_sizes", 8, 20)
+    assert fitted(levels, "power_params", "--target-replicates", str(path))[0] == 2
+    assert "power_params predicts loss; leave the option out" in capsys.readouterr().err
+    contracts.write(path, again[:-1], contracts.LEVEL_REPLICATES)
+    assert fitted(levels, "critical_batch", "--target-replicates", str(path))[0] == 2
+    assert f"{path}: level c6 has 19 of 20 replicates" in capsys.readouterr().err

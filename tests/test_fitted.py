@@ -79,6 +79,8 @@ def test_a_measured_critical_batch_lets_cells_carry_the_laws_of_it():
     assert fitted.laws(found) == asked
     tables = [fitted.rows(found, law) for law in asked]
     assert tables == ["runs", "levels", "corrected", "corrected"]
+    again = [fitted.replicates(found, law) for law in asked]
+    assert again == [[], ["level_replicates"], [], []]
     assert fitted.rows(native("kaplan"), "critical_batch") == "runs"
     with pytest.raises(
         ConfigError, match=r"fit\.laws\[0\]: 'kaplan_steps' takes runs corrected by"

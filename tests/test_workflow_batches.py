@@ -29,9 +29,14 @@ def test_a_scan_is_measured_and_corrected_before_the_laws_of_it_are_fitted(tmp_p
     status, printed = project.snakemake("-n", "-p")
     assert status == 0
     inputs = dict.fromkeys(("levels", "corrected"), 0)
+    again = "--target-replicates results/tiny/level_replicates.parquet"
     for line in printed.splitlines():
         for table in inputs:
             inputs[table] += f"--runs results/tiny/{table}.parquet" in line
+        if "python -m pipeline.fit" in line:
+            assert (again in line) == ("--law critical_batch " in line)
     assert inputs == {"levels": 1, "corrected": 1}
+    assert "--replicates results/tiny/level_replicates.parquet" in printed
+    assert printed.count(again) == 1
     assert "--losses 5.0 --count 8" in printed
     assert "--laws kaplan --runs results/tiny/runs.parquet" in printed  # of the backtest

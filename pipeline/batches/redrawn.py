@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.batches.replicates import CARRY
+from pipeline.batches.rows import level_key, model_key, model_of
 from pipeline.batches.traces import Model
-from pipeline.laws.base import Floats
+from pipeline.laws.base import Floats, scale
 from pipeline.laws.batch_steps import LAW
 from pipeline.laws.resample import DRAWS, replicates
-from pipeline.laws.widening import expanded, widening
 
 Row = Mapping[str, Any]
-CARRY = len(LAW.parameters)  # distinct batch sizes that a front needs
 
 
-def redrawn(rows: Sequence[Row], count: int, level: float, seed: int) -> tuple[Floats, float]:
+def replicate_rows(rows: Sequence[Row], count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Rows of the contract ``level_replicates`` of some of ``critical_batches`` that have a fit."""
+    logs, batch_sizes = redrawn(rows, count, seed)
+    for row, own, drawn in zip(rows, logs.T, batch_sizes, strict=True):
+        model = model_of(row)
+        key = {
+            "cell": level_key(model, row["loss"]), "model": model_key(model), "batch_sizes": drawn
+        }  # fmt: skip
+        for replicate, batch in enumerate(scale(own).tolist()):
+            known = batch if np.isfinite(batch) else None
+            yield key | {"replicate": replicate, "critical_batch": known}
+
+
+def redrawn(rows: Sequence[Row], count: int, seed: int) -> tuple[Floats, list[int]]:
     """Log B_crit (count, n) of n rows of the contract critical_batches on resamples.
 
-    Each draws the batch sizes of a model once, for all of its losses. Also the level whose
-    percentiles cover ``level``, widened for the fewest batch sizes of a model (``widening.py``).
+    Each draws the batch sizes of a model once, for all of its losses; also how many it has (n,).
     """
     rng = np.random.default_rng(seed)
-    models: dict[tuple[Any, ...], list[int]] = {}
+    models: dict[Model, list[int]] = {}
     for i, row in enumerate(rows):
-        models.setdefault(tuple(row.get(name) for name in Model._fields), []).append(i)
-    logs, fewest = np.empty((count, len(rows))), np.inf
+        models.setdefault(model_of(row), []).append(i)
+    logs, batch_sizes = np.empty((count, len(rows))), [0] * len(rows)
     for own in models.values():
         batches = sorted({batch for i in own for batch in rows[i]["batch_tokens"]})
-        fewest = min(fewest, len(batches))
         at = [[batches.index(batch) for batch in rows[i]["batch_tokens"]] for i in own]
         times = _drawn(len(batches), at, count, rng)
         for i, columns in zip(own, at, strict=True):
             logs[:, i] = _refitted(rows[i], times[:, columns])
-    factor = widening(level, fewest - CARRY, 1 - CARRY / fewest)
-    return logs, expanded(level, factor)
+            batch_sizes[i] = len(batches)
+    return logs, batch_sizes
 
 
 def _drawn(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.batches.fronts import QUANTITIES, Front
 from pipeline.batches.noise_scale import NoiseScale
+from pipeline.batches.traces import Model
+from pipeline.cells import digest, short
 
 
 def front_row(front: Front, noise: NoiseScale, run: dict[str, Any], level: float) -> dict[str, Any]:
@@ -29,6 +32,21 @@ def front_row(front: Front, noise: NoiseScale, run: dict[str, Any], level: float
         known = value if math.isfinite(value) else None
         row |= {name: known, f"{name}_low": low, f"{name}_high": high}
     return row
+
+
+def model_of(row: Mapping[str, Any]) -> Model:
+    """The model of such a row; None where an older table does not tell."""
+    return Model._make(row.get(name) for name in Model._fields)
+
+
+def model_key(model: Model) -> str:
+    """A model in a word."""
+    return f"N{short(model.params)}-{digest(list(model))}"
+
+
+def level_key(model: Model, loss: float) -> str:
+    """What stands for a cell key: readable, and of one model and loss alone."""
+    return f"N{short(model.params)}-L{loss:.4g}-{digest([list(model), loss])}"
 
 
 def scaled(run: dict[str, Any], loss: float) -> float | None:

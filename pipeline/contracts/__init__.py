@@ -17,7 +17,7 @@ from pipeline.contracts.analysis import (
     SATURATION,
     SENSITIVITY,
 )
-from pipeline.contracts.batches import BRANCHES, CRITICAL_BATCHES
+from pipeline.contracts.batches import BRANCHES, CRITICAL_BATCHES, LEVEL_REPLICATES
 from pipeline.contracts.columns import VERSION
 from pipeline.contracts.comparison import COMPARISON
 from pipeline.contracts.corpus import MANIFEST
@@ -43,7 +43,7 @@ SCHEMAS = {
         MANIFEST, CURVE, CURVES, TEXT_CURVES, RUN, RUNS, EVALUATION, EVALUATIONS, TASKS, KNOWN,
         PARAMETERS, BOOTSTRAP, POINTS, PREDICTIONS, BACKTEST, RANKING, SCORE, PLAN, NEXT_CELLS,
         OPTIMA, ALLOCATIONS, SENSITIVITY, CRITICAL_BATCHES, BRANCHES, COMPARISON, TASK_CURVES,
-        SATURATION,
+        SATURATION, LEVEL_REPLICATES,
     )
 }  # fmt: skip
 
@@ -59,6 +59,7 @@ __all__ = [
     "EVALUATION",
     "EVALUATIONS",
     "KNOWN",
+    "LEVEL_REPLICATES",
     "MANIFEST",
     "NEXT_CELLS",
     "OPTIMA",

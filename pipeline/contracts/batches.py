@@ -44,6 +44,16 @@ CRITICAL_BATCHES = _schema(
     _later("optimizer", _text, "adamw | adafactor"),
 )
 
+# What levels become on draws of the batch sizes behind them, for the fit of B_crit(L).
+LEVEL_REPLICATES = _schema(
+    "level_replicates",
+    _field("cell", _text, "key of the level, as in its row of the contract runs"),
+    _field("model", _text, "key of its model, whose batch sizes are drawn once for all its losses"),
+    _field("batch_sizes", _i64, "batch sizes of that model, as many as are drawn"),
+    _field("replicate", _i64, "draw, from 0"),
+    _field("critical_batch", _f64, "tokens, on that draw; null where it leaves no front", True),
+)
+
 # One row for each evaluation of a branch from a trunk, at a batch size and rate of its own.
 BRANCHES = _schema(
     "branches",

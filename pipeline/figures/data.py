@@ -22,7 +22,7 @@ Ends = tuple[Floats, Floats]
 # Tables taken as they are.
 ROWS = ("text_curves", "evaluations", "predictions", "backtest", "ranking", "optima", "allocations",
         "plan", "sensitivity", "known", "critical_batches", "task_curves",
-        "saturation")  # fmt: skip
+        "saturation", "level_replicates")  # fmt: skip
 HELD_OUT = 0.2  # share of a law's runs above the cut-off that stands for its backtest
 NATS, BITS = "nats/token", "bits/byte"
 MINUS = "\u2212"  # of numbers outside mathtext
@@ -188,6 +188,7 @@ class Data:
     sensitivity: list[Row] = field(default_factory=list)
     known: list[Row] = field(default_factory=list)
     critical_batches: list[Row] = field(default_factory=list)
+    level_replicates: list[Row] = field(default_factory=list)
     task_curves: list[Row] = field(default_factory=list)
     saturation: list[Row] = field(default_factory=list)
     fits: Mapping[str, FittedLaw] = field(default_factory=dict)

@@ -44,13 +44,16 @@ class Bootstrap(StrEnum):
     SIZE = "size"
     BUDGET = "budget"
     SEED = "seed"
+    BATCH_SIZES = "batch_sizes"  # of targets that are fronts of them; no option, see remeasured.py
 
 
 class Clusters(NamedTuple):
     """Which runs are drawn together (n,), numbered from 0; the kind, and why this one.
 
     Of points along curves ``trainings`` says how many trainings they are of. Where the clusters
-    are ``refused`` nothing is drawn, and the reason says why.
+    are ``refused`` nothing is drawn, and the reason says why. Targets that were measured again have
+    ``batch_sizes``, how many were drawn of each model, and ``carried``, the parameters of the fits
+    that they are.
     """
 
     of: NDArray[np.intp]
@@ -58,6 +61,8 @@ class Clusters(NamedTuple):
     reason: str
     trainings: int | None = None
     refused: bool = False
+    batch_sizes: tuple[int, ...] = ()
+    carried: int = 0
 
     @property
     def refusal(self) -> str:
@@ -66,17 +71,20 @@ class Clusters(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many clusters there are."""
-        return len(np.unique(self.of))
+        """How many clusters there are, or batch sizes of all models together."""
+        return sum(self.batch_sizes) or len(np.unique(self.of))
 
     def widening(self, level: float, parameters: int) -> float:
         """The factor by which the bootstrap's percentiles are too narrow.
 
         For n cases n - P degrees of freedom and a variance too small by (n - P)/n; for G clusters
         G - 1 (Cameron and Miller 2015, Journal of Human Resources 50:317) and (G - 1)/G; for seeds
-        those of the repeats.
+        those of the repeats. For batch sizes those of the model that has fewest, as for cases.
         """
         n, count = len(self.of), self.number
+        if self.batch_sizes:
+            n, parameters = min(self.batch_sizes), self.carried
+            return widening(level, n - parameters, 1 - parameters / n)
         if self.kind is Bootstrap.SEED:
             repeated = np.bincount(self.of)
             runs, several = repeated[repeated > 1].sum(), (repeated > 1).sum()

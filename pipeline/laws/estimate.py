@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +17,8 @@ from pipeline.laws.large import affordable
 from pipeline.laws.objective import Objective
 from pipeline.laws.profile import ROUNDING as NO_SCATTER
 from pipeline.laws.profile import Problem, Profile, profiles, tolerated
+from pipeline.laws.quality import Quality, quality
+from pipeline.laws.remeasured import Remeasured, refitted
 from pipeline.laws.resample import SCOUT_STARTS, replicates
 from pipeline.laws.search import STARTS, search
 from pipeline.laws.surface import Minima, spread
@@ -47,18 +48,6 @@ class Options:
     def objective_of(self, law: Law) -> Objective:
         """What a law's fit minimises."""
         return self.objective or law.objective
-
-
-class Quality(NamedTuple):
-    """How well a fit describes its own runs, in log loss; NaN where it is not defined.
-
-    ``r2`` is the share of the variance that the fit explains. ``r2_line``, for laws of one input,
-    is that of the best straight line in logarithms, the squared correlation.
-    """
-
-    r2: float
-    r2_line: float
-    rmse: float
 
 
 @dataclass(frozen=True)
@@ -93,11 +82,11 @@ class Fit:
         return expanded(self.options.level, self.widening)
 
 
-def fit(law: Law, runs: Runs, options: Options) -> Fit:
+def fit(law: Law, runs: Runs, options: Options, remeasured: Remeasured | None = None) -> Fit:
     """Fit a law to the runs it is measured on; runs that allow none give a Fit that says so.
 
-    Its numbers are then NaN. Raises ValueError where the runs do not allow the bootstrap or the
-    weights asked for.
+    Its numbers are then NaN. Targets that were ``remeasured`` take the place of resampled runs.
+    Raises ValueError where the runs do not allow the bootstrap or the weights asked for.
     """
     selection = law.select(runs)
     chosen = runs.take(selection.mask)
@@ -111,9 +100,13 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
     problem = Problem(law, x, y, weighed.value, found.theta[best], centre, objective)
     log_predicted = law.log_target(problem.theta, x)
     plan = affordable(len(chosen), options.bootstraps)
-    together = clusters(options.bootstrap, chosen, y - log_predicted)
+    again = remeasured.take(chosen.cell) if remeasured else None
+    together = again.clusters() if again else clusters(options.bootstrap, chosen, y - log_predicted)
     together = together._replace(reason=" ".join(filter(None, [together.reason, plan.reason])))
-    repeated = _repeated(problem, together, plan.resamples, rng)
+    if again:
+        repeated = refitted(problem, again.logs[: 0 if together.refused else plan.resamples])
+    else:
+        repeated = _repeated(problem, together, plan.resamples, rng)
     sample = problem.values(repeated.theta)
     known = design(law, problem.theta, x, centre)._replace(refused=together.refusal)
     widening = together.widening(options.level, len(law.parameters))
@@ -141,7 +134,7 @@ def fit(law: Law, runs: Runs, options: Options) -> Fit:
         replicates_converged=int(repeated.converged.sum()), clusters=together, widening=widening,
         weights=weighed, objective=float(found.objective[best]), starts_at_best=other.at_best,
         condition=known.condition, predicted=np.exp(log_predicted),
-        quality=_quality(x, y, y - log_predicted), allocation=allocation,
+        quality=quality(x, y, y - log_predicted), allocation=allocation,
     )  # fmt: skip
 
 
@@ -182,7 +175,8 @@ def _judgements(
     exact = bool(np.abs(y - law.log_target(problem.theta, problem.x)).max() < NO_SCATTER)
     return {
         p.name: judged(p, values[p.name], reported[p.name], profiled[p.name], known,
-                       np.exp(y.min()), points, law.target, doubted.get(p.name), exact)
+                       np.exp(y.min()), points, law.target, doubted.get(p.name), exact,
+                       "batch sizes" if together.batch_sizes else "runs")
         for p in law.parameters
     }  # fmt: skip
 
@@ -200,16 +194,6 @@ def _centred(law: Law, runs: Runs) -> tuple[Floats, Floats, Floats]:
     # An input that does not vary is exactly zero, not the rounding of its mean.
     centred = np.where(np.abs(centred) < ROUNDING, 0.0, centred)
     return centred, np.log(runs.column(law.target)), centre
-
-
-def _quality(x: Floats, y: Floats, residual: Floats) -> Quality:
-    varied = np.ptp(y) > 0
-    straight = varied and len(x) == 1 and np.ptp(x) > 0
-    return Quality(
-        float(1 - (residual**2).sum() / ((y - y.mean()) ** 2).sum()) if varied else np.nan,
-        float(np.corrcoef(x[0], y)[0, 1] ** 2) if straight else np.nan,
-        float(np.sqrt((residual**2).mean())),
-    )
 
 
 def _overall(

@@ -163,12 +163,12 @@ def advice(law: Law, theta: Floats, x: Floats, centre: Floats) -> dict[str, str]
 def judged(
     parameter: Parameter, value: float, interval: Ends, profile: Profile | None, known: Design,
     lowest: float, points: int, target: str = "loss", other: float | None = None,
-    exact: bool = False,
+    exact: bool = False, counted: str = "runs",
 ) -> Judgement:  # fmt: skip
     """The status of a parameter, from its interval and the lowest target among the fitted runs.
 
     Without a ``profile`` rule 5 is not asked. ``other`` is its value in another minimum;
-    ``exact`` says that all runs lie on the law.
+    ``exact`` says that all runs lie on the law. ``points`` are ``counted`` by what errs on its own.
     """
     help_ = known.advice[parameter.name]
     if parameter.name in known.open:
@@ -206,7 +206,8 @@ def judged(
         )
     if points < FEW:
         return Judgement(
-            Status.CONVERGED, f"Determined, but by {points} runs only: the interval is a rough one."
+            Status.CONVERGED,
+            f"Determined, but by {points} {counted} only: the interval is a rough one.",
         )
     return Judgement(Status.CONVERGED, Status.CONVERGED.sentence)
 

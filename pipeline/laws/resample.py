@@ -36,19 +36,10 @@ def resamples(
     n = x.shape[1]
     of = np.arange(n) if clusters is None else clusters
     size = int(of.max()) + 1
-    several = [row for row in np.round(x, 9) if np.ptp(row) > 0]
 
     def sound(weights: Floats) -> NDArray[np.bool_]:
-        parts = [carries(weights[part]) for part in blocks(len(weights), n)]
+        parts = [carry(weights[part] > 0, x, enough) for part in blocks(len(weights), n)]
         return np.concatenate([np.empty(0, dtype=bool), *parts])
-
-    def carries(weights: Floats) -> NDArray[np.bool_]:
-        taken = weights > 0
-        good = taken.sum(1) >= min(enough, n)
-        for row in several:
-            top = np.where(taken, row, -np.inf).max(1)
-            good &= top > np.where(taken, row, np.inf).min(1)
-        return good
 
     def drawn(count: int) -> Floats:
         weights = np.empty((count, n))
@@ -65,6 +56,16 @@ def resamples(
         weights[bad] = drawn(bad.size)
     kept = sound(weights)
     return weights if kept.all() else weights[kept]
+
+
+def carry(taken: NDArray[np.bool_], x: Floats, enough: int) -> NDArray[np.bool_]:
+    """Which resamples (R,) carry a fit, by the runs that each took (R, n)."""
+    good = np.asarray(taken.sum(1) >= min(enough, x.shape[1]))
+    for row in np.round(x, 9):
+        if np.ptp(row) > 0:
+            top = np.where(taken, row, -np.inf).max(1)
+            good &= top > np.where(taken, row, np.inf).min(1)
+    return good
 
 
 def blocks(count: int, runs: int) -> Iterator[slice]:

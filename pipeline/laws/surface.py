@@ -66,13 +66,17 @@ class _Table:
 
     @classmethod
     def of(cls, law: Law, x: Floats, y: Floats, weights: Floats, objective: Objective) -> _Table:
-        parts = [slice(i, i + RUNS) for i in range(0, len(y), RUNS)]
+        parts = [slice(i, i + RUNS) for i in range(0, y.shape[-1], RUNS)]
         return cls(tuple((part, law.prepared(x[:, part])) for part in parts), y, weights, objective)
 
     def slices(self, count: int) -> Iterator[slice]:
         """Blocks of ``count`` problems."""
-        size = max(1, ELEMENTS // min(len(self.y), RUNS))
+        size = max(1, ELEMENTS // min(self.y.shape[-1], RUNS))
         return (slice(i, i + size) for i in range(0, count, size))
+
+    def observed(self, problems: NDArray[np.intp], runs: slice) -> Floats:
+        """Log targets of a block of runs, which problems share (m,) or have each its own (b, m)."""
+        return self.y[runs] if self.y.ndim == 1 else self.y[problems, runs]
 
     def cost(self, problems: NDArray[np.intp], theta: Floats) -> Floats:
         """Objectives (b,) of some problems at theta (b, P)."""
@@ -80,7 +84,7 @@ class _Table:
         with np.errstate(all="ignore"):  # a wild trial may overflow; it is then not taken
             for part in self.slices(len(problems)):
                 for runs, around in self.blocks:
-                    residual = self.y[runs] - around.value(theta[part])
+                    residual = self.observed(problems[part], runs) - around.value(theta[part])
                     cost = self.objective.cost(residual)
                     total[part] += np.vecdot(self.weights[problems[part], runs], cost)
         return np.where(np.isnan(total), np.inf, total)
@@ -96,7 +100,7 @@ class _Table:
                     here = around.local(theta[part])
                     weights = self.weights[problems[part], runs]
                     cost, slope, bend, above = self.objective.parts(
-                        self.y[runs] - here.value, weights
+                        self.observed(problems[part], runs) - here.value, weights
                     )
                     total[part] += cost
                     for whole, piece in zip(normal, here.normal(slope, bend, above)):
@@ -110,6 +114,7 @@ def minimise(
 ) -> Minima:  # fmt: skip
     """Solve B problems: x (K, n) log inputs, y (n,) log losses, weights (B, n), starts (B, P).
 
+    Where problems have losses of their own, y is (B, n).
     ``damping`` is that of the first step: ``NEAR`` where starts are near their minima. Raises
     ValueError where an input is not finite, or a weight neither zero nor positive and finite.
     """

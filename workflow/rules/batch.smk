@@ -9,6 +9,7 @@ rule measure_critical_batch:
     output:
         batches="results/{study}/critical_batches.parquet",
         levels="results/{study}/levels.parquet",
+        replicates="results/{study}/level_replicates.parquet",
     log:
         "logs/{study}/measure_critical_batch.log",
     localrule: True
@@ -19,7 +20,8 @@ rule measure_critical_batch:
     shell:
         "python -m pipeline.critical_batch --runs {input.runs} --curves {input.curves} "
         "{params.losses} --count {params.levels} {params.options} "
-        "--out {output.batches} --levels {output.levels} > {log} 2>&1"
+        "--out {output.batches} --levels {output.levels} --replicates {output.replicates} "
+        "> {log} 2>&1"
 
 
 rule correct_runs:

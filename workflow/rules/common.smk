@@ -212,6 +212,12 @@ def fitted_rows(wildcards):
     return f"results/{wildcards.study}/{fitted.rows(of(wildcards).study, wildcards.law)}.parquet"
 
 
+def target_replicates(wildcards):
+    """The table of what the rows that a law is fitted to become on resamples, if they do."""
+    tables = fitted.replicates(of(wildcards).study, wildcards.law)
+    return [f"results/{wildcards.study}/{table}.parquet" for table in tables]
+
+
 def plan_options(wildcards):
     """The options of the planner, from the config's section of that name."""
     one, lists = of(wildcards), [unit.key for unit in Unit]

@@ -5,6 +5,7 @@ rule fit_law:
     input:
         runs=fitted_rows,
         further=further,
+        replicates=target_replicates,
         code=lambda w: modules("pipeline.fit", LAWS[named(w.law)].module),
     output:
         expand("results/{{study}}/fits/{{law}}/{file}", file=FIT_FILES),
@@ -14,9 +15,10 @@ rule fit_law:
     params:
         options=fit_options,
         further=lambda w: [f"--{Path(table).stem} {table}" for table in further(w)],
+        replicates=lambda w: [f"--target-replicates {table}" for table in target_replicates(w)],
     shell:
         "python -m pipeline.fit --law {wildcards.law} --runs {input.runs} "
-        "{params.further} {params.options} "
+        "{params.further} {params.replicates} {params.options} "
         "--out results/{wildcards.study}/fits/{wildcards.law} > {log} 2>&1"
 
 

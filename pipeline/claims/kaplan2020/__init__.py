@@ -20,7 +20,7 @@ READS: dict[str, Needs] = {
     ),
     "seeds": Needs(("runs",)),
     "data": Needs(("runs",), also=("power_tokens", "kaplan")),
-    "batches": Needs((*_CURVES, "critical_batches"), also=("critical_batch",)),
+    "batches": Needs((*_CURVES, "critical_batches", "level_replicates"), also=("critical_batch",)),
     "shapes": Needs(("runs", "evaluations")),
     "depths": Needs(("runs",)),
     "lstm": Needs(_CURVES),

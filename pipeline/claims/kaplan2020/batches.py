@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.batches.redrawn import redrawn
+from pipeline.batches.replicates import of_levels
+from pipeline.batches.rows import level_key, model_of
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.fits import algebra, parameter
 from pipeline.claims.rules import ROUGHLY, Near, Within
@@ -15,6 +16,7 @@ from pipeline.claims.samples import span
 from pipeline.figures.data import Data, Row
 from pipeline.laws.base import Floats, Status
 from pipeline.laws.interval import around
+from pipeline.laws.widening import expanded
 
 NEARBY = 0.02  # of a loss: evaluations this near to it tell the noise scale there
 FEWEST = 3  # fronts
@@ -34,8 +36,10 @@ def over_fronts(
     evidence: Evidence, statistic: Callable[[Floats], float], rows: Sequence[Row]
 ) -> Measured:
     """A statistic of log B_crit (n,) of some fronts; the fronts of a model are drawn together."""
-    again, level = redrawn(rows, evidence.bootstraps, evidence.level, evidence.seed)
-    low, high = around([statistic(logs) for logs in again], level)
+    keys = [level_key(model_of(row), row["loss"]) for row in rows]
+    again = of_levels(evidence["batches"].level_replicates, keys)
+    widening = again.clusters().widening(evidence.level, again.carried)
+    low, high = around([statistic(logs) for logs in again.logs], expanded(evidence.level, widening))
     return Measured(
         statistic(np.log([row["critical_batch"] for row in rows])), low, high, evidence.level,
         len(rows), span(rows, "params"), span(rows, "tokens"),
