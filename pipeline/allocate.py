@@ -22,6 +22,7 @@ from pipeline.approaches.allocation import QUANTITIES, Allocation, Optimum, Opti
 from pipeline.approaches.budgets import Budget, budgets
 from pipeline.approaches.envelope import LEAST_SIZES, Curve, binned, curves, envelope
 from pipeline.approaches.exponents import Exponent, Resampled
+from pipeline.approaches.isoflop_curves import isoflop_curves
 from pipeline.approaches.minima import isoflop
 from pipeline.approaches.surfaces import surface
 from pipeline.contracts import ContractError
@@ -149,6 +150,8 @@ def allocations(
     for name in approaches:
         if APPROACHES[name].isoflop:
             yield isoflop(name, found, how)
+        elif name == "isoflop_curves":
+            yield isoflop_curves(curves(runs, along), how)
         else:
             lines = curves(runs, along)
             yield envelope(lines, how) if len(lines) >= LEAST_SIZES else binned(found, how)
