@@ -198,8 +198,8 @@ def _too_few(known: Sequence[_Known]) -> str | None:
     if len(beside) >= LEAST_BESIDE and len(known) >= LEAST_BUDGETS:
         return None
     return (
-        f"{len(known)} budgets have a minimum, next to {len(beside)} of the sizes; an exponent "
-        f"needs {LEAST_BESIDE} of both, with smaller and larger sizes beside them."
+        f"{len(known)} budgets have a minimum, next to {len(beside)} sizes; an exponent needs "
+        f"{LEAST_BESIDE} of each."
     )
 
 
