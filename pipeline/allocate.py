@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import contracts, conventions, options
-from pipeline.approaches import APPROACHES
+from pipeline.approaches import APPROACHES, applicable
 from pipeline.approaches.allocation import QUANTITIES, Allocation, Optimum, Options
 from pipeline.approaches.budgets import Budget, budgets
 from pipeline.approaches.envelope import LEAST_SIZES, Curve, binned, curves, envelope
 from pipeline.approaches.exponents import Exponent, Resampled
+from pipeline.approaches.isoflop_curves import isoflop_curves
 from pipeline.approaches.minima import isoflop
 from pipeline.approaches.surfaces import surface
 from pipeline.contracts import ContractError
@@ -149,6 +150,8 @@ def allocations(
     for name in approaches:
         if APPROACHES[name].isoflop:
             yield isoflop(name, found, how)
+        elif name == "isoflop_curves":
+            yield isoflop_curves(curves(runs, along), how)
         else:
             lines = curves(runs, along)
             yield envelope(lines, how) if len(lines) >= LEAST_SIZES else binned(found, how)
@@ -161,8 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.allocate", description=__doc__)
     options.add_convention(parser)
     parser.add_argument(
-        "--approaches", nargs="*", choices=list(APPROACHES), default=list(APPROACHES),
-        help="all where not given",
+        "--approaches", nargs="*", choices=list(APPROACHES), default=applicable(True),
+        help="where not given, all but isoflop_curves",
     )  # fmt: skip
     parser.add_argument("--curves", type=Path, help="curves.parquet, for runs at a constant rate")
     parser.add_argument("--fits", type=Path, nargs="*", default=[], help="folders of fitted laws")

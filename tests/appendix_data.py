@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -216,15 +215,15 @@ def shapes() -> Data:
 
 
 def recipe(exponent: float) -> Data:
-    """An envelope of four sizes along N ~ C^exponent."""
-    flops = np.geomspace(1e9, 1e12, 5)
+    """Minima at four budgets along N ~ C^exponent; that of the first has no interval."""
+    flops = np.geomspace(1e9, 1e12, 4)
     params = 1e4 * (flops / 1e10) ** exponent
     optima = [
-        {"approach": "envelope", "flops": math.sqrt(a * b), "flops_low": a, "flops_high": b,
-         "params": math.sqrt(p * q)}
-        for a, b, p, q in zip(flops, flops[1:], params, params[1:])
+        {"approach": "isoflop_curves", "flops": c, "flops_low": c, "flops_high": c, "params": n,
+         "params_low": n / 1.2 if i else None, "params_high": 1.3 * n if i else None}
+        for i, (c, n) in enumerate(zip(flops, params))
     ]  # fmt: skip
-    row = {"approach": "envelope", "quantity": "params", "exponent": exponent, "level": LEVEL,
+    row = {"approach": "isoflop_curves", "quantity": "params", "exponent": exponent, "level": LEVEL,
            "low": exponent - 0.06, "high": exponent + 0.09, "resampling": "sizes",
            "coefficient": 1e4, "reference": 1e10, "flops_low": 1e9, "flops_high": 1e12,
            "exponents": [exponent], "coefficients": [1e4], "reason": "As it is."}  # fmt: skip

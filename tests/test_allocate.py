@@ -66,7 +66,7 @@ def table(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def test_every_approach_and_law_stands_in_both_tables(made):
-    names = {*APPROACHES, "chinchilla", "kaplan"}
+    names = {*applicable(True), "chinchilla", "kaplan"}
     assert {row["approach"] for row in table(made, "optima")} == names
     assert {row["approach"] for row in table(made, "allocations")} == names
     truth = SURFACE["beta"] / (SURFACE["alpha"] + SURFACE["beta"])
@@ -174,8 +174,28 @@ def test_impossible_options_are_refused(made, tmp_path, capsys, option, value, c
     assert cure in said
 
 
+def test_minima_along_curves_are_made_where_they_are_asked_for(tmp_path, capsys):
+    """A symmetric surface, N* ~ C^(1/2), of sizes and token counts that share no budget."""
+    sizes, counts = np.geomspace(1e7, 1e9, 9), np.geomspace(1e7, 1e11, 7)
+    grid = [
+        {**rows.RUN, "study": "s", "source": "native", "cell": f"c{i}{j}", "params": round(n),
+         "tokens": round(d), "unique_tokens": round(d), "flops_6nd": 6.0 * n * d,
+         "loss": 1.7 + 400 * n**-0.3 + 400 * d**-0.3, "included": True}
+        for i, n in enumerate(sizes) for j, d in enumerate(counts)
+    ]  # fmt: skip
+    contracts.write(tmp_path / "runs.parquet", grid, contracts.RUNS)
+    asked = ["--runs", str(tmp_path / "runs.parquet"), "--out", str(tmp_path)]
+    assert allocate.main([*asked, "--approaches", "isoflop_curves"]) == 0
+    (row, other) = table(tmp_path, "allocations")
+    assert {row["approach"], other["approach"]} == {"isoflop_curves"}
+    assert row["exponent"] == pytest.approx(0.5, abs=0.02)
+    assert row["low"] < 0.5 < row["high"]
+    assert row["resampling"] == "sizes"
+    assert "isoflop_curves: N* ~ C^" in capsys.readouterr().err
+
+
 def test_approaches_that_apply_follow_from_the_grid():
-    assert applicable(True) == tuple(APPROACHES)
+    assert applicable(True) == tuple(name for name in APPROACHES if name != "isoflop_curves")
     assert applicable(False) == ("envelope",)
 
 

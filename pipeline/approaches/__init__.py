@@ -16,6 +16,7 @@ class Approach(NamedTuple):
     use: str
     failure: str
     isoflop: bool  # whether it needs several sizes at each of a few budgets
+    asked: bool = False  # whether only configs that name it have it
 
 
 APPROACHES: dict[str, Approach] = {
@@ -42,9 +43,20 @@ APPROACHES: dict[str, Approach] = {
         "of the grid.",
         True,
     ),
+    "isoflop_curves": Approach(
+        "Approach 2: isoFLOP minima along curves",
+        "Porian et al. 2024, arXiv:2406.19146, section 3",
+        "As for the envelope, with seven sizes or more and a factor of ten or more in tokens.",
+        "As for parabolas; curves whose noise is large against the depth of the minimum.",
+        False,
+        asked=True,
+    ),
 }
 
 
 def applicable(isoflop: bool) -> tuple[str, ...]:
-    """The approaches for a grid of budgets (isoFLOP), or for one that has none."""
-    return tuple(name for name, entry in APPROACHES.items() if isoflop or not entry.isoflop)
+    """The approaches where a config names none: of a grid of budgets (isoFLOP), or of others."""
+    return tuple(
+        name for name, entry in APPROACHES.items()
+        if not entry.asked and (isoflop or not entry.isoflop)
+    )  # fmt: skip

@@ -22,6 +22,7 @@ STYLES = {
     "envelope": ("1, envelope", marks.GREEN, "^"),
     "isoflop_parabola": ("2, parabolas", marks.ORANGE, "s"),
     "isoflop_akima": ("2, Akima", marks.PURPLE, "o"),
+    "isoflop_curves": ("2, along curves", marks.SKY, "D"),
 }
 FAINT = {"params": "optimal parameters $N^*$", "tokens": "optimal training tokens $D^*$"}
 

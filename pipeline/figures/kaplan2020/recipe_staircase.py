@@ -17,19 +17,19 @@ from pipeline.figures.isoflop import widest
 
 STEPS = {
     "recipe_paper": ("as in the paper:\nlong warmup, one\nrate, no decay", marks.VERMILLION, "o"),
-    "recipe_head": ("FLOP of the\nlast layer\ncounted", marks.ORANGE, "s"),
+    "recipe_head": ("parameters and\nFLOP of the last\nlayer counted", marks.ORANGE, "s"),
     "recipe_warmup": ("warmup that\nsmall budgets\ncan afford", marks.PURPLE, "^"),
     "recipe_decay": ("rate decayed at\nthe end of each\nbudget", marks.SKY, "D"),
     "recipe_tuned": ("rate tuned\nto each\nsize", marks.BLUE, "v"),
 }
 PUBLISHED = {"Kaplan et al.": 0.73, "Hoffmann et al.": 0.50}
-APPROACH = "envelope"
+APPROACH = "isoflop_curves"
 WHOLE = (math.floor, min), (math.ceil, max)  # of an axis' ends in compute
 BOTTOM, TOP = -0.2, 1.4  # of the axis; bars that tell nothing go on beyond it
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
-    """Above the exponent under each recipe; below the envelope that it goes through."""
+    """Above the exponent under each recipe; below the isoFLOP minima that it goes through."""
     figure.set_size_inches(frame.WIDE, 4.9)
     grid = figure.add_gridspec(2, len(STEPS), height_ratios=(1.25, 1))
     above = figure.add_subplot(grid[0, :])
@@ -42,17 +42,17 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     for place, name in enumerate(STEPS):
         axes = figure.add_subplot(grid[1, place], sharex=first, sharey=first)
         axes.set_label(name)
-        _envelope(axes, data[name], name, known[name][0])
+        _minima(axes, data[name], name, known[name][0])
         axes.tick_params(labelleft=place == 0)
         first = first or axes
     if first:
         _limits(first, data)
-    figure.supxlabel("compute $C$ (FLOP; the first without, the others with attention and head)",
-                     fontsize=8)  # fmt: skip
+    figure.supxlabel("compute $C$ (FLOP); the first panel counts $C$ and $N$ without, "
+                     "the others with the last layer", fontsize=8)  # fmt: skip
 
 
 def exponent(data: Data) -> tuple[Row | None, tuple[float | None, float | None]]:
-    """The row of the exponent of N* by the envelope, and the widest of its intervals."""
+    """The row of the exponent of N* along curves, and the widest of its intervals."""
     rows = [r for r in data.allocations if (r["approach"], r["quantity"]) == (APPROACH, "params")]
     return (rows[0], widest(rows)) if rows else (None, (None, None))
 
@@ -101,21 +101,22 @@ def _frame(axes: Axes, known: Mapping[str, Any]) -> None:
     axes.set_ylim(max(low, BOTTOM), min(high, TOP))
     axes.set_ylabel("exponent $a$ (dimensionless)")
     level = next((f"{100 * row['level']:.3g} % intervals" for row in rows), "")
-    axes.set_title(rf"$N^* \propto C^{{\,a}}$ by the envelope of loss curves; {level}")
+    axes.set_title(rf"$N^* \propto C^{{\,a}}$ through minima along loss curves; {level}")
 
 
-def _envelope(axes: Axes, data: Data, name: str, row: Row | None) -> None:
-    """The size that is best over each stretch of compute, and the line of the exponent."""
+def _minima(axes: Axes, data: Data, name: str, row: Row | None) -> None:
+    """The minima at the budgets of the grid, their intervals, and the line of the exponent."""
     _, colour, marker = STEPS[name]
     for best in _optima(data):
-        axes.plot([best["flops_low"], best["flops_high"]], [best["params"]] * 2, color=colour,
-                  lw=1.4, zorder=3)  # fmt: skip
-        axes.plot(best["flops"], best["params"], marker=marker, ms=3.4, color=colour, mec="white",
-                  mew=0.4, ls="none", zorder=4)  # fmt: skip
+        if best["params_low"] is not None:
+            axes.plot([best["flops"]] * 2, [best["params_low"], best["params_high"]], color=colour,
+                      lw=0.8, alpha=0.5, zorder=2)  # fmt: skip
+        axes.plot(best["flops"], best["params"], marker=marker, ms=3.2, color=colour, mec="white",
+                  mew=0.4, ls="none", zorder=3)  # fmt: skip
     if row and row["exponent"] is not None:
         grid = np.geomspace(row["flops_low"], row["flops_high"], 40)
         line = row["coefficient"] * (grid / row["reference"]) ** row["exponent"]
-        axes.plot(grid, line, color=marks.INK, lw=0.9, zorder=2.5)
+        axes.plot(grid, line, color=marks.INK, lw=0.9, zorder=4)
 
 
 def _optima(data: Data) -> list[Row]:
@@ -124,7 +125,7 @@ def _optima(data: Data) -> list[Row]:
 
 def _limits(axes: Axes, data: Mapping[str, Data]) -> None:
     best = [row for name in STEPS for row in _optima(data[name])]
-    ends = [row[end] for row in best for end in ("flops_low", "flops_high")]
+    ends = [row["flops"] for row in best]
     # Whole powers of ten: a narrow panel has no room for the labels of other ticks.
     if ends:
         axes.set_xlim(*(10.0 ** whole(math.log10(end(ends))) for whole, end in WHOLE))
