@@ -15,6 +15,7 @@ from pipeline.figures import FIGURES
 
 pytestmark = pytest.mark.workflow
 
+RUNS = "results/tiny/runs.parquet"  # a target without fits and figures
 # Everything after training, by rule.
 LAWS = 5
 AFTER = {
@@ -30,12 +31,18 @@ DRAWN = {f"draw_{name}": 1 for name in SHOWN}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
-    """A project whose tiny study has run once; tests leave it as they found it."""
+def first_run(tmp_path_factory) -> tuple[Project, str]:
+    """A project whose tiny study has run once; and all that it told."""
     project = Project.make(tmp_path_factory.mktemp("finished"))
-    status, printed = project.snakemake()
+    status, printed = project.snakemake("--verbose")
     assert status == 0, printed
-    return project
+    return project, printed
+
+
+@pytest.fixture(scope="module")
+def finished(first_run) -> Project:
+    """The project that has run once; tests leave it as they found it."""
+    return first_run[0]
 
 
 @pytest.fixture
@@ -74,6 +81,14 @@ def test_one_command_makes_everything(finished):
     runs = contracts.read(finished.folder / "results/tiny/runs.parquet", contracts.RUNS).to_pylist()
     assert len(runs) == 4
     assert all(run["status"] == "finished" and 0 < run["loss"] < 6 for run in runs)
+
+
+def test_the_scheduler_looks_for_jobs_once_for_each_that_ends(first_run):
+    """Its own limit of the rate of jobs would wake it every second for each job that ever ended."""
+    _, printed = first_run
+    ended = len(re.findall(r"^Finished jobid: ", printed, re.M))
+    assert ended > 40
+    assert len(re.findall(r"^Ready jobs:", printed, re.M)) <= ended + 3
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -154,13 +169,14 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     # A branch added later equals one that was trained with the others.
     fresh = Project.make(tmp_path)
     fresh.configure(more)
-    status, printed = fresh.snakemake("results/tiny/runs.parquet")
+    status, printed = fresh.snakemake(RUNS)
     assert status == 0, printed
     assert losses(fresh) == new
     # Taking it back trains nothing either.
     unchanged.configure({})
     assert unchanged.planned() == {**AFTER, **DRAWN}
     assert unchanged.snakemake()[0] == 0
+    assert losses(unchanged) == old
 
 
 def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
@@ -205,27 +221,36 @@ def test_a_bad_config_is_refused_before_any_job(unchanged, changes, message):
     assert "Traceback" not in printed
 
 
-@pytest.mark.parametrize("name", ["iso_loss.svg", "residuals.png"])
-def test_a_deleted_figure_is_drawn_again(unchanged, name):
-    (unchanged.folder / "figures/tiny" / name).unlink()
-    planned = unchanged.planned()
-    assert planned == {f"draw_{name.split('.')[0]}": 1, "index_figures": 1, "all": 1}
+def test_deleted_figures_are_drawn_again(unchanged):
+    deleted = [
+        unchanged.folder / "figures/tiny" / name for name in ("iso_loss.svg", "residuals.png")
+    ]
+    for path in deleted:
+        path.unlink()
+    again = {"draw_iso_loss": 1, "draw_residuals": 1, "index_figures": 1, "all": 1}
+    assert unchanged.planned() == again
     assert unchanged.snakemake()[0] == 0
-    assert (unchanged.folder / "figures/tiny" / name).exists()
+    assert all(path.exists() for path in deleted)
 
 
-@pytest.mark.parametrize("table", ["run", "curve", "evaluation"])
-def test_a_truncated_table_is_named_and_mended_by_deleting_it(unchanged, table):
-    path = sorted((unchanged.folder / "results/cells").glob(f"*-D10k-*/{table}.parquet"))[0]
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-30])
-    (unchanged.folder / "results/tiny/runs.parquet").unlink()
-    status, printed = unchanged.snakemake("results/tiny/runs.parquet")
-    assert status != 0
-    assert f"{path.relative_to(unchanged.folder)}: not a readable Parquet file" in printed
-    path.unlink()
-    assert unchanged.snakemake()[0] == 0
-    assert path.read_bytes() == whole
+def test_a_truncated_table_is_named_and_mended_by_deleting_it(unchanged):
+    """Each kind of table, in a cell of its own; one run mends the three."""
+    cells = [unchanged.folder / "results/cells" / cell for cell in sorted(losses(unchanged))]
+    paths = [
+        cell / f"{table}.parquet" for cell, table in zip(cells, ("run", "curve", "evaluation"))
+    ]
+    whole = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, whole):
+        path.write_bytes(content[:-30])
+        (unchanged.folder / RUNS).unlink(missing_ok=True)
+        status, printed = unchanged.snakemake(RUNS)
+        assert status != 0
+        assert f"{path.relative_to(unchanged.folder)}: not a readable Parquet file" in printed
+        path.write_bytes(content)
+    for path in paths:
+        path.unlink()
+    assert unchanged.snakemake(RUNS)[0] == 0
+    assert [path.read_bytes() for path in paths] == whole
     assert unchanged.planned() == {}
 
 
@@ -250,14 +275,14 @@ def test_after_a_kill_training_goes_on_bit_for_bit(tmp_path):
     whole, killed = (Project.make(tmp_path / name) for name in ("whole", "killed"))
     for project in (whole, killed):
         project.configure(longer)
-    assert whole.snakemake("results/tiny/runs.parquet")[0] == 0
+    assert whole.snakemake(RUNS)[0] == 0
     for pattern in ("results/state/trunks/*/rolling.ckpt", "results/state/trunks/*/at-*.ckpt"):
-        process = killed.start("snakemake", "--cores", "2", "results/tiny/runs.parquet")
+        process = killed.start("snakemake", "--cores", "2", RUNS)
         wait_for(killed, pattern, process)
         time.sleep(0.3)
         kill_all(process)
         assert killed.snakemake("--unlock")[0] == 0
-    status, printed = killed.snakemake("results/tiny/runs.parquet")
+    status, printed = killed.snakemake(RUNS)
     assert status == 0, printed
     assert losses(killed) == losses(whole)
     assert curves(killed) == curves(whole)
@@ -289,6 +314,7 @@ WRITTEN = [
 
 def test_a_kill_while_a_file_is_written_leaves_no_half_file(finished, tmp_path):
     project = Project.make(tmp_path)
+    project.configure({"fit": {"laws": ["kaplan"]}, "figures": ["allocation"]})
     (project.folder / "sitecustomize.py").write_text(SABOTAGE)
     for name in WRITTEN:
         status, printed = project.snakemake(KILL_BEFORE=name)
@@ -306,9 +332,9 @@ def test_a_kill_while_a_file_is_written_leaves_no_half_file(finished, tmp_path):
 def test_a_second_snakemake_is_refused(tmp_path):
     project = Project.make(tmp_path)
     project.configure({"grid": {"tokens": [102400, 204800]}})
-    first = project.start("snakemake", "--cores", "1", "results/tiny/runs.parquet")
+    first = project.start("snakemake", "--cores", "1", RUNS)
     wait_for(project, "results/state/trunks/*", first)
-    status, printed = project.snakemake("results/tiny/runs.parquet")
+    status, printed = project.snakemake(RUNS)
     assert status != 0
     assert re.search(r"cannot be locked|LockException", printed)
     printed, _ = first.communicate(timeout=120)
@@ -317,5 +343,5 @@ def test_a_second_snakemake_is_refused(tmp_path):
 
 def test_a_folder_with_a_space_in_its_name_works(tmp_path):
     project = Project.make(tmp_path / "my study")
-    status, printed = project.snakemake("results/tiny/runs.parquet")
+    status, printed = project.snakemake(RUNS)
     assert status == 0, printed

@@ -34,14 +34,14 @@ CLOCKS = {
 
 @dataclass
 class Study:
-    """A project, and the cluster that its jobs run on."""
+    """A project, and the cluster that its jobs run on; none where it is run without a scheduler."""
 
     project: Project
-    cluster: Cluster
+    cluster: Cluster | None
 
     @classmethod
     def make(
-        cls, folder: Path, cluster: Cluster, step_seconds: float = 0.0, **config: Any
+        cls, folder: Path, cluster: Cluster | None, step_seconds: float = 0.0, **config: Any
     ) -> Study:
         """``step_seconds``: sleep in each training step, which changes no number."""
         project = Project.make(folder)
@@ -117,9 +117,9 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(content.replace(old, new))
 
 
-def undisturbed(folder: Path, cluster: Cluster) -> Study:
+def undisturbed(folder: Path) -> Study:
     """The same study run on this machine without a scheduler."""
-    study = Study.make(folder, cluster)
+    study = Study.make(folder, None)
     status, printed = study.project.snakemake(RUNS)
     assert status == 0, printed
     return study

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from study import LOOP, RUNS, STEP, Study, replace, undisturbed
-
-
-@pytest.fixture(scope="module")
-def reference(cluster, tmp_path_factory):
-    return undisturbed(tmp_path_factory.mktemp("reference"), cluster).numbers()
+from study import LOOP, RUNS, STEP, Study, replace
 
 
 def healed(study: Study, reference) -> bool:
     study.run(RUNS)
-    return study.numbers() == reference
+    return study.numbers() == reference.numbers()
 
 
 def test_scancel(cluster, tmp_path, reference):
@@ -68,7 +62,7 @@ def test_a_node_is_lost(cluster, tmp_path, reference):
         cluster.revive_node(victim["nodes"])
     assert status == 0, printed
     assert f"Job {victim['id']} (train_trunk): node_failure; turn 2" in printed
-    assert study.numbers() == reference
+    assert study.numbers() == reference.numbers()
     states = [row["State"] for row in cluster.accounting([victim["id"]])]
     assert states == ["NODE_FAIL", "COMPLETED"]
     told = [row["interruptions"] for row in study.rows() if row["restarts"]]

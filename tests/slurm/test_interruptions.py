@@ -7,7 +7,7 @@ import re
 
 import pytest
 from snakemake_executor_plugin_submitit import verdict
-from study import GRID, RUNS, Study, undisturbed
+from study import GRID, RUNS, Study
 
 SLOW = 0.3  # seconds a step: 200 steps of the longest cell take a minute
 LEAD = 60  # seconds before its limit at which a job is told, those 30 apart in which SLURM looks
@@ -20,11 +20,6 @@ def cluster(make_cluster):
     return make_cluster(
         extra=["PartitionName=instant Nodes=ALL PriorityTier=10 PreemptMode=REQUEUE GraceTime=0"]
     )
-
-
-@pytest.fixture(scope="module")
-def reference(cluster, tmp_path_factory):
-    return undisturbed(tmp_path_factory.mktemp("undisturbed"), cluster)
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from study import GRID, RUNS, Study, undisturbed
+from study import GRID, RUNS, Study
 
 ACROSS = "srun --overlap --nodes=2 --ntasks=2 --ntasks-per-node=1"
 ONE = {**GRID, "sizes": GRID["sizes"][:1]}
-
-
-@pytest.fixture(scope="module")
-def reference(cluster, tmp_path_factory):
-    return undisturbed(tmp_path_factory.mktemp("reference"), cluster)
 
 
 def test_two_nodes_train_one_model(cluster, tmp_path, reference):
