@@ -70,9 +70,7 @@ def test_claims_have_keys_of_their_own_and_read_what_is_declared():
         assert claim.allowed[0] <= claim.allowed[1] if claim.paper else True
 
 
-@pytest.mark.parametrize(
-    "key", [key for key in KEYS if key not in ALONG | TOO_FEW | {NAIVE}]
-)
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in ALONG | TOO_FEW | {NAIVE}])
 def test_a_study_of_the_papers_laws_reproduces_its_claims(paper, key):
     row = paper[key]
     assert row["verdict"] == "reproduced", row["reason"]
@@ -132,8 +130,7 @@ def test_the_frontier_of_other_laws_differs():
         k
         for k in KEYS
         if k
-        not in ALONG
-        | {NAIVE, "recurrent_compute", "sample_order", "sample_efficiency", "collapse"}
+        not in ALONG | {NAIVE, "recurrent_compute", "sample_order", "sample_efficiency", "collapse"}
     ],
 )
 def test_a_study_of_other_laws_differs(other, key):

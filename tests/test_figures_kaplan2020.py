@@ -348,9 +348,9 @@ def test_depths_collapse_without_embeddings_only(data, figures):
         column: 100 * collapse.scatter(collapse.logs(deep, column), collapse.logs(deep, "loss"))
         for column in ("params_total", "params")
     }
-    assert apart["params"] < 0.2 < 1 < apart["params_total"]
+    assert 5 * apart["params"] < 0.5 < apart["params_total"]
     for column, axes in panels(figures, 6).items():
-        assert f"scatter by {apart[column]:.2g} %" in axes._left_title.get_text()
+        assert f"scatter by {apart[column]:.3g} %" in axes._left_title.get_text()
     told = embeddings(Evidence({"depths": one["depths"]}))
     assert told.value == pytest.approx(apart["params_total"] / apart["params"])
 

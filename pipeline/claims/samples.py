@@ -52,9 +52,7 @@ def over_rows(
     )  # fmt: skip
 
 
-def share(
-    evidence: Evidence, held: Sequence[bool], rows: Sequence[Row], limit: float
-) -> Measured:
+def share(evidence: Evidence, held: Sequence[bool], rows: Sequence[Row], limit: float) -> Measured:
     """The share of some runs of which something holds, with the exact interval of a binomial.
 
     Clopper and Pearson 1934: as wide as so few runs make it where it holds of all or of none, whose

@@ -158,8 +158,8 @@ def advice(law: Law, theta: Floats, x: Floats, centre: Floats) -> dict[str, str]
         0 if p.kind is Kind.FLOOR and values[p.name] == 0 else i
         for p, i in zip(law.parameters, best)
     ]
-    words = [f"Add runs with {place}{_unless_limited(law, place)}." for place in places]
-    return {p.name: words[i] for p, i in zip(law.parameters, best)}
+    told = [f"Add runs with {place}{_unless_limited(law, place)}." for place in places]
+    return {p.name: told[i] for p, i in zip(law.parameters, best)}
 
 
 def _unless_limited(law: Law, place: str) -> str:

@@ -97,9 +97,7 @@ def naive(evidence: Evidence) -> Measured:
     return _measured(evidence, line, [c.run for c in found])
 
 
-def _read(
-    evidence: Evidence, values: Callable[[Frontier], Number], flops: float = 0.0
-) -> Measured:
+def _read(evidence: Evidence, values: Callable[[Frontier], Number], flops: float = 0.0) -> Measured:
     """Numbers of the lines, of all sizes and without each; ``flops`` is where they are read off."""
     found, doubt = trusted(evidence, BATCH)
     if found is None:

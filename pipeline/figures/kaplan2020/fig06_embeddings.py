@@ -67,7 +67,7 @@ def _scattered(depths: Iterable[Row], column: str) -> str:
     found = collapse.scatter(collapse.logs(runs, column), collapse.logs(runs, "loss"))
     if not math.isfinite(found):
         return ""
-    return f"two layers or more scatter by {100 * found:.2g} %\naround one curve (rms)"
+    return f"two layers or more scatter by {100 * found:.3g} %\naround one curve (rms)"
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def _ends(axes: Axes, data: Data, runs: list[Row], colours: marks.SizeColours) -
     handles = [Line2D([], [], marker="o", mec="white", color=marks.GREY, lw=0.7,
                       label="bins 1, 2, 3\u20134, 5\u20138, …")]  # fmt: skip
     if drawn:
-        handles.append(Line2D([], [], label="power law, smallest and largest", **FIT))
+        handles.append(Line2D([], [], label="power law, where it is determined", **FIT))
     marks.legend_below(axes, handles, 1)
 
 
@@ -80,7 +80,7 @@ def told(losses: list[float], law: positions.Positions | None) -> str:
 
 
 def _training(axes: Axes, data: Data, run: Row) -> None:
-    """The loss in each bin against the step: nearby tokens are learned from first."""
+    """The loss in each bin against the step."""
     rows = [r for r in data.curves[run["cell"]] if r["loss_by_position"] and r["step"] > 0]
     table = np.array([r["loss_by_position"] for r in rows])
     steps = [r["step"] for r in rows]

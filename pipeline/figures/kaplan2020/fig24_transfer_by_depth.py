@@ -79,7 +79,7 @@ def _text(
         axes.plot(list(foretold), [*foretold.values()], color=look["color"], **FORETOLD)
         away = other_texts.residuals(runs, losses, through)
         change = other_texts.changed(layers, away, (layers[0], layers[-1]))
-        label += f", {round(change, 1) + 0.0:+.1f} % over foretold"
+        label += f", {round(change, 1) + 0.0:+.1f} % against foretold"
     label = label.replace("-", MINUS)
     return Line2D([], [], mec="white", mew=0.5, lw=1.0, label=label, **look)
 
