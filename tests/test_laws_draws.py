@@ -8,7 +8,7 @@ from law_data import drawn as noisy
 from law_data import published, runs, toy
 from scipy import stats
 
-from pipeline.laws import law
+from pipeline.laws import LAWS, law
 from pipeline.laws.base import Runs, Status
 from pipeline.laws.draws import Bootstrap, alike, alike_by_chance, clusters, designs, drawn
 from pipeline.laws.estimate import Options, fit
@@ -61,6 +61,16 @@ def test_auto_draws_cases_of_few_sizes_and_says_what_that_costs():
     assert found.kind is Bootstrap.CASES
     assert "5 sizes are too few" in found.reason
     assert "too narrow" in found.reason
+    assert clusters(Bootstrap.AUTO, data, together, sizes_together=True).reason == found.reason
+
+
+def test_auto_draws_sizes_without_a_test_where_a_law_takes_them_to_err_together():
+    data, noise = grid(8, 5), np.random.default_rng(2).standard_normal(40)
+    assert clusters(Bootstrap.AUTO, data, noise).kind is Bootstrap.CASES
+    found = clusters(Bootstrap.AUTO, data, noise, sizes_together=True)
+    assert (found.kind, found.number) == (Bootstrap.SIZE, 8)
+    assert clusters(Bootstrap.CASES, data, noise, sizes_together=True).kind is Bootstrap.CASES
+    assert [name for name in LAWS if law(name).sizes_together] == ["transfer"]
 
 
 @pytest.mark.parametrize("kind", ["size", "budget"])

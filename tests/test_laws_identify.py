@@ -138,7 +138,7 @@ def test_open_directions_come_first():
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("power_params", {"Nc": "params", "alpha_N": "params"}),
+        ("power_compute", {"Cc": "flops", "alpha_C": "flops"}),
         ("chinchilla", {"alpha": "params", "beta": "tokens"}),
     ],
 )
@@ -150,6 +150,29 @@ def test_advice_names_the_input_that_the_parameter_is_of(name, expected):
     told = advice(found, theta, x - centre[:, None], centre)
     for parameter, column in expected.items():
         assert told[parameter].endswith(f" {column}."), told
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("power_tokens", "take a larger model or leave the largest D out."),
+        ("log_params", "train on more tokens or leave the largest N out."),
+        ("power_floor_tokens", None),  # levels off at its own floor
+    ],
+)
+def test_advice_of_one_count_says_what_to_do_where_the_other_limits_it(name, cure):
+    """A bend at the largest D of L(D) is the size of its model, which more tokens do not mend."""
+    found, data = law(name), drawn(name, 0.0, 0)
+    x = found.log_inputs(data)
+    centre = x.mean(1)
+    theta = found.shifted(found.theta(arrays(TRUTH[name])), -centre)
+    told = advice(found, theta, x - centre[:, None], centre)
+    further = [words for words in told.values() if "4 times the largest" in words]
+    assert further
+    for words in further:
+        assert words.endswith(f", or, if the loss levels off at the largest, {cure}") == bool(cure)
+        assert ("levels off" in words) == bool(cure)
+    assert not any("levels off" in words for words in told.values() if "smallest" in words)
 
 
 def test_advised_runs_tell_more_than_as_many_others():

@@ -6,6 +6,7 @@ from law_data import runs
 
 from pipeline.laws import law
 from pipeline.laws.base import Runs, Status
+from pipeline.laws.draws import Bootstrap, clusters
 from pipeline.laws.estimate import Options, fit
 
 
@@ -42,3 +43,36 @@ def test_loss_that_does_not_transfer_has_no_slope():
     data = measured(3.0, 0.0, noise=0.01)
     judged = fit(law("transfer"), data, Options(bootstraps=200)).judgements["s"]
     assert judged.status is Status.UNIDENTIFIABLE
+
+
+def branched(seed: int, together: float, scale: float = 1.0) -> Runs:
+    """Four ends of each of seven trainings; ``together`` is the scatter common to those of one."""
+    size, d = (g.ravel() for g in np.meshgrid(np.arange(7), np.geomspace(5e5, 3e6, 4)))
+    data = runs(24.0 * (8 + 16 * size) ** 2, d, 4.4 - 0.12 * size - 0.1 * np.log(d / 5e5))
+    noise = np.random.default_rng(seed)
+    away = together * noise.standard_normal(7)[size] + 0.01 * noise.standard_normal(28)
+    other = scale * (1.3 + 0.8 * data.loss) * np.exp(away)
+    return Runs(data.cell, {**data.columns, "evaluation_loss": other})
+
+
+def test_every_text_draws_whole_sizes_whatever_its_residuals():
+    """An F test takes the ends of one training to err alike on one of these texts alone."""
+    options = Options(bootstraps=40, starts=8)
+    for text in (branched(0, 0.0), branched(1, 0.03)):
+        found = fit(law("transfer"), text, options)
+        assert (found.clusters.kind, found.clusters.number) == ("size", 7)
+        assert "7 sizes" in found.clusters.reason
+    kinds = {
+        clusters(Bootstrap.AUTO, text, np.log(text.column("evaluation_loss") / (1.3 + 0.8 * text.loss)))
+        .kind
+        for text in (branched(0, 0.0), branched(1, 0.03))
+    }  # fmt: skip
+    assert kinds == {Bootstrap.CASES, Bootstrap.SIZE}
+
+
+def test_replicates_of_two_texts_are_of_the_same_draws():
+    """A text that costs twice as much everywhere has twice the slope in every replicate."""
+    options = Options(bootstraps=40, starts=8)
+    one, twice = (fit(law("transfer"), branched(3, 0.02, scale), options) for scale in (1.0, 2.0))
+    assert len(one.replicates["s"]) == 40
+    assert twice.replicates["s"] == pytest.approx(2 * one.replicates["s"], rel=1e-6)

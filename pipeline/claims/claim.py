@@ -36,7 +36,8 @@ class Measured:
 
     ``low`` and ``high`` are None without an interval. ``params`` and ``tokens`` are the least and
     the most of these runs. ``beyond`` says how many times beyond the runs the quantity lies, 1
-    within them; ``doubt`` why it cannot be trusted, a sentence, where it cannot.
+    within them; ``doubt`` why it cannot be trusted, a sentence, where it cannot. ``enough`` is the
+    least number of runs whose interval can keep to the limit, of quantities that count runs.
     """
 
     value: float
@@ -48,6 +49,7 @@ class Measured:
     tokens: Ends | None = None
     beyond: float = 1.0
     doubt: str = ""
+    enough: int = 0
 
     @property
     def ends(self) -> Ends:

@@ -12,6 +12,7 @@ from pipeline.claims.rules import said
 from pipeline.claims.samples import span
 from pipeline.figures.data import UNUSABLE, FittedLaw
 from pipeline.kaplan2020.fits import best, resampled
+from pipeline.laws.axis import CurveLaw
 from pipeline.laws.base import Kind, Status
 from pipeline.laws.interval import around
 
@@ -100,9 +101,11 @@ def missed(fit: FittedLaw) -> str:
     if not errors or errors[size] <= MISSED:
         return ""
     of = "" if size is None else f" of the size {said(size)}"
+    limit = fit.law.axis.limit if isinstance(fit.law, CurveLaw) else ""
+    cure = f"; if the loss levels off at the largest, {limit}" if limit else ""
     return (
         f"{fit.key} misses the losses{of} by {said(100 * errors[size])} % (root mean square), more "
-        f"than the {100 * MISSED:g} % between seeds"
+        f"than the {100 * MISSED:g} % between seeds{cure}"
     )
 
 

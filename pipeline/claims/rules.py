@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pipeline.claims.claim import Claim, Ends, Judged, Measured, Verdict
+from pipeline.laws import named
 
 TOLERANCE = (
     0.1  # of an exponent: the paper's own tables differ so (0.095 and 0.103, 0.050 and 0.054)
@@ -44,11 +45,15 @@ def judge(claim: Claim, found: Measured) -> Judged:
 
 
 def missing(claim: Claim, fitted: Mapping[str, Collection[str]]) -> str | None:
-    """What a study lacks of a claim's experiments (name -> laws fitted), a sentence, or None."""
+    """What a study lacks of a claim's experiments (name -> laws fitted), a sentence, or None.
+
+    A fit of one text, transfer@code, is known by the law before the @, too.
+    """
     for experiment, laws in claim.needs.items():
         if experiment not in fitted:
             return f"Not measured because the study has no experiment {experiment}."
-        if lacking := [law for law in laws if law not in fitted[experiment]]:
+        found = {*fitted[experiment], *map(named, fitted[experiment])}
+        if lacking := [law for law in laws if law not in found]:
             return f"Not measured because {experiment} does not fit {lacking[0]}."
     return None
 
@@ -150,6 +155,13 @@ def _side(
         return _differs(f"{measured(found)} is {wrong} {said(limit)}")
     if held:
         return _reproduced(f"{measured(found)} is {right} {said(limit)}")
+    if found.runs < found.enough:
+        return Judged(
+            Verdict.OUT_OF_REACH,
+            "Out of reach of this design, whatever the scale, because it counts "
+            f"{found.runs} runs, and of fewer than {found.enough} the interval reaches below "
+            f"{said(limit)} even where the claim holds of all; here it is {measured(found)}.",
+        )
     return _out_of_reach(f"{measured(found)} holds {said(limit)}, so that these runs cannot tell")
 
 

@@ -12,11 +12,11 @@ from pipeline.claims.claim import Evidence, UnmeasuredError
 from pipeline.figures.data import Data, Row
 from pipeline.figures.kaplan2020 import along
 from pipeline.figures.kaplan2020.along import Course
+from pipeline.figures.kaplan2020.collapse import SHALLOW
 from pipeline.laws.base import Floats
 
 SAME = 0.05  # natural log: counts this close are one count, rounded to whole steps
 BASE = ("sizes", "depths", "seeds")  # experiments with plain transformers to compare others with
-SHALLOW = 2  # layers; the paper finds that models of fewer are worse, and leaves them out
 
 
 def counted(data: Data) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -51,11 +52,13 @@ def over_rows(
     )  # fmt: skip
 
 
-def share(evidence: Evidence, held: Sequence[bool], rows: Sequence[Row]) -> Measured:
+def share(evidence: Evidence, held: Sequence[bool], rows: Sequence[Row], limit: float) -> Measured:
     """The share of some runs of which something holds, with the exact interval of a binomial.
 
     Clopper and Pearson 1934: as wide as so few runs make it where it holds of all or of none, whose
-    resamples are all alike. One of ``rows`` stands behind each of ``held``.
+    resamples are all alike. One of ``rows`` stands behind each of ``held``. ``limit`` is what the
+    claim says of the share at least; the interval of all of n runs starts at p^(1/n), p being the
+    share outside on one side.
     """
     runs, found = len(held), sum(map(bool, held))
     outside = (1 - evidence.level) / 2
@@ -66,8 +69,9 @@ def share(evidence: Evidence, held: Sequence[bool], rows: Sequence[Row]) -> Meas
         else 1.0
     )
     return Measured(
-        found / runs, low, high, evidence.level, runs, span(rows, "params"), span(rows, "tokens")
-    )
+        found / runs, low, high, evidence.level, runs, span(rows, "params"), span(rows, "tokens"),
+        enough=math.ceil(math.log(outside) / math.log(limit)),
+    )  # fmt: skip
 
 
 def over_groups(
@@ -121,17 +125,6 @@ def over_seeds(
         float(statistic(means)), low, high, evidence.level, len(rows), span(rows, "params"),
         span(rows, "tokens"),
     )  # fmt: skip
-
-
-def slope(x: Floats, y: Floats) -> float:
-    """The slope of a least-squares line; NaN for fewer than two distinct x."""
-    away = x - x.mean()
-    spread = float((away**2).sum())
-    return (
-        float((away * y).sum() / spread)
-        if spread > 1e-12 * max(1.0, float(x.mean() ** 2))
-        else np.nan
-    )
 
 
 def span(rows: Iterable[Row], column: str) -> Ends | None:

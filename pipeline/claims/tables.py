@@ -93,8 +93,11 @@ def measured(page: str, rows: Sequence[Row]) -> str:
 
 def measured_table(rows: Sequence[Row]) -> list[str]:
     """One line for each claim: the paper's value, the measured one with its interval, verdict."""
+    levels = sorted({row["level"] for row in rows if row["level"] is not None})
+    of = " or ".join(f"{100 * level:g} %" for level in levels)
+    measured = f"measured [{of} interval]" if levels else "measured"
     lines = [
-        "| claim | quantity | in the paper | measured | runs | N | D | verdict |",
+        f"| claim | quantity | in the paper | {measured} | runs | N | D | verdict |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in claim_rows(rows):

@@ -14,17 +14,28 @@ from pipeline.laws.base import Floats, Law, Runs, Selection
 
 
 class Axis(NamedTuple):
-    """A column that a law of one variable takes: its letter in formulas, unit and meaning."""
+    """A column that a law of one variable takes: its letter in formulas, unit and meaning.
+
+    ``limit`` is the cure where the loss levels off at the largest, which the other count then
+    limits: more runs that are larger still would only lengthen the flat part.
+    """
 
     column: str
     letter: str
     unit: str
     of: str
     select: Callable[[Runs], Selection]
+    limit: str = ""
 
 
-PARAMS = Axis("params", "N", "parameters", "model size", selection.at_most_tokens)
-TOKENS = Axis("tokens", "D", "tokens", "tokens seen", selection.of_largest_model)
+PARAMS = Axis(
+    "params", "N", "parameters", "model size", selection.at_most_tokens,
+    "train on more tokens or leave the largest N out",
+)  # fmt: skip
+TOKENS = Axis(
+    "tokens", "D", "tokens", "tokens seen", selection.of_largest_model,
+    "take a larger model or leave the largest D out",
+)  # fmt: skip
 COMPUTE = Axis("flops", "C", "FLOP", "compute", selection.efficient)
 
 

@@ -165,6 +165,7 @@ class Law(ABC):
     inputs: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[Parameter, ...]]
     target: ClassVar[str] = "loss"
+    sizes_together: ClassVar[bool] = False  # auto draws sizes whole, whatever their residuals
     # Inputs that may be left out, and the value that then stands for "without limit".
     unlimited: ClassVar[Mapping[str, float]] = {}
     # Where a study gives no objective.

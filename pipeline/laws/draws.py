@@ -112,10 +112,13 @@ def designs(runs: Runs) -> NDArray[np.intp]:
     return np.unique(np.stack(known), axis=1, return_inverse=True)[1].reshape(-1)
 
 
-def clusters(kind: Bootstrap, runs: Runs, residuals: Floats) -> Clusters:
+def clusters(
+    kind: Bootstrap, runs: Runs, residuals: Floats, sizes_together: bool = False
+) -> Clusters:
     """The clusters of a kind; raises ValueError where the runs do not allow it.
 
-    ``residuals`` (n,) of the fit decide for ``auto`` whether runs of one size err together.
+    ``residuals`` (n,) of the fit decide for ``auto`` whether runs of one size err together, unless
+    the law takes them to (``sizes_together``).
     """
     if runs.curves is not None:
         of = np.unique(np.array(runs.curves), return_inverse=True)[1]
@@ -131,10 +134,12 @@ def clusters(kind: Bootstrap, runs: Runs, residuals: Floats) -> Clusters:
     of = alike(runs.params)
     if kind is Bootstrap.SIZE:
         return _whole(of, kind, "size")
-    return _chosen(of, alone, residuals)
+    return _chosen(of, alone, residuals, sizes_together)
 
 
-def _chosen(of: NDArray[np.intp], alone: NDArray[np.intp], residuals: Floats) -> Clusters:
+def _chosen(
+    of: NDArray[np.intp], alone: NDArray[np.intp], residuals: Floats, sizes_together: bool
+) -> Clusters:
     sizes = len(np.unique(of))
     if sizes == len(alone):
         reason = "Runs are drawn one by one: each is of another size."
@@ -143,6 +148,8 @@ def _chosen(of: NDArray[np.intp], alone: NDArray[np.intp], residuals: Floats) ->
             f"Runs are drawn one by one, for {sizes} size{'s' * (sizes != 1)} are too few to draw "
             "from. Where runs of one size err together, the intervals are too narrow."
         )
+    elif sizes_together:
+        return _whole(of, Bootstrap.SIZE, "size")
     else:
         chance = alike_by_chance(of, residuals)
         if chance < TOGETHER:

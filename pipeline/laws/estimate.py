@@ -101,7 +101,10 @@ def fit(law: Law, runs: Runs, options: Options, remeasured: Remeasured | None = 
     log_predicted = law.log_target(problem.theta, x)
     plan = affordable(len(chosen), options.bootstraps)
     again = remeasured.take(chosen.cell) if remeasured else None
-    together = again.clusters() if again else clusters(options.bootstrap, chosen, y - log_predicted)
+    together = (
+        again.clusters() if again
+        else clusters(options.bootstrap, chosen, y - log_predicted, law.sizes_together)
+    )  # fmt: skip
     together = together._replace(reason=" ".join(filter(None, [together.reason, plan.reason])))
     if again:
         repeated = refitted(problem, again.logs[: 0 if together.refused else plan.resamples])

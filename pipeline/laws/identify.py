@@ -30,6 +30,7 @@ import numpy as np
 
 from pipeline.laws import ALLOCATION
 from pipeline.laws.anchored import Anchored
+from pipeline.laws.axis import CurveLaw
 from pipeline.laws.base import Floats, Kind, Law, Parameter, Status, SurfaceLaw
 from pipeline.laws.floors import grounded
 from pipeline.laws.profile import Profile
@@ -126,7 +127,8 @@ def advice(law: Law, theta: Floats, x: Floats, centre: Floats) -> dict[str, str]
 
     Each of a few places beyond the runs, one input or all inputs ``BEYOND`` times further, is tried
     with a few runs added; the variance of the parameter is that of least squares. A floor that
-    vanished has none, and is nearest where all inputs are largest.
+    vanished has none, and is nearest where all inputs are largest. Least squares takes the law to
+    hold there; of a law of one count the words say what to do where it does not.
     """
     highest, lowest = x.max(1), x.min(1)
     step = np.log(BEYOND)
@@ -156,8 +158,19 @@ def advice(law: Law, theta: Floats, x: Floats, centre: Floats) -> dict[str, str]
         0 if p.kind is Kind.FLOOR and values[p.name] == 0 else i
         for p, i in zip(law.parameters, best)
     ]
-    named = list(places)
-    return {p.name: f"Add runs with {named[i]}." for p, i in zip(law.parameters, best)}
+    told = [f"Add runs with {place}{_unless_limited(law, place)}." for place in places]
+    return {p.name: told[i] for p, i in zip(law.parameters, best)}
+
+
+def _unless_limited(law: Law, place: str) -> str:
+    """Of a law of one count without a floor, what to do where the other count limits the largest.
+
+    The loss then levels off, and runs that go on there tell nothing of the law.
+    """
+    floor = any(p.kind is Kind.FLOOR for p in law.parameters)
+    if not isinstance(law, CurveLaw) or floor or not law.axis.limit or "largest" not in place:
+        return ""
+    return f", or, if the loss levels off at the largest, {law.axis.limit}"
 
 
 def judged(

@@ -25,6 +25,7 @@ class Transfer(AffineLaw):
     failure = "Texts that only large models learn to read: the line bends where they begin to."
     target = "evaluation_loss"
     inputs = ("loss",)
+    sizes_together = True  # of every text, for the intervals of all to rest on the same draws
     parameters = (
         Parameter("k", "k", "loss on the other text at loss 0", "nats/token", Kind.OFFSET),
         Parameter("s", "s", "how much of a gain transfers", "1", Kind.SLOPE),

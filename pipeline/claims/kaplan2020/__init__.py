@@ -16,7 +16,7 @@ _CURVES = ("runs", "curves")
 READS: dict[str, Needs] = {
     "sizes": Needs(
         (*_CURVES, "text_curves", "evaluations"),
-        also=("power_params", "power_compute", "power_compute_min", "kaplan_steps"),
+        also=("power_params", "power_compute", "power_compute_min", "kaplan_steps", "transfer"),
     ),
     "seeds": Needs(("runs",)),
     "data": Needs(("runs",), also=("power_tokens", "kaplan")),

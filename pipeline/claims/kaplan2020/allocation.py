@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.fits import Named, algebra, doubted
+from pipeline.claims.claim import Claim, Evidence, Measured
+from pipeline.claims.fits import algebra
+from pipeline.claims.kaplan2020.frontier import BATCH, at_pf_day, exponent, naive, trusted
 from pipeline.claims.rules import Near, Within
-from pipeline.claims.samples import span
-from pipeline.figures.data import Row
-from pipeline.figures.kaplan2020 import along
-from pipeline.figures.kaplan2020.envelopes import LEAST_SIZES, Line, envelope
+from pipeline.figures.kaplan2020.envelopes import Line
 from pipeline.kaplan2020 import (
     PAPER,
     PF_DAY,
+    Crossing,
     Number,
     Power,
     StepsLaw,
@@ -29,94 +27,42 @@ from pipeline.kaplan2020 import (
 from pipeline.kaplan2020.fits import best
 from pipeline.laws.base import Floats
 
-STEPS, BATCH = ("sizes", "kaplan_steps"), ("batches", "critical_batch")
+STEPS = ("sizes", "kaplan_steps")
 COMPUTE, TOKENS = ("sizes", "power_compute_min"), ("data", "power_tokens")
 SMALL, LARGE = 0.6, 2.2  # times the best size
 BY_LAW = growth(PAPER.steps, PAPER.batch)  # what the paper's own constants give
-Shares = Callable[[Number, Number], Number]
 
 
-class Frontier(NamedTuple):
-    """Lines of N and S_min through the best sizes along C_min; the runs; the largest C_min."""
-
-    params: Line
-    steps: Line
-    runs: list[Row]
-    largest: float
-
-
-def frontier(evidence: Evidence) -> Frontier | None:
-    """The frontier as figure 14 draws it; None where too few sizes are best somewhere on it."""
-    law = best(evidence["batches"].fits["critical_batch"].saved)
-    found = along.courses(evidence["sizes"])
-    if not found:
-        raise UnmeasuredError("no run has a curve at its peak learning rate")
-    lowest = envelope(found, lambda course: course.least_flops(law))
-    params, steps = (
-        lowest.line(lowest.along(amount))
-        for amount in (
-            lambda course: np.full(len(course.steps), course.params),
-            lambda course: course.fewest_steps(law),
-        )
-    )
-    if params is None or steps is None:
-        return None
-    return Frontier(params, steps, [c.run for c in found], float(lowest.flops[-1]))
-
-
-def along_frontier(shares: Shares) -> Callable[[Evidence], Measured]:
-    """An exponent in C_min from those of N and S_min; the interval is the jackknife's."""
-
-    def measure(evidence: Evidence) -> Measured:
-        found, doubt = _frontier(evidence, BATCH)
-        if found is None:
-            return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
-        slopes = np.asarray(shares(found.params.slopes, found.steps.slopes))
-        low, high = replace(found.params, slopes=slopes).slope_ends(evidence.level)
-        return Measured(
-            float(slopes[0]), low, high, evidence.level, len(found.runs),
-            span(found.runs, "params"), span(found.runs, "tokens"), doubt=doubt,
-        )  # fmt: skip
-
-    return measure
-
-
-def _frontier(evidence: Evidence, *fits: Named) -> tuple[Frontier | None, str]:
-    """The frontier, if there is one, and why it cannot be trusted, if so."""
-    if doubt := doubted(evidence, *fits):
-        return None, doubt
-    found = frontier(evidence)
-    if found is None:
-        return None, (
-            f"fewer than {LEAST_SIZES} sizes are best at some compute with smaller and larger ones "
-            "beside them, so that no line goes along the envelope"
-        )
-    without = "the line along the envelope hangs on a single size, without which there is none"
-    return found, without if found.params.slope_ends(evidence.level)[0] is None else ""
-
-
-def contradiction(evidence: Evidence) -> Measured:
-    """Compute at which L(C_min) falls below L(D(C_min)), D = 2 C_min / 6 N(C_min), in PF-days.
+def contradiction(name: str) -> Callable[[Evidence], Measured]:
+    """One number of where L(C_min) falls below L(D(C_min)), D = 2 C_min / 6 N(C_min).
 
     N is that of the frontier, whose line is drawn from the covariance that leaving out sizes gives.
     """
-    found, doubt = _frontier(evidence, BATCH, COMPUTE, TOKENS)
-    if found is None:
-        return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
-    line = found.params
-    fits = [evidence[experiment].fits[law] for experiment, law in (COMPUTE, TOKENS)]
-    count = min(len(next(iter(fit.saved.replicates.values()), [])) for fit in fits)
-    drawn = _drawn_lines(evidence, line, count)
 
-    def at(compute: Power, tokens: Power) -> Floats:
-        one = np.ndim(compute.scale) == 0  # the best estimate, or replicates
-        level, slope = (line.levels[0], line.slopes[0]) if one else drawn
-        return crossed(compute, tokens, _trend(level, slope, line.centre))
+    def measure(evidence: Evidence) -> Measured:
+        found, doubt = trusted(evidence, BATCH, COMPUTE, TOKENS)
+        if found is None:
+            return Measured(np.nan, None, None, evidence.level, 0, doubt=doubt)
+        line = found.params
+        fits = [evidence[experiment].fits[law].saved for experiment, law in (COMPUTE, TOKENS)]
+        count = min(len(next(iter(fit.replicates.values()), [])) for fit in fits)
+        drawn = _drawn_lines(evidence, line, count)
 
-    measured = algebra(at, COMPUTE, TOKENS)(evidence)
-    if not np.isfinite(measured.value):
-        doubt = doubt or "the loss falls no faster with compute than with its data: the lines part"
-    return replace(measured, beyond=measured.value * PF_DAY / found.largest, doubt=doubt)
+        def at(compute: Power, tokens: Power) -> Crossing:
+            one = np.ndim(compute.scale) == 0  # the best estimate, or replicates
+            level, slope = (line.levels[0], line.slopes[0]) if one else drawn
+            return crossed(compute, tokens, _trend(level, slope, line.centre))
+
+        told = algebra(lambda *laws: getattr(at(*laws), name), COMPUTE, TOKENS)(evidence)
+        if not np.isfinite(told.value):
+            doubt = doubt or (
+                "the loss falls no faster with compute than with its data: the lines part"
+            )
+        with np.errstate(all="ignore"):
+            beyond = float(at(*map(best, fits)).flops) * PF_DAY / found.largest
+        return replace(told, beyond=beyond, doubt=doubt)
+
+    return measure
 
 
 def _drawn_lines(evidence: Evidence, line: Line, count: int) -> tuple[Floats, Floats]:
@@ -143,12 +89,13 @@ def _trend(level: Number, slope: Number, centre: float) -> Trend:
     return Trend(np.exp(level + slope * (np.log(PF_DAY) - centre)), slope)
 
 
-def crossed(compute: Power, tokens: Power, params: Trend) -> Floats:
-    """Where the lines cross, PF-days; infinite where they part (eq. 6.6 to 6.8)."""
+def crossed(compute: Power, tokens: Power, params: Trend) -> Crossing:
+    """Where the lines cross, C in PF-days; infinite where they part (eq. 6.6 to 6.8)."""
     data = Trend(PF_DAY / (3 * params.factor), 1 - params.exponent)
-    at = crossing(compute, tokens, data, params).flops
+    at = crossing(compute, tokens, data, params)
     ahead = np.asarray(compute.exponent) > np.asarray(tokens.exponent * data.exponent)
-    return np.where(ahead, at / PF_DAY, np.inf)
+    at = at._replace(flops=at.flops / PF_DAY)
+    return Crossing(*(np.where(ahead, number, np.inf) for number in at))
 
 
 def _claim(
@@ -161,6 +108,27 @@ def _claim(
         key, f"With the compute budget, {what} as a power of it.", source,
         f"exponent of {what.partition(' grow')[0]}, {way}", needs, measure, Near(), paper=paper,
         low=round(min(paper, other), 3), high=round(max(paper, other), 3),
+    )  # fmt: skip
+
+
+def _of_pf_day(
+    key: str, has: str, what: str, unit: str, paper: float, amount: Callable[..., Number]
+) -> Claim:
+    """A coefficient of table 6; ``amount`` takes N and S_min of the best run."""
+    return Claim(
+        key, f"The best run of one PF-day has {has}.", "figure 14, table 6",
+        f"{what} of the best run of a PF-day, along the envelope", ENVELOPE, at_pf_day(amount),
+        Within(), unit, paper=paper,
+    )  # fmt: skip
+
+
+def _of_crossing(key: str, what: str, unit: str, paper: float, name: str) -> Claim:
+    """Another number of section 6.3 than its compute."""
+    return Claim(
+        key, f"The compute frontier outruns its data at {what} of about {paper:.2g} {unit}.",
+        "section 6.3, eq. 6.8, figure 15", f"{what} where L(C_min) meets L(D(C_min))",
+        CONTRADICTED, contradiction(name), Near() if name == "loss" else Within(), unit,
+        paper=paper,
     )  # fmt: skip
 
 
@@ -184,13 +152,26 @@ CLAIMS = (
     _claim("tokens_by_law", "the tokens D = B S grow", LAW, 0.27, float(BY_LAW.tokens), BOTH,
            _by_law("tokens")),
     _claim("params_along", "the best size N grows", SEEN, 0.73, 0.73, ENVELOPE,
-           along_frontier(lambda size, _: size)),
+           exponent(lambda size, _: size)),
     _claim("batch_along", "the batch size B grows", SEEN, 0.24, 0.24, ENVELOPE,
-           along_frontier(lambda size, steps: 1 - size - steps)),
+           exponent(lambda size, steps: 1 - size - steps)),
     _claim("steps_along", "the steps S_min grow", SEEN, 0.03, 0.03, ENVELOPE,
-           along_frontier(lambda _, steps: steps)),
+           exponent(lambda _, steps: steps)),
     _claim("tokens_along", "the tokens D = B S grow", SEEN, 0.27, 0.26, ENVELOPE,
-           along_frontier(lambda size, _: 1 - size)),
+           exponent(lambda size, _: 1 - size)),
+    _of_pf_day("params_at_pf_day", "1.3e9 parameters", "size N", "parameters", 1.3e9,
+               lambda size, _: size),
+    _of_pf_day("batch_at_pf_day", "batches of 2e6 tokens", "batch size B", "tokens", 2.0e6,
+               lambda size, steps: PF_DAY / (6 * size * steps)),
+    _of_pf_day("steps_at_pf_day", "5.4e3 steps S_min", "steps S_min", "steps", 5.4e3,
+               lambda _, steps: steps),
+    _of_pf_day("tokens_at_pf_day", "2e10 tokens", "tokens D = 2 C_min / 6 N", "tokens", 2e10,
+               lambda size, _: 2 * PF_DAY / (6 * size)),
+    Claim(
+        "params_naive", "At a fixed batch size, the best size N grows faster with the compute.",
+        "figure 14", "exponent of the best size N, along the envelope of C at a fixed batch size",
+        {"sizes": ()}, naive, Near(), paper=0.88,
+    ),
     Claim(
         "converged_excess", "Compute-efficient training stops about 10 % above the converged loss.",
         "section 6.2, eq. B.5", "alpha_N / alpha_S: the loss above the converged one",
@@ -213,7 +194,10 @@ CLAIMS = (
     Claim(
         "contradiction", "The compute frontier outruns its data at about 1e4 PF-days, give or take "
         "an order of magnitude.", "section 6.3, eq. 6.8, figure 15",
-        "compute at which L(C_min) meets L(D(C_min))", CONTRADICTED, contradiction, Within(),
-        "PF-days", paper=1e4,
+        "compute at which L(C_min) meets L(D(C_min))", CONTRADICTED, contradiction("flops"),
+        Within(), "PF-days", paper=1e4,
     ),
+    _of_crossing("contradiction_params", "a size N", "parameters", 1e12, "params"),
+    _of_crossing("contradiction_tokens", "a dataset D", "tokens", 1e12, "tokens"),
+    _of_crossing("contradiction_loss", "a loss L", "nats/token", 1.7, "loss"),
 )  # fmt: skip

@@ -44,7 +44,8 @@ def stopped_late(evidence: Evidence) -> Measured:
     early = [stop for stop in stops(counted(evidence["data"]), *laws) if stop.early]
     if not early:
         raise UnmeasuredError("no run on a subset was stopped early")
-    found = share(evidence, [stop.late_enough for stop in early], [stop.run for stop in early])
+    late = [stop.late_enough for stop in early]
+    found = share(evidence, late, [stop.run for stop in early], HELD)
     return replace(found, doubt=doubted(evidence, KAPLAN, STEPS, BATCH))
 
 
@@ -71,6 +72,16 @@ CLAIMS = (
         {"data": ("kaplan",)}, parameter(*KAPLAN, "alpha_D"), Near(), paper=0.103,
     ),
     Claim(
+        "N_c_data", "L(N, D) has N_c = 6.4e13, which depends on the vocabulary.",
+        "eq. 1.5 and 4.1, table 2", "N_c of L(N, D)", {"data": ("kaplan",)},
+        parameter(*KAPLAN, "Nc"), Within(), "parameters", paper=6.4e13,
+    ),
+    Claim(
+        "D_c_data", "L(N, D) has D_c = 1.8e13, which depends on the vocabulary.",
+        "eq. 1.5 and 4.1, table 2", "D_c of L(N, D)", {"data": ("kaplan",)},
+        parameter(*KAPLAN, "Dc"), Within(), "tokens", paper=1.8e13,
+    ),
+    Claim(
         "collapse", "Overfitting depends on N^(alpha_N/alpha_D) / D alone, up to the spread of "
         "seeds.", "eq. 4.2 and 4.3, figure 9", "residuals of L(N, D), root mean square",
         {"data": ("kaplan",)}, collapse, AtMost(), "%", high=100 * SEEDS,
@@ -79,6 +90,12 @@ CLAIMS = (
         "overfit_exponent", "To avoid overfitting, data must grow as N^0.74.",
         "eq. 4.4", "alpha_N / alpha_D of L(N, D)", {"data": ("kaplan",)},
         algebra(lambda law: law.alpha_N / law.alpha_D, KAPLAN), Near(), paper=0.74,
+    ),
+    Claim(
+        "eightfold", "A model 8 times as large needs only about 5 times the data.",
+        "section 1.1, eq. 4.4", "tokens against overfitting at 8 N over those at N",
+        {"data": ("kaplan",)},
+        algebra(lambda law: 8 ** (law.alpha_N / law.alpha_D), KAPLAN), Near(), paper=5,
     ),
     Claim(
         "overfit_tokens", "With 5e3 N^0.74 tokens, overfitting costs less than 2 % of the loss.",

@@ -93,11 +93,9 @@ def plateau(evidence: Evidence) -> Measured:
     context = min(run["context"] for runs in found.values() for run in runs)
     lstms = found["lstm"]
     if context < 2 ** (PLATEAU + 1):
-        doubt = f"contexts of {context} tokens end before or little after the 100 that it is about"
-        return Measured(
-            np.nan, None, None, evidence.level, len(lstms), span(lstms, "params"),
-            span(lstms, "tokens"), doubt=doubt,
-        )  # fmt: skip
+        raise UnmeasuredError(
+            f"contexts of {context} tokens end before or little after the 100 that it is about"
+        )
     beside = [[run for run in found["sizes"] if _comparable(run, lstm)] for lstm in lstms]
     lstms = [lstm for lstm, others in zip(lstms, beside, strict=True) if others]
     if not lstms:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
@@ -10,34 +12,37 @@ from pipeline.claims.runs import counted, longest, trained_as
 from pipeline.claims.samples import over_rows
 from pipeline.figures.kaplan2020 import positions
 
-LEAST_BINS = 5  # for three numbers
 SEEDS = 2.0  # % of the loss: the paper's spread between seeds
 
 
 def power(evidence: Evidence) -> Measured:
-    """Root mean square distance of losses by position from a power law with a floor, per cent."""
+    """Root mean square distance of losses by position from a power law with a floor, per cent.
+
+    Over the degrees of freedom that the three numbers of each size leave. Sizes whose loss depends
+    on the position by less than seeds lie apart, to which any line is near, do not count.
+    """
     data = evidence["sizes"]
     found = [(run, positions.final(data, run)) for run in longest(counted(data))]
-    known = [(run, losses) for run, losses in found if len(losses) >= LEAST_BINS]
+    known = [(run, losses) for run, losses in found if len(losses) >= positions.LEAST_BINS]
     if not known:
-        raise UnmeasuredError(f"no run has losses in {LEAST_BINS} bins of positions")
-    squares = np.array([misfit(losses) for _, losses in known])
-    return over_rows(
+        raise UnmeasuredError(f"no run has losses in {positions.LEAST_BINS} bins of positions")
+    told = [(run, losses) for run, losses in known if max(losses) > (1 + SEEDS / 100) * min(losses)]
+    if not told:
+        raise UnmeasuredError(
+            f"no size has losses that differ by more than {SEEDS:g} % between positions"
+        )
+    squares = np.array([positions.misfit(losses) for _, losses in told])
+    bins, enough = min(len(losses) for _, losses in told), positions.ENOUGH_BINS
+    few = (
+        f"contexts of {2 ** (bins - 1)} tokens have {bins} bins of positions, and a power law with "
+        f"a floor, of {positions.FREE} free numbers, is judged from {enough} on"
+    )
+    measured = over_rows(
         evidence,
         lambda index: 100 * float(np.sqrt(squares[index].mean())),
-        [run for run, _ in known],
+        [run for run, _ in told],
     )
-
-
-def misfit(losses: list[float]) -> float:
-    """Mean square relative residual of the power law with a floor through losses by bin.
-
-    Of losses that do not fall with the position, it is that of their mean.
-    """
-    measured, found = np.array(losses), positions.power(losses)
-    falls = found is not None and found.height > 0
-    line = found.at(positions.middle(len(losses))) if found and falls else measured.mean()
-    return float(((line / measured - 1) ** 2).mean())
+    return replace(measured, doubt=few if bins < enough else "")
 
 
 def short(evidence: Evidence) -> Measured:
@@ -68,7 +73,7 @@ CLAIMS = (
     Claim(
         "position_power", "The loss falls with the position in the context as a power law with a "
         "floor.", "appendix D.5, figure 20",
-        "distance of losses by position from a power law with a floor, RMS",
+        "distance of losses by position from a power law with a floor, RMS per degree of freedom",
         {"sizes": ()}, power, AtMost(), "%", high=SEEDS,
     ),
     Claim(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.fits import parameter
+from pipeline.claims.fits import algebra, parameter
 from pipeline.claims.rules import AtLeast, Near, Within
 from pipeline.claims.samples import over_rows
+from pipeline.kaplan2020 import PF_DAY
 from pipeline.laws.base import Floats
 
 HELD_OUT = 1 / 3  # share of the sizes, the largest, that the smaller ones predict
@@ -75,6 +76,12 @@ CLAIMS = (
         paper=0.057,
     ),
     Claim(
+        "C_c", "L(C) = (C_c / C)^alpha_C with C_c = 1.6e7 PF-days, batch size fixed.",
+        "eq. 3.3, figures 1 and 13, table 5", "C_c of L(C) over ends of runs, batch fixed",
+        {"sizes": ("power_compute",)}, parameter("sizes", "power_compute", "Cc", PF_DAY), Within(),
+        "PF-days", paper=1.6e7,
+    ),
+    Claim(
         "alpha_C_min", "At batches far below the critical one, the best loss of a compute budget "
         "is a power of it.", "eq. 1.3, 6.3 and 6.4, figure 13, table 5", "exponent of L(C_min)",
         {"sizes": ("power_compute_min",)},
@@ -82,10 +89,32 @@ CLAIMS = (
         paper=0.050, low=0.050, high=0.054,
     ),
     Claim(
+        "C_c_min", "L(C_min) = (C_c^min / C_min)^alpha_C^min with C_c^min = 3.1e8 PF-days.",
+        "eq. 1.3, table 5; 2.3e8 in figure 1", "C_c^min of L(C_min)",
+        {"sizes": ("power_compute_min",)},
+        parameter("sizes", "power_compute_min", "Cc_min", PF_DAY), Within(), "PF-days",
+        paper=3.1e8, low=2.3e8, high=3.1e8,
+    ),
+    Claim(
+        "compute_for_loss", "22 % more compute makes up for a loss that is 1 % higher.", "figure 5",
+        "more compute for 1 % of loss, by L(C_min)", {"sizes": ("power_compute_min",)},
+        algebra(
+            lambda compute: 100 * (1.01 ** (1 / compute.exponent) - 1),
+            ("sizes", "power_compute_min"),
+        ),
+        Near(), "%", paper=22,
+    ),
+    Claim(
         "alpha_N_steps", "Along training the loss is a power of N plus a power of S_min.",
         "eq. 1.6 and 5.6, figures 4 and 11, table 3", "exponent of N in L(N, S_min)",
         {"sizes": ("kaplan_steps",)}, parameter("sizes", "kaplan_steps", "alpha_N"), Near(),
         paper=0.077,
+    ),
+    Claim(
+        "N_c_steps", "L(N, S_min) = (N_c / N)^alpha_N + (S_c / S_min)^alpha_S with N_c = 6.5e13.",
+        "eq. 1.6 and 5.6, table 3", "N_c of L(N, S_min)",
+        {"sizes": ("kaplan_steps",)}, parameter("sizes", "kaplan_steps", "Nc"), Within(),
+        "parameters", paper=6.5e13,
     ),
     Claim(
         "alpha_S", "What training has yet to gain is a power of the steps S_min.",

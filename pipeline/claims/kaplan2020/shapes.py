@@ -8,10 +8,11 @@ import numpy as np
 
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtLeast, AtMost
-from pipeline.claims.runs import SHALLOW, by, counted
+from pipeline.claims.runs import by, counted
 from pipeline.claims.samples import over_groups, over_seeds
 from pipeline.figures.data import Row
-from pipeline.laws.base import Floats
+from pipeline.figures.kaplan2020 import collapse
+from pipeline.figures.kaplan2020.collapse import SHALLOW
 
 LIMIT = 3.0  # %: the paper's (6, 4288) comes within 3 % of the loss of (48, 1600)
 SAME_SIZE = 0.1  # natural log of N
@@ -93,26 +94,17 @@ def embeddings(evidence: Evidence) -> Measured:
     The line is a parabola in logarithms, so that a bend of the trend does not count as scatter. The
     interval is the jackknife's over sizes.
     """
-    runs = [run for run in counted(evidence["depths"]) if run["n_layer"] >= SHALLOW]
+    runs = collapse.deep(evidence["depths"].runs)
     if len({run["n_layer"] for run in runs}) < 2 or len(runs) < 6:
         raise UnmeasuredError("too few depths of two layers or more were trained")
-    loss = np.log([run["loss"] for run in runs])
-    counts = [np.log([run[column] for run in runs]) for column in ("params_total", "params")]
+    loss = collapse.logs(runs, "loss")
+    counts = [collapse.logs(runs, column) for column in collapse.COUNTS]
 
     def ratio(index: np.ndarray) -> float:
-        total, own = (_scatter(x[index], loss[index]) for x in counts)
+        total, own = (collapse.scatter(x[index], loss[index]) for x in counts)
         return total / max(own, 1e-9)
 
     return over_groups(evidence, ratio, runs, "params")
-
-
-def _scatter(x: Floats, y: Floats) -> float:
-    """Root mean square around a parabola; NaN where the points do not determine it."""
-    if len(np.unique(x)) < 5:
-        return np.nan
-    x = (x - x.mean()) / x.std()
-    freedom = len(x) - 3
-    return float(np.sqrt(((y - np.polyval(np.polyfit(x, y, 2), x)) ** 2).sum() / freedom))
 
 
 def _shape(

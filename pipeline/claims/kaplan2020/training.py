@@ -46,7 +46,8 @@ def monotone(evidence: Evidence) -> Measured:
     if not len(pairs):
         raise UnmeasuredError("no two neighbouring sizes reach the same low loss")
     runs = [found[pair + 1].run for pair in pairs]
-    return share(evidence, (np.nanmean(fewer[:, pairs], axis=0) < 0).tolist(), runs)
+    ordered = (np.nanmean(fewer[:, pairs], axis=0) < 0).tolist()
+    return share(evidence, ordered, runs, MOSTLY)
 
 
 def efficiency(evidence: Evidence) -> Measured:

@@ -6,11 +6,13 @@ import numpy as np
 
 from pipeline.batches.traces import at_peak
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
+from pipeline.claims.fits import missed
 from pipeline.claims.rules import AtMost, Near
 from pipeline.claims.runs import by, counted, trunk
-from pipeline.claims.samples import over_rows, slope
+from pipeline.claims.samples import over_rows, span
 from pipeline.figures.data import Data, Row
-from pipeline.laws.base import Floats
+from pipeline.figures.kaplan2020 import other_texts
+from pipeline.laws.base import Floats, Status
 
 SEEDS = 2.0  # % of the loss: the paper's spread between seeds
 FEWEST = 3  # runs of different loss
@@ -32,17 +34,23 @@ def scored(data: Data) -> tuple[list[Row], dict[str, Floats]]:
 
 
 def offset(evidence: Evidence) -> Measured:
-    """Slope of the loss on other texts in that on the validation text, mean over texts.
+    """Slope of the loss on other texts in that on the validation text, mean over fitted texts.
 
-    What is resampled is whole trainings, of which runs of several lengths branch off.
+    The interval is that of the fits, which draw whole sizes, replicate by replicate.
     """
-    runs, other = scored(evidence["sizes"])
-    loss = np.array([run["loss"] for run in runs])
-
-    def mean_slope(index: np.ndarray) -> float:
-        return float(np.mean([slope(loss[index], text[index]) for text in other.values()]))
-
-    return over_rows(evidence, mean_slope, runs, shared=[trunk(run) for run in runs])
+    fits = other_texts.lines(evidence["sizes"])
+    if not fits:
+        raise UnmeasuredError("sizes fits no line to the loss on another text")
+    value, low, high = other_texts.mean_slope(fits)
+    slopes = {fit.key: fit.parameters["s"] for fit in fits}
+    open_ = (f"{key}: {row['reason']}" for key, row in slopes.items()
+             if row["status"] != Status.CONVERGED)  # fmt: skip
+    doubt = next(open_, "") or next(filter(None, map(missed, fits)), "")
+    points = [point for fit in fits for point in fit.points]
+    return Measured(
+        value, low, high, fits[0].level, max(fit.runs for fit in fits), span(points, "params"),
+        span(points, "tokens"), doubt=doubt,
+    )  # fmt: skip
 
 
 def training(evidence: Evidence) -> Measured:
@@ -63,7 +71,10 @@ def training(evidence: Evidence) -> Measured:
             if row["corpus"] in other and loss.min() <= row["val_loss"] <= loss.max()
         ]  # fmt: skip
         if at:
-            line = [_on_line(loss, other[row["corpus"]], row["val_loss"]) for row in at]
+            line = [
+                float(other_texts.on_line(loss, other[row["corpus"]], row["val_loss"]))
+                for row in at
+            ]
             found.append(np.abs(np.array([row["loss"] for row in at]) / np.array(line) - 1))
             behind.append(run)
     if not found:
@@ -77,43 +88,41 @@ def training(evidence: Evidence) -> Measured:
 
 def depth(evidence: Evidence) -> Measured:
     """Change of the loss on other texts, over that which the loss on the validation text foretells,
-    from the shallowest to the deepest models of one size, in per cent; mean over texts of the
-    absolute change.
+    from the shallowest to the deepest models that differ in depth alone, in per cent; mean over
+    texts of the absolute change.
 
     What it foretells is the line through the ladder of sizes, which is taken as it is.
     """
-    runs, other = scored(evidence["shapes"])
-    layers = np.log([run["n_layer"] for run in runs])
-    if np.ptp(layers) == 0:
+    runs = other_texts.by_depth(counted(evidence["shapes"]))
+    scores, ladder = other_texts.scored(evidence["shapes"]), other_texts.ladder(evidence["sizes"])
+    if len(runs) < FEWEST or not scores:
+        raise UnmeasuredError("fewer than three depths were scored on another text")
+    layers = np.array([run["n_layer"] for run in runs], float)
+    ends = float(layers.min()), float(layers.max())
+    if ends[0] == ends[1]:
         raise UnmeasuredError("all shapes have one depth")
-    loss = np.array([run["loss"] for run in runs])
-    ladder, ends = scored(evidence["sizes"])
-    own = np.array([run["loss"] for run in ladder])
     away = [
-        losses / _on_line(own, ends[text], loss) - 1
-        for text, losses in other.items() if text in ends
+        other_texts.residuals(runs, losses, ladder[text]) for text, losses in scores.items()
+        if text in ladder and all(run["cell"] in losses for run in runs)
     ]  # fmt: skip
     if not away:
         raise UnmeasuredError("sizes and shapes were scored on no common text")
 
     def change(index: np.ndarray) -> float:
-        slopes = [slope(layers[index], residual[index]) for residual in away]
-        return 100 * float(np.mean(np.abs(slopes)) * np.ptp(layers))
+        if np.ptp(layers[index]) == 0:
+            return np.nan
+        moved = [other_texts.changed(layers[index], r[index], ends) for r in away]
+        return float(np.abs(moved).mean())
 
     return over_rows(evidence, change, runs)
-
-
-def _on_line(x: Floats, y: Floats, at: Floats) -> Floats:
-    """The least-squares line through points, at other places."""
-    return y.mean() + slope(x, y) * (at - x.mean())
 
 
 CLAIMS = (
     Claim(
         "transfer_offset", "The loss on other texts lies above that on the training text's own "
         "kind by a nearly constant offset.", "section 3.2.2, figure 8",
-        "slope of the loss on other texts in the validation loss", {"sizes": ()}, offset, Near(),
-        paper=1,
+        "slope of the loss on other texts in the validation loss, mean over texts",
+        {"sizes": ("transfer",)}, offset, Near(), paper=1,
     ),
     Claim(
         "transfer_training", "The loss on other texts depends on the validation loss alone, and "

@@ -130,6 +130,7 @@ FIGURES: dict[str, PaperFigure] = {
     "fig24_transfer_by_depth": PaperFigure(
         "Loss on other texts by depth",
         {"shapes": Needs(("runs", "evaluations"))},
+        {"sizes": Needs(("runs", "evaluations"))},
     ),
     "recipe_staircase": PaperFigure(
         "From the paper's recipe to a tuned one: the exponent of the best size",

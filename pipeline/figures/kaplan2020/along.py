@@ -6,6 +6,7 @@ these rows are left out, as the laws of S_min and C_min leave them out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -89,3 +90,26 @@ def reached(x: Floats, loss: Floats, target: float) -> float:
     if not loss[-1] <= target <= loss[0]:
         return np.nan
     return float(np.exp(np.interp(-np.log(target), -np.log(loss), np.log(x))))
+
+
+class Fewer(NamedTuple):
+    """The lowest loss of the smallest model, and what it and a larger one need to it, in tokens."""
+
+    loss: float
+    small: Course
+    small_tokens: float
+    large: Course
+    large_tokens: float
+
+
+def fewer_tokens(courses: Sequence[Course]) -> Fewer | None:
+    """The larger model that meets the loss soonest, of courses by size; None where none does."""
+    if len(courses) < 2:
+        return None
+    small, *larger = courses
+    loss = float(small.loss.min())
+    taken = [reached(course.tokens, course.loss, loss) for course in courses]
+    if not np.isfinite(taken[1:]).any():
+        return None
+    soonest = int(np.nanargmin(taken[1:]))
+    return Fewer(loss, small, taken[0], larger[soonest], taken[1:][soonest])

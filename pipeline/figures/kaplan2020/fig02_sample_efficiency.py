@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -61,32 +60,9 @@ def longest(data: Data) -> list[tuple[Row, list[Row]]]:
     return [(run, data.curves[run["cell"]]) for _, run in sorted(best.items())]
 
 
-class Fewer(NamedTuple):
-    """The lowest loss of the smallest model, and what it and a larger one need to it, in tokens."""
-
-    loss: float
-    small: along.Course
-    small_tokens: float
-    large: along.Course
-    large_tokens: float
-
-
-def fewer_tokens(courses: Sequence[along.Course]) -> Fewer | None:
-    """The larger model that meets the loss soonest, of courses by size; None where none does."""
-    if len(courses) < 2:
-        return None
-    small, *larger = courses
-    loss = float(small.loss.min())
-    taken = [along.reached(course.tokens, course.loss, loss) for course in courses]
-    if not np.isfinite(taken[1:]).any():
-        return None
-    soonest = int(np.nanargmin(taken[1:]))
-    return Fewer(loss, small, taken[0], larger[soonest], taken[1:][soonest])
-
-
 def _compared(axes: Axes, data: Data) -> str:
     """Mark in the axes where the smallest and a larger model meet one loss; say it in words."""
-    found = fewer_tokens(along.of_sizes(data))
+    found = along.fewer_tokens(along.of_sizes(data))
     if found is None:
         return ""
     axes.plot([found.large_tokens, found.small_tokens], [found.loss] * 2, **COMPARED)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, Row
+from pipeline.figures.kaplan2020 import collapse
 
 SAME_TOKENS = 1.05  # token counts are rounded to whole steps
 COLOURS = (marks.ORANGE, marks.BLUE, marks.GREEN, marks.PURPLE, marks.VERMILLION, marks.SKY)
@@ -34,7 +33,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
             axes.plot([r[column] for r in own], [r["loss"] for r in own], color=colour, lw=0.8)
             for run in own:
                 marks.point(axes, run[column], run["loss"], run, colour, marker=marker)
-        axes.set_title(_apart(runs, column))
+        axes.set_title(_scattered(data["depths"].runs, column))
     scales.count_axis(left, "x", "parameters with embeddings (parameters)")
     scales.count_axis(right, "x", "parameters $N$ without embeddings (parameters)")
     scales.loss_axis(left, label=data["depths"].measured_label)
@@ -62,30 +61,13 @@ def compared(depths: Iterable[Row], sizes: Iterable[Row]) -> list[Row]:
     return found
 
 
-def apart(runs: Iterable[Row], column: str, least: int = 1) -> float:
-    """How far depths lie apart at one size, %: root mean square over pairs; NaN without any.
-
-    Each run is held against the curve of every other depth that spans its size, interpolated in
-    logarithms. Depths below ``least`` are left out.
-    """
-    curves: dict[int, list[tuple[float, float]]] = {}
-    for run in runs:
-        if run["n_layer"] >= least:
-            pair = math.log(run[column]), math.log(run["loss"])
-            curves.setdefault(run["n_layer"], []).append(pair)
-    gaps = []
-    for one, other in itertools.permutations(curves.values(), 2):
-        x, y = np.array(sorted(other)).T
-        gaps += [loss - np.interp(size, x, y) for size, loss in one if x[0] <= size <= x[-1]]
-    return 100 * float(np.sqrt(np.mean(np.square(gaps)))) if gaps else math.nan
-
-
-def _apart(runs: list[Row], column: str) -> str:
-    every, deeper = apart(runs, column), apart(runs, column, least=2)
-    text = f"depths differ by {every:.2g} % (rms)" if math.isfinite(every) else ""
-    if math.isfinite(deeper):
-        text += f"\nwithout one layer by {deeper:.2g} %"
-    return text
+def _scattered(depths: Iterable[Row], column: str) -> str:
+    """What the claim about embeddings compares, in words; nothing of too few sizes."""
+    runs = collapse.deep(depths)
+    found = collapse.scatter(collapse.logs(runs, column), collapse.logs(runs, "loss"))
+    if not math.isfinite(found):
+        return ""
+    return f"two layers or more scatter by {100 * found:.3g} %\naround one curve (rms)"
 
 
 if __name__ == "__main__":

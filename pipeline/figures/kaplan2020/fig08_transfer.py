@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.figures import frame, marks, transfer
-from pipeline.figures.data import Data, Row
+from pipeline.figures.data import Data, Row, estimate
+from pipeline.figures.kaplan2020 import other_texts
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -29,6 +30,9 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
                label="largest model along training"),
     ]  # fmt: skip
     marks.legend_below(right, handles if courses else handles[:1], 2)
+    if len(fits := other_texts.lines(sizes)) > 1:
+        slope = estimate(*other_texts.mean_slope(fits))
+        right.set_title(f"mean over texts: $s$ = {slope}")
 
 
 def along_training(data: Data) -> dict[str, list[Row]]:

@@ -51,14 +51,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.loss_axis(bar.ax, "y", "to the loss (nats/token)")
     for loss in chosen:
         bar.ax.axhline(loss, color="white", lw=0.8)
-    marks.head(
-        figure,
-        r"$S_{\min} = S/(1 + B_{\mathrm{crit}}/B)$, $E_{\min} = E/(1 + B/B_{\mathrm{crit}})$"
-        "\nthe smallest size takes up to "
-        f"{gain(courses, lambda c: c.fewest_steps(batch), chosen):.3g} times the steps, "
-        f"{gain(courses, lambda c: c.fewest_tokens(batch), chosen):.3g} times the tokens "
-        "of the best to one loss",
-    )
+    marks.head(figure, "\n".join(_told(data["sizes"], courses, chosen)))
     handle = Line2D([], [], marker="o", color=marks.GREY, mec="white", mew=0.5, lw=0.9,
                     label="sizes that reached one loss, at the peak learning rate")  # fmt: skip
     marks.legend_below(panels[0], [handle], 1)
@@ -68,7 +61,8 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
 def losses(courses: Sequence[Course]) -> list[float]:
     """Losses, evenly in their logarithm, that at least three sizes reach; the lowest first.
 
-    From where all sizes have come to where the third best one ends.
+    From where all sizes have come, or the worst one ends, to where the third best one ends; where
+    the smallest size ends is always one of them.
     """
     lowest: dict[float, float] = {}
     for course in courses:
@@ -77,16 +71,32 @@ def losses(courses: Sequence[Course]) -> list[float]:
     if len(ends) < LEAST_SIZES:
         return []
     low = ends[LEAST_SIZES - 1] * 1.0001
-    high = min(float(course.loss[0]) for course in courses)
-    return np.geomspace(low, max(high, low), LOSSES).tolist()
+    high = max(min(float(course.loss[0]) for course in courses), ends[-1], low)
+    found = np.geomspace(low, high, LOSSES)
+    smallest = lowest[min(lowest)]
+    if smallest > low:
+        found[np.abs(np.log(found / smallest)).argmin()] = smallest
+    return sorted(set(found.tolist()))
 
 
-def gain(
-    courses: Sequence[Course], amount: Callable[[Course], Floats], chosen: Sequence[float]
-) -> float:
-    """How many times what the best size took the smallest took that met the same loss, at most."""
-    taken = [[y for _, y in to_loss(courses, amount, loss)] for loss in chosen]
-    return max((found[0] / min(found) for found in taken if found), default=1.0)
+def _told(data: Data, courses: Sequence[Course], chosen: Sequence[float]) -> list[str]:
+    """The corrections; what figure 2 compares; and the sizes without a dot."""
+    lines = [r"$S_{\min} = S/(1 + B_{\mathrm{crit}}/B)$, $E_{\min} = E/(1 + B/B_{\mathrm{crit}})$"]
+    what = "tokens"
+    if len({course.run["batch_tokens"] for course in courses}) == 1:
+        what = "steps and tokens"
+        lines[0] += r"; at one batch size $E_{\min} = B_{\mathrm{crit}}(L)\,S_{\min}$"
+    if found := along.fewer_tokens(along.of_sizes(data)):
+        large, small = (f"$N$ = {scales.count(c.params)}" for c in (found.large, found.small))
+        lines.append(
+            f"to {found.loss:.2f} nats/token {small} takes "
+            f"{found.small_tokens / found.large_tokens:.2g} times the {what} of {large}"
+        )
+    shown = {c.params for loss in chosen for c, _ in to_loss(courses, lambda c: c.steps, loss)}
+    if lacking := sorted({course.params for course in courses} - shown):
+        sizes = ", ".join(map(scales.count, lacking))
+        lines.append(f"no dot: $N$ = {sizes}, which met none of these losses at the peak rate")
+    return lines
 
 
 def to_loss(

@@ -38,32 +38,49 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
 
 
 def _ends(axes: Axes, data: Data, runs: list[Row], colours: marks.SizeColours) -> None:
-    lines = []
+    lines, drawn = [], False
     for index, run in enumerate(runs):
         losses = positions.final(data, run)
         at = positions.middle(len(losses))
         axes.plot(at, losses, color=colours(run["params"]), lw=0.7, alpha=0.6, zorder=3)
         axes.plot(at, losses, color=colours(run["params"]), marker="o", ms=3.4, mec="white",
                   mew=0.4, ls="none", zorder=4, gid=marks.gid(axes, run["cell"]))  # fmt: skip
-        law = positions.power(losses) if index in (0, len(runs) - 1) else None
-        if law:
-            grid = np.geomspace(1, at[-1] * 1.3, 100)
-            axes.plot(grid, law.at(grid), **FIT)
-            formula = rf"${law.floor:.2f} + {law.height:.2f}\,T^{{\,-{law.exponent:.2f}}}$"
-            lines.append(f"$N$ = {scales.count(run['params'])}: {formula}")
+        if index in (0, len(runs) - 1):
+            law = positions.power(losses)
+            lines.append(f"$N$ = {scales.count(run['params'])}: {told(losses, law)}")
+            if law and shown(losses, law):
+                grid = np.geomspace(1, at[-1] * 1.3, 100)
+                axes.plot(grid, law.at(grid), **FIT)
+                drawn = True
     bins = max((len(positions.final(data, run)) for run in runs), default=1)
     scales.count_axis(axes, "x", "position in the context $T$ (tokens)")
     axes.xaxis.set_major_locator(FixedLocator((2.0 ** np.arange(bins)).tolist()))
     axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.set_title("\n".join(["$L(T) = L_0 + h\\,T^{\\,-p}$", *lines]), linespacing=1.4)
     handles = [Line2D([], [], marker="o", mec="white", color=marks.GREY, lw=0.7,
-                      label="bins 1, 2, 3\u20134, 5\u20138, …"),
-               Line2D([], [], label="power law, smallest and largest", **FIT)]  # fmt: skip
+                      label="bins 1, 2, 3\u20134, 5\u20138, …")]  # fmt: skip
+    if drawn:
+        handles.append(Line2D([], [], label="power law, where it is determined", **FIT))
     marks.legend_below(axes, handles, 1)
 
 
+def shown(losses: list[float], law: positions.Positions) -> bool:
+    """Whether the power law through some bins tells anything: of enough bins, and determined."""
+    return len(losses) >= positions.ENOUGH_BINS and law.determined
+
+
+def told(losses: list[float], law: positions.Positions | None) -> str:
+    """The three numbers and how far they miss; or why they are none."""
+    if law is None or len(losses) < positions.ENOUGH_BINS:
+        return f"{len(losses)} bins are too few for three numbers"
+    if not law.determined:
+        return "no such power is determined"
+    formula = rf"${law.floor:.2f} + {law.height:.2f}\,T^{{\,-{law.exponent:.2f}}}$"
+    return f"{formula}, {100 * np.sqrt(positions.misfit(losses)):.2g} % off (rms)"
+
+
 def _training(axes: Axes, data: Data, run: Row) -> None:
-    """The loss in each bin against the step: nearby tokens are learned from first."""
+    """The loss in each bin against the step."""
     rows = [r for r in data.curves[run["cell"]] if r["loss_by_position"] and r["step"] > 0]
     table = np.array([r["loss_by_position"] for r in rows])
     steps = [r["step"] for r in rows]

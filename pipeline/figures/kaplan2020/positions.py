@@ -10,7 +10,9 @@ from pipeline.figures.data import Data, Row
 from pipeline.laws.base import Floats
 
 EXPONENTS = np.linspace(0.02, 3.0, 1491)  # tried
-LEAST_BINS = 4  # for three numbers
+FREE = 3  # numbers of the power law with a floor
+LEAST_BINS = FREE + 1  # for a misfit at all
+ENOUGH_BINS = 2 * FREE  # fewer leave too little to miss, for the law to be judged or shown
 
 
 class Positions(NamedTuple):
@@ -19,6 +21,12 @@ class Positions(NamedTuple):
     floor: float
     height: float
     exponent: float
+
+    @property
+    def determined(self) -> bool:
+        """Whether the loss falls, to a floor above zero, by an exponent inside those tried."""
+        inside = EXPONENTS[0] < self.exponent < EXPONENTS[-1]
+        return bool(inside and self.height > 0 and self.floor > 0)
 
     def at(self, position: Floats) -> Floats:
         return self.floor + self.height * position**-self.exponent
@@ -59,3 +67,15 @@ def power(losses: list[float]) -> Positions | None:
     misfits = ((floors[:, None] + heights[:, None] * shapes - y) ** 2).sum(1)
     least = int(misfits.argmin())
     return Positions(float(floors[least]), float(heights[least]), float(EXPONENTS[least]))
+
+
+def misfit(losses: list[float]) -> float:
+    """Mean square relative distance from the power law with a floor, over the freedom it leaves.
+
+    Of n bins n - 3 are left to miss. Of losses that do not fall with the position, it is the
+    distance from their mean.
+    """
+    measured, found = np.array(losses), power(losses)
+    falls = found is not None and found.height > 0
+    line = found.at(middle(len(losses))) if found and falls else measured.mean()
+    return float(((line / measured - 1) ** 2).sum() / (len(losses) - FREE))
