@@ -202,7 +202,22 @@ def test_a_bad_config_is_refused_before_any_job(unchanged, changes, message):
     assert status != 0
     assert message in printed
     assert "config.yaml" in printed
-    assert "Traceback" not in printed
+    assert not re.search(r"Traceback|WorkflowError|\.smk", printed)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("study: tiny\ntitle: a\nstudy: other\n", "'study' is a key of line 1 and again of line 3"),
+        ("study: tiny\ntitle: [a\n", "is not valid YAML in line 3"),
+    ],
+)
+def test_a_config_that_snakemake_misreads_is_refused_with_its_lines(unchanged, text, message):
+    (unchanged.folder / "config.yaml").write_text(text)
+    status, printed = unchanged.snakemake("-n")
+    assert status != 0
+    assert "error: config.yaml: " in printed
+    assert message in printed
 
 
 @pytest.mark.parametrize("name", ["iso_loss.svg", "residuals.png"])
