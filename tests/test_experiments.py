@@ -51,9 +51,9 @@ def test_an_experiment_overlays_the_config_key_by_key():
 
 
 def test_experiments_share_cells_and_texts(tmp_path):
-    found = resolved(tmp_path, one={}, two={"grid": {"tokens": [20480, 40960]}})
+    found = resolved(tmp_path, one={}, two={"grid": {"tokens": [15360, 20480, 40960]}})
     one, two = (set(e.study.by_key) for e in found.values())
-    assert (len(one), len(two), len(one & two)) == (4, 4, 2)
+    assert (len(one), len(two), len(one & two)) == (6, 6, 4)
     assert set(experiments.cells(found.values())) == one | two
     assert len(experiments.corpora(found.values())) == 1
     assert [text.name for text in experiments.texts(found.values()).values()] == ["other"]
@@ -124,7 +124,10 @@ def test_laws_of_the_datasets_tokens_plan_nothing(tmp_path):
 
 
 def test_studies_without_a_plan_say_why(tmp_path):
-    sizes = [{"n_layer": 1, "d_model": 8, "n_head": 1, "family": "recurrent", "reuse": 2}]
+    sizes = [
+        {"n_layer": 1, "d_model": width, "n_head": 1, "family": "recurrent", "reuse": 2}
+        for width in (8, 16)
+    ]
     found = resolved(
         tmp_path, curve={"fit": {"laws": ["power_params"]}},
         again={"fit": {"laws": ["kaplan"]}, "grid": {"sizes": sizes}},
