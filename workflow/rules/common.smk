@@ -56,6 +56,8 @@ DRAWN = experiments.figures(EXPERIMENTS)
 # The paper that is replicated, if any; its figures, and what is read of each experiment for them.
 PAPER = experiments.replicated(EXPERIMENTS)
 PAPER_FIGURES = experiments.paper_figures(EXPERIMENTS)
+if workflow.is_main_process and (lacking := experiments.lacking(EXPERIMENTS)):
+    print(f"note: {lacking}", file=sys.stderr)
 # What its claims are measured from, by experiment.
 COMPARED = experiments.compared(EXPERIMENTS)
 SEVERAL = "experiments" in config
