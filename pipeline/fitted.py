@@ -59,7 +59,8 @@ def measured(study: Study) -> dict[str, str]:
 def laws(study: Study) -> list[str]:
     """Keys of the fits of a study, such as chinchilla and transfer@code, in the config's order.
 
-    Raises ConfigError naming the law, the column that no run can have or how many it takes, and the cure.
+    Raises ConfigError naming the law, the column that no run can have or how many runs it needs, and
+    the cure.
     """
     asked = study.config["fit"]["laws"]
     choose("fit.laws", [named(key) for key in asked], LAWS)
