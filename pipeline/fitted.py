@@ -79,10 +79,10 @@ def _refuse_few(study: Study, place: str, key: str) -> None:
     least, cells = LAWS[named(key)].parameters + 1, len(study.cells)
     if study.imports or rows(study, key) != "runs" or not 0 < cells < least:
         return
-    runs = "1 cell" if cells == 1 else f"{cells} cells"
+    trained = "1 cell" if cells == 1 else f"{cells} cells"
     raise ConfigError(
         place, key, f"has {least - 1} parameters and needs {least} runs or more, and the study "
-        f"trains {runs}", "widen the grid, or leave the law out",
+        f"trains {trained}", "widen the grid, or leave the law out",
     )  # fmt: skip
 
 

@@ -390,7 +390,7 @@ def test_the_table_counts_what_trunks_save(monkeypatch, capsys):
         ({"fit": {"laws": ["farseer"]}}, "fit.laws[0]: 'farseer' has 9 parameters"),
         ({"figures": ["iso_los"]}, "figures[0]: 'iso_los' is not known here"),
         ({"experiments": {"a": {"critical_batch": {"of": "batchs"}}}}, "'batchs' is no experiment"),
-        ({"plan": {"flops": [1e15], "gpu_hours": [5]}}, "plan."),
+        ({"plan": {"budgets": [1e15], "pf_days": [5]}}, "plan.pf_days: [5] stands beside plan.budgets"),
     ],
 )  # fmt: skip
 def test_the_command_refuses_what_the_workflow_refuses(tmp_path, capsys, changes, message):
