@@ -59,7 +59,7 @@ def measured(study: Study) -> dict[str, str]:
 def laws(study: Study) -> list[str]:
     """Keys of the fits of a study, such as chinchilla and transfer@code, in the config's order.
 
-    Raises ConfigError naming the law, the column that no run can have or how many runs it needs, and
+    Raises ConfigError naming the law, the column that no run can have or the runs needed, and
     the cure.
     """
     asked = study.config["fit"]["laws"]

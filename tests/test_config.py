@@ -122,7 +122,9 @@ def test_a_key_given_twice_is_refused_with_both_lines(tmp_path):
     path.write_text("study: a\nexperiments:\n  seeds: {}\n  data: {}\n  seeds: {title: x}\n")
     with pytest.raises(ConfigError) as refused:
         config.load(path)
-    told = "experiments.seeds: 'seeds' is a key of line 3 and again of line 5; leave one of them out"
+    told = (
+        "experiments.seeds: 'seeds' is a key of line 3 and again of line 5; leave one of them out"
+    )
     assert str(refused.value) == told
 
 

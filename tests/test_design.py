@@ -410,7 +410,9 @@ def test_the_command_lists_a_study_before_there_is_a_text_for_it(tmp_path, capsy
     assert "4 cells, 2 trunks" in told.out
     assert "corpus.sources[0].files: 'no/such/*.txt' names no file" in told.err
     other = {"corpora": [{"name": "b", "sources": [{"files": "nor/this.txt"}]}]}
-    with pytest.raises(ConfigError, match=r"^evaluation.corpora\[0\].sources\[0\].files: 'nor/this"):
+    with pytest.raises(
+        ConfigError, match=r"^evaluation.corpora\[0\].sources\[0\].files: 'nor/this"
+    ):
         design.check_corpus(study(evaluation=other), tmp_path)
 
 
