@@ -4,12 +4,6 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-# A study is one whole file: the default one is not mixed into one given by --configfile.
-if not workflow.overwrite_configfiles:
-
-    configfile: "config.yaml"
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/train.smk"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ from typing import Any
 from pipeline import grid
 from pipeline.batches.refusal import refuse_batches
 from pipeline.cells import Cell
-from pipeline.config import ConfigError, choose, load_experiments, number
+from pipeline.config import ConfigError, choose, number, read
 from pipeline.corpus import definition
 from pipeline.corpus.definition import Corpus
 from pipeline.files import write_json
@@ -208,12 +208,14 @@ def write_definitions(study: Study, results: Path) -> None:
 
 
 def check_corpus(study: Study, results: Path) -> None:
-    """Refuse token counts that the corpus cannot give, as far as it is known before any job.
+    """Refuse files that are not there, and token counts that the corpus cannot give.
 
-    An existing corpus is counted exactly; else the bytes of an installed package bound its tokens.
+    The latter as far as it is known before any job: an existing corpus is counted exactly, else the
+    bytes of an installed package bound its tokens.
     """
     if study.corpus is None:
         return
+    _refuse_missing_files(study.config)
     card = results / "corpora" / study.corpus.key / "corpus.json"
     if card.exists():
         available = json.loads(card.read_text(encoding="utf-8"))["tokens"]["train"]
@@ -225,15 +227,28 @@ def check_corpus(study: Study, results: Path) -> None:
     for cell in study.cells:
         needed = cell.tokens if cell.unique_tokens is None else cell.unique_tokens
         if needed > available:
-            key = "grid.tokens" if cell.unique_tokens is None else "grid.unique_tokens"
+            key, cure = "grid.unique_tokens", "lower it, add sources or raise corpus.fraction"
+            if cell.unique_tokens is None:
+                key = "grid.tokens"
+                cure += ", or set grid.unique_tokens to train on the same tokens again"
             raise ConfigError(
                 key, needed, f"is more than the {available:,} training tokens of corpus "
-                f"{study.corpus.name!r}", "lower it, add sources, raise corpus.fraction, or set "
-                "grid.unique_tokens to train on the same tokens again",
+                f"{study.corpus.name!r}", cure,
             )  # fmt: skip
 
 
+def _refuse_missing_files(config: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a source of the corpus or of another text names no file."""
+    others = config["evaluation"]["corpora"]
+    texts = {f"evaluation.corpora[{index}]": text for index, text in enumerate(others)}
+    for key, text in {"corpus": config["corpus"], **texts}.items():
+        for index, source in enumerate(text["sources"]):
+            definition.source_files(source, f"{key}.sources[{index}]")
+
+
 def main(argv: list[str] | None = None) -> int:
+    from pipeline import experiments  # which is built on this module
+
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.design", description="Print the cells of a study as a table."
     )
@@ -243,21 +258,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="%(default)s")
     arguments = parser.parse_args(argv)
     try:
-        found = [study(config) for config in load_experiments(arguments.config).values()]
-        for one in found:
-            check_corpus(one, arguments.results)
+        found = experiments.defined(read(arguments.config))
+        _print_all([one.study for one in found.values()])
+        # Last, so that the cells of a study can be seen before there is a text for it.
+        experiments.check_texts(found, arguments.results)
     except ConfigError as error:
         print(f"error: {arguments.config}: {error}", file=sys.stderr)
         return 2
-    for one in found:
-        if len(found) > 1:
+    if lacking := experiments.lacking(found):
+        print(f"note: {lacking}", file=sys.stderr)
+    return 0
+
+
+def _print_all(studies: Sequence[Study]) -> None:
+    for one in studies:
+        if len(studies) > 1:
             print(f"\n{one.name}: {one.title}")
         _print(one)
-    cells = {key: cell for one in found for key, cell in one.by_key.items()}
-    if len(found) > 1 and cells:
-        named = sum(len(one.cells) for one in found)
+    cells = {key: cell for one in studies for key, cell in one.by_key.items()}
+    if len(studies) > 1 and cells:
+        named = sum(len(one.cells) for one in studies)
         print(f"\nall: {summary(cells.values())}; {named - len(cells)} cells are shared")
-    return 0
 
 
 def _print(study: Study) -> None:

@@ -5,7 +5,8 @@ Standard library only, as every parse of the Snakefile does this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,9 @@ class Experiment:
         return {item.name: item for item in self.study.imports}
 
 
-def experiment(config: Mapping[str, Any], results: Path) -> Experiment:
+def experiment(config: Mapping[str, Any]) -> Experiment:
     """The experiment of one completed config; raises ConfigError where it makes no sense."""
     found = study(config)
-    check_corpus(found, results)
     laws = fitted.laws(found)
     # Imported runs may hold isoFLOP curves; where they do not, the table of optima says so.
     isoflop = bool(found.imports) or "budgets" in config.get("grid", {})
@@ -109,21 +109,42 @@ def experiment(config: Mapping[str, Any], results: Path) -> Experiment:
 
 
 def resolved(config: Mapping[str, Any], results: Path) -> dict[str, Experiment]:
-    """Name -> experiment of a whole config, one or several.
+    """Name -> experiment of a whole config, one or several, whose texts are there.
 
     Raises ConfigError, naming the experiment, on a value that makes no sense or on experiments
     that do not go together.
     """
+    found = defined(config)
+    check_texts(found, results)
+    return found
+
+
+def defined(config: Mapping[str, Any]) -> dict[str, Experiment]:
+    """The same, whether or not there are the texts to train on."""
     found = {}
     for name, full in experiments(config).items():
-        try:
-            found[name] = experiment(full, results)
-        except ConfigError as error:
-            within = name.partition("/")[2]
-            raise (error.within(f"experiments.{within}") if within else error) from None
+        with _named(name):
+            found[name] = experiment(full)
     _refuse_other_machines(found)
     _refuse_unknown_corrections(found)
     return found
+
+
+def check_texts(found: Mapping[str, Experiment], results: Path) -> None:
+    """Raise ConfigError where texts are not there, or too short as far as that is known."""
+    for name, one in found.items():
+        with _named(name):
+            check_corpus(one.study, results)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Names the experiment in a ConfigError, if it is one of several."""
+    try:
+        yield
+    except ConfigError as error:
+        within = name.partition("/")[2]
+        raise (error.within(f"experiments.{within}") if within else error) from None
 
 
 def _refuse_other_machines(found: Mapping[str, Experiment]) -> None:
@@ -148,10 +169,14 @@ def _refuse_unknown_corrections(found: Mapping[str, Experiment]) -> None:
         if one.study.measures_batches:
             raise ConfigError(place, other, "is given beside measure", "leave one of them out")
         if other not in measured:
-            raise ConfigError(
-                place, other, "is no experiment that fits the law critical_batch",
-                f"choose from {', '.join(measured) or 'none: add one'}",
-            )  # fmt: skip
+            cure = f"choose from {', '.join(measured)}"
+            if not measured:
+                cure = (
+                    f"add an experiment {other} with critical_batch.measure and that law, or leave "
+                    "out critical_batch.of and the laws that need it"
+                )
+            fault = "is no experiment that fits the law critical_batch"
+            raise ConfigError(place, other, fault, cure)
         own, law = one.study, found[f"{name.partition('/')[0]}/{other}"].study
         if (own.corpus and own.corpus.key) != (law.corpus and law.corpus.key):
             raise ConfigError(place, other, "trains on another text or tokenizer, whose losses are "
@@ -209,3 +234,26 @@ def replicated(found: Mapping[str, Experiment]) -> str | None:
     """The paper whose claims are compared with the experiments, if any."""
     paper: str | None = next(iter(found.values())).study.config.get("replicates")
     return paper
+
+
+def lacking(found: Mapping[str, Experiment]) -> str:
+    """What of the replicated paper these experiments leave out, in sentences; empty if nothing."""
+    paper = replicated(found)
+    if paper is None:
+        return ""
+    there = {name.partition("/")[2] for name in found}
+    absent = [name for name in CLAIMED[paper].reads if name not in there]
+    drawn, registry = paper_figures(found), PAPERS.get(paper, {})
+    undrawn = [name for name in registry if name not in drawn]
+    told = []
+    if absent:
+        told.append(
+            f"Claims of {paper} that are measured in {', '.join(absent)} are not compared: there "
+            "is no such experiment."
+        )
+    if undrawn:
+        told.append(
+            f"Of the figures of {paper}, {len(undrawn)} of {len(registry)} lack an experiment or a "
+            f"law and are not drawn: {', '.join(undrawn)}."
+        )
+    return " ".join(told)

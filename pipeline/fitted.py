@@ -59,13 +59,31 @@ def measured(study: Study) -> dict[str, str]:
 def laws(study: Study) -> list[str]:
     """Keys of the fits of a study, such as chinchilla and transfer@code, in the config's order.
 
-    Raises ConfigError naming the law, the column that no run can have, and the cure.
+    Raises ConfigError naming the law, the column that no run can have or the runs needed, and
+    the cure.
     """
     asked = study.config["fit"]["laws"]
     choose("fit.laws", [named(key) for key in asked], LAWS)
     for index, key in enumerate(asked):
         _refuse(study, f"fit.laws[{index}]", key)
+        _refuse_few(study, f"fit.laws[{index}]", key)
     return list(asked)
+
+
+def _refuse_few(study: Study, place: str, key: str) -> None:
+    """Raise ConfigError where a study trains too few cells to tell the numbers of a law.
+
+    A cell is one row of the runs, also with another text or a task. How many levels and points of
+    curves there will be, or rows of tables that others made, is not known before any job.
+    """
+    least, cells = LAWS[named(key)].parameters + 1, len(study.cells)
+    if study.imports or rows(study, key) != "runs" or not 0 < cells < least:
+        return
+    trained = "1 cell" if cells == 1 else f"{cells} cells"
+    raise ConfigError(
+        place, key, f"has {least - 1} parameters and needs {least} runs or more, and the study "
+        f"trains {trained}", "widen the grid, or leave the law out",
+    )  # fmt: skip
 
 
 def _refuse(study: Study, place: str, key: str) -> None:

@@ -38,6 +38,12 @@ def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell
             for rate, (tokens_key, tokens) in product(batch.get("rates", grid["rates"]), counts):
                 of_size = _size_fields(config["training"], size, batch, batch_key, rate)
                 steps = round(tokens / of_size["batch_tokens"])
+                if steps < 1:
+                    raise ConfigError(
+                        tokens_key, tokens, "is not even one step, which takes "
+                        f"{of_size['batch_tokens']} tokens", "take more tokens, or a "
+                        "smaller batch (training.batch, or the one that the grid gives)",
+                    )  # fmt: skip
                 for schedule in schedules:
                     fields = _schedule_fields(schedule, of_size, steps, tokens_key)
                     for unique, seed in product(datasets, grid["seeds"]):
@@ -108,7 +114,7 @@ def _batch_tokens(rule: Mapping[str, Any], own: Mapping[str, Any], key: str, siz
             key, tokens, f"is no multiple of {size.context_key} = {context}",
             f"take {max(1, round(tokens / context)) * context}",
         )  # fmt: skip
-    return tokens
+    return int(tokens)  # a whole number may have been written as 1.0e+6
 
 
 def learning_rates(rule: Mapping[str, Any], shape: Shape) -> tuple[float, float]:

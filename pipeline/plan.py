@@ -4,8 +4,8 @@
         --money 10000 --price-per-gpu-hour 2.5 --gpu h100 --mfu 0.4
 
 States the best N and D, a shape, batch, learning rate, steps, loss, cost and memory, or refuses
-with a sentence. With two or three of --params, --tokens and --flops it instead says what that run
-would reach.
+with a sentence: of nothing but refusals the exit status is 2, unless their table is asked for. With
+two or three of --params, --tokens and --flops it instead says what that run would reach.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +169,8 @@ def plans(arguments: argparse.Namespace, rest: Evidence) -> list[Plan]:
     return found
 
 
-def outcome(arguments: argparse.Namespace, rest: Evidence) -> tuple[str, dict[str, Any]]:
-    """What a given run would reach, as text and as JSON values."""
+def outcome(arguments: argparse.Namespace, rest: Evidence) -> tuple[str, dict[str, Any], bool]:
+    """What a given run would reach, as text and as JSON values, and whether that is told at all."""
     flops = arguments.flops
     if flops is not None and len(flops) > 1:
         raise ValueError("--flops: give one amount beside --params or --tokens")
@@ -178,11 +179,12 @@ def outcome(arguments: argparse.Namespace, rest: Evidence) -> tuple[str, dict[st
         Reach(arguments.supported, arguments.refuse_beyond), limits(arguments).fixed,
     )  # fmt: skip
     law, unit = rest.law.name, rest.loss_unit
-    return report.outcome_text(found, law, unit), report.outcome_json(found, law, unit)
+    text, value = report.outcome_text(found, law, unit), report.outcome_json(found, law, unit)
+    return text, value, found.refusal is None
 
 
-def _written(arguments: argparse.Namespace) -> str:
-    """Answer, write what is asked for, and return the text."""
+def _written(arguments: argparse.Namespace) -> tuple[str, bool]:
+    """Answer, write what is asked for; the text, and whether it answers anything."""
     if arguments.laws != []:  # a workflow may have no law to plan with
         refuse_without_fits(arguments.fits)
     fits = Fits(arguments.fits, arguments.laws)
@@ -193,9 +195,10 @@ def _written(arguments: argparse.Namespace) -> str:
     if rest is not None and (arguments.params is not None or arguments.tokens is not None):
         if arguments.out is not None:
             raise ValueError("--out: a given run has no plan; take --json or --text")
-        text, value = outcome(arguments, rest)
+        text, value, answers = outcome(arguments, rest)
     else:
         found = [] if rest is None else plans(arguments, rest)
+        answers = any(plan.refusal is None for plan in found)
         text = "\n\n".join(report.plan_text(plan, why) for plan in found) or why
         value = {"law": name, "reason": why, "plans": [report.plan_json(plan) for plan in found]}
         if arguments.out is not None:
@@ -207,20 +210,31 @@ def _written(arguments: argparse.Namespace) -> str:
         arguments.text.parent.mkdir(parents=True, exist_ok=True)
         with atomic(arguments.text) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
-    return text
+    return text, answers
+
+
+def _spelled(argument: str) -> str:
+    """A negative number without an exponent, whose minus argparse takes for that of an option."""
+    if argument.startswith("-") and argument[1:2] in set("0123456789."):
+        with suppress(ValueError):
+            return f"{float(argument):f}"
+    return argument
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args([_spelled(argument) for argument in given])
     try:
-        print(_written(arguments))
+        text, answers = _written(arguments)
     except (ConfigError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyError as error:
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 2
-    return 0
+    print(text)
+    # The table of a study takes a refusal for its answer.
+    return 0 if answers or arguments.out is not None else 2
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 import json
+import math
+import re
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,7 @@ def test_completing_twice_changes_nothing():
         (("grids",), 3, r"grids: 3 is an unknown key; did you mean 'grid'"),
         (("grid", "token"), [1], r"grid\.token: .* unknown key; did you mean 'tokens'"),
         (("study",), 5, r"study: 5 is not of type string"),
-        (("study",), "My Study", r"study: 'My Study' is not written in the expected form"),
+        (("study",), "a/b", r"study: 'a/b' is not written in the expected form: a lower-case letter, then"),
         (("grid", "sizes"), [{"n_layers": 2}], r"sizes\[0\]\.n_layers: 2 .*mean 'n_layer'"),
         (("grid", "sizes"), [], r"grid\.sizes: \[\] breaks the limit minItems 1"),
         (("grid", "sizes"), ["many"], r"grid\.sizes\[0\]: 'many' is not"),
@@ -75,8 +77,34 @@ def test_a_missing_key_is_named():
         config.complete({"study": "a", "grid": {"sizes": [1]}})
     with pytest.raises(ConfigError, match="config: .* lacks the key 'grid'; add it, or runs"):
         config.complete({"study": "a", "corpus": SMALL["corpus"]})
+    # What was written is listed, and no default beside it.
+    with pytest.raises(ConfigError, match=r"^config: \['corpus', 'study'\] lacks the key 'grid'"):
+        config.complete({"study": "a", "corpus": SMALL["corpus"]})
+    with pytest.raises(ConfigError, match=r"^config: \['corpus', 'grid'\] lacks the key 'study'"):
+        config.complete({key: SMALL[key] for key in ("corpus", "grid")})
+    with pytest.raises(ConfigError, match=r"^corpus: \['name'\] lacks the key 'sources'"):
+        config.complete({**SMALL, "corpus": {"name": "verse"}})
     runs = [{"name": "ours", "file": "ours.csv"}]
     assert config.complete({"study": "a", "runs": runs})["runs"][0]["duplicates"] == "refuse"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("training", "learning_rate", "hidden"), ("training", "weight_decay"), ("model", "dropout"),
+        ("exclude", "max_epochs"), ("grid", "sizes"),
+    ],
+)  # fmt: skip
+def test_no_number_is_infinite_or_none(path, value):
+    """No limit of the schema keeps these out: NaN breaks none."""
+    given = changed(path, [value] if path[-1] == "sizes" else value)
+    named = re.escape(".".join(path))
+    with pytest.raises(ConfigError, match=rf"^{named}\S*: \S+ is not finite"):
+        config.complete(given)
+    own = {**SMALL, "experiments": {"a": {section: given[section] for section in path[:1]}}}
+    with pytest.raises(ConfigError, match=rf"^experiments.a.{named}\S*: \S+ is not finite"):
+        config.experiments(own)
 
 
 @pytest.mark.parametrize("text", ["study: [", "- a\n", "\xff"])
@@ -87,6 +115,24 @@ def test_files_that_are_no_config(tmp_path, text):
         config.load(path)
     with pytest.raises(ConfigError, match=r"none\.yaml' cannot be read"):
         config.load(tmp_path / "none.yaml")
+
+
+def test_a_key_given_twice_is_refused_with_both_lines(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("study: a\nexperiments:\n  seeds: {}\n  data: {}\n  seeds: {title: x}\n")
+    with pytest.raises(ConfigError) as refused:
+        config.load(path)
+    told = (
+        "experiments.seeds: 'seeds' is a key of line 3 and again of line 5; leave one of them out"
+    )
+    assert str(refused.value) == told
+
+
+def test_broken_yaml_is_refused_with_the_line_of_the_fault(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("study: a\ngrid:\n  tokens: [1]\n sizes: [2]\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml' is not valid YAML in line 4, column"):
+        config.load(path)
 
 
 @pytest.mark.parametrize("value", ["1e18", "1.0e+18", 1e18, 10**18])

@@ -287,13 +287,15 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
         ({"grid": {"tokens": [0]}}, r"grid\.tokens\[0\]: 0 is not positive"),
         ({"grid": {"budgets": [1e15]}}, "give exactly one of"),
         ({"grid": {"tokens": [3e4]}}, r"warmup_steps: 50 leaves no step after warmup.*29 steps"),
+        ({"training": {"batch": {"tokens": 1.024e9}}},
+         r"grid\.tokens\[0\]: 1000000\.0 is not even one step, which takes 1024000000 tokens; take more "
+         r"tokens, or a smaller batch \(training\.batch"),
         ({"training": {"batch": {"tokens": 1000}}}, r"1000 is no multiple of model\.context = 128"),
         ({"training": {"batch": {"rule": "power"}}}, "lacks coefficient"),
         ({"training": {"learning_rate": {"rule": "fixed"}}}, "lacks value"),
         ({"corpus": {"tokenizer": {"vocab_size": 300, "name": "gpt2"}}}, "makes two choices"),
         ({"corpus": {"tokenizer": {"file": "none.json"}}}, "none.json' is no readable"),
         ({"corpus": {"sources": [{"package": "poetry", "files": "a.txt"}]}}, "names 2 kinds"),
-        ({"corpus": {"sources": [{"files": "no/such/*.txt"}]}}, r"files: 'no/such/\*\.txt' names no"),
         ({"corpus": {"sources": [{"synthetic": {}}, {"package": "code"}]}}, "cannot be mixed"),
         ({"corpus": {"sources": [{"synthetic": {}}], "tokenizer": {"vocab_size": 300}}}, "no use"),
         ({"corpus": {"validation_bytes": 0}}, r"corpus\.validation_bytes: 0 is less than 1"),
@@ -308,6 +310,12 @@ def test_the_critical_batch_is_measured_at_losses_given_or_chosen():
 def test_what_makes_no_sense_is_refused_with_its_key(changes, message):
     with pytest.raises(ConfigError, match=message):
         study(**changes)
+
+
+def test_a_whole_number_with_a_point_is_the_number():
+    """The cells, and the keys that they have, are those of 1024."""
+    whole, pointed = (study(training={"batch": {"tokens": value}}) for value in (1024, 1.024e3))
+    assert [cell.key for cell in pointed.cells] == [cell.key for cell in whole.cells]
 
 
 def test_a_study_cannot_take_a_folder_of_the_results():
@@ -325,8 +333,10 @@ def test_tokens_beyond_the_corpus_are_refused_as_soon_as_they_are_known(tmp_path
     card.write_text(json.dumps({"tokens": {"train": 1_500_000}}))
     with pytest.raises(ConfigError, match="more than the 1,500,000 training tokens"):
         design.check_corpus(found, tmp_path)
-    with pytest.raises(ConfigError, match=r"grid\.unique_tokens: 1600000"):
+    with pytest.raises(ConfigError) as refused:
         design.check_corpus(study(grid={"unique_tokens": 1.6e6}), tmp_path)
+    assert str(refused.value).startswith("grid.unique_tokens: 1600000 is more than")
+    assert "set grid.unique_tokens" not in str(refused.value)
     design.check_corpus(study(grid={"unique_tokens": 1e6}), tmp_path)
 
 
@@ -369,6 +379,41 @@ def test_the_table_counts_what_trunks_save(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "28 cells, 7 trunks" in printed
     assert "42% saved" in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fit": {"laws": ["chinchila"]}}, "fit.laws[0]: 'chinchila' is not known here"),
+        ({"fit": {"laws": ["kaplan_steps"]}}, "fit.laws[0]: 'kaplan_steps' takes steps_min"),
+        ({"fit": {"laws": ["transfer@nowhere"]}}, "fit.laws[0]: 'transfer@nowhere' names no text"),
+        ({"fit": {"laws": ["farseer"]}}, "fit.laws[0]: 'farseer' has 9 parameters"),
+        ({"figures": ["iso_los"]}, "figures[0]: 'iso_los' is not known here"),
+        ({"experiments": {"a": {"critical_batch": {"of": "batchs"}}}}, "'batchs' is no experiment"),
+        ({"plan": {"budgets": [1e15], "pf_days": [5]}}, "plan.pf_days: [5] stands beside plan.budgets"),
+    ],
+)  # fmt: skip
+def test_the_command_refuses_what_the_workflow_refuses(tmp_path, capsys, changes, message):
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps({**SMALL, "fit": {"laws": ["power_params"]}, **changes}))
+    assert design.main([str(path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_lists_a_study_before_there_is_a_text_for_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    corpus = {"name": "own", "sources": [{"files": "no/such/*.txt"}]}
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps({**SMALL, "corpus": corpus, "fit": {"laws": ["power_params"]}}))
+    assert design.main([str(path)]) == 2
+    told = capsys.readouterr()
+    assert "4 cells, 2 trunks" in told.out
+    assert "corpus.sources[0].files: 'no/such/*.txt' names no file" in told.err
+    other = {"corpora": [{"name": "b", "sources": [{"files": "nor/this.txt"}]}]}
+    with pytest.raises(
+        ConfigError, match=r"^evaluation.corpora\[0\].sources\[0\].files: 'nor/this"
+    ):
+        design.check_corpus(study(evaluation=other), tmp_path)
 
 
 def test_the_command_names_file_and_fault(tmp_path, capsys):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,9 @@ def test_an_experiment_overlays_the_config_key_by_key():
 
 
 def test_experiments_share_cells_and_texts(tmp_path):
-    found = resolved(tmp_path, one={}, two={"grid": {"tokens": [20480, 40960]}})
+    found = resolved(tmp_path, one={}, two={"grid": {"tokens": [15360, 20480, 40960]}})
     one, two = (set(e.study.by_key) for e in found.values())
-    assert (len(one), len(two), len(one & two)) == (4, 4, 2)
+    assert (len(one), len(two), len(one & two)) == (6, 6, 4)
     assert set(experiments.cells(found.values())) == one | two
     assert len(experiments.corpora(found.values())) == 1
     assert [text.name for text in experiments.texts(found.values()).values()] == ["other"]
@@ -84,7 +85,16 @@ def test_figures_know_the_experiments_that_draw_them(tmp_path):
         ({"a": {}, "b": {"training": {"device": "auto"}}}, "differs between experiments"),
         (
             {"a": {"critical_batch": {"of": "b"}}, "b": {}},
-            "a.critical_batch.of: 'b' is no experiment that fits the law critical_batch",
+            "a.critical_batch.of: 'b' is no experiment that fits the law critical_batch; add an "
+            "experiment b with critical_batch.measure and that law, or leave out critical_batch.of",
+        ),
+        (
+            {
+                "a": {"critical_batch": {"of": "c"}},
+                "b": {"grid": SCAN, "critical_batch": {"measure": True},
+                      "fit": {"laws": ["critical_batch"]}},
+            },
+            "a.critical_batch.of: 'c' is no experiment that fits the law critical_batch; choose from b",
         ),
         (
             {
@@ -124,7 +134,10 @@ def test_laws_of_the_datasets_tokens_plan_nothing(tmp_path):
 
 
 def test_studies_without_a_plan_say_why(tmp_path):
-    sizes = [{"n_layer": 1, "d_model": 8, "n_head": 1, "family": "recurrent", "reuse": 2}]
+    sizes = [
+        {"n_layer": 1, "d_model": width, "n_head": 1, "family": "recurrent", "reuse": 2}
+        for width in (8, 16)
+    ]
     found = resolved(
         tmp_path, curve={"fit": {"laws": ["power_params"]}},
         again={"fit": {"laws": ["kaplan"]}, "grid": {"sizes": sizes}},
@@ -160,3 +173,19 @@ def test_a_number_is_no_name_of_an_experiment():
 def test_no_study_takes_a_folder_that_belongs_to_all(tmp_path):
     with pytest.raises(ConfigError, match="is a folder of its own"):
         experiments.resolved({**given(a={}), "study": "cells"}, tmp_path / "results")
+
+
+def test_what_a_replication_leaves_out_is_said(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    whole = config.read("studies/kaplan-laptop.yaml")
+    assert experiments.lacking(experiments.defined(whole)) == ""
+    own = {name: one for name, one in whole["experiments"].items() if name != "lstm"}
+    told = experiments.lacking(experiments.defined({**whole, "experiments": own}))
+    assert "Claims of kaplan2020 that are measured in lstm are not compared" in told
+    assert re.search(r"figures of kaplan2020, 1 of \d+ lack an .* not drawn: fig07_lstm\.$", told)
+    alone = {"seeds": whole["experiments"]["seeds"]}
+    told = experiments.lacking(experiments.defined({**whole, "experiments": alone}))
+    assert all(name in told for name in ("sizes", "data", "schedules", "fig01_", "fig24_"))
+    assert "seeds" not in told
+    plain = {key: value for key, value in whole.items() if key != "replicates"}
+    assert experiments.lacking(experiments.defined({**plain, "experiments": alone})) == ""

@@ -11,7 +11,10 @@ from pipeline.laws import LAWS
 NATIVE = {
     "study": "small",
     "corpus": {"name": "verse", "sources": [{"package": "poetry"}]},
-    "grid": {"sizes": [1e5], "tokens": [1e6]},
+    "grid": {
+        "sizes": [{"n_layer": 2, "d_model": width, "n_head": 2} for width in (32, 64, 96)],
+        "tokens": [1e6, 2e6],
+    },
     "evaluation": {"corpora": [{"name": "code", "sources": [{"package": "code"}]}]},
 }
 
@@ -72,7 +75,7 @@ def test_laws_that_no_run_can_carry(law, message):
 
 
 def test_a_measured_critical_batch_lets_cells_carry_the_laws_of_it():
-    grid = {"sizes": [1e5], "tokens": [1e6], "batches": [128, 256, 512, 1024]}
+    grid = {"sizes": [1e5], "tokens": [1e6, 2e6], "batches": [128, 256, 512, 1024]}
     sections = {"corpus": NATIVE["corpus"], "grid": grid, "critical_batch": {"measure": True}}
     asked = ["kaplan", "critical_batch", "kaplan_steps", "power_compute_min"]
     found = study(asked, **sections)
@@ -99,6 +102,40 @@ def test_a_measured_critical_batch_lets_cells_carry_the_laws_of_it():
         ConfigError, match=r"set critical_batch\.measure with 4 grid\.batches or more"
     ):
         fitted.laws(native("critical_batch"))
+
+
+def few(laws, cells, **sections):
+    """A study of as many cells, each of a token count of its own."""
+    grid = {"sizes": NATIVE["grid"]["sizes"][:1], "tokens": [i * 1e6 for i in range(1, cells + 1)]}
+    kept = {name: NATIVE[name] for name in ("corpus", "evaluation")}
+    return study(laws, **kept, grid=grid, **sections)
+
+
+@pytest.mark.parametrize(
+    ("law", "least"), [("power_tokens", 3), ("transfer@code", 3), ("kaplan", 5), ("chinchilla", 6)]
+)
+def test_a_law_of_more_numbers_than_cells_is_refused_before_they_are_trained(law, least):
+    """By the count at which a fit says that its runs are too few."""
+    assert fitted.laws(few([law], least)) == [law]
+    for cells, told in ((1, "1 cell;"), (least - 1, f"{least - 1} cells;")):
+        with pytest.raises(ConfigError) as refused:
+            fitted.laws(few([law], cells))
+        assert str(refused.value).startswith(
+            f"fit.laws[0]: '{law}' has {least - 1} parameters and needs {least} runs or more, and "
+            f"the study trains {told} widen the grid"
+        )
+
+
+def test_rows_that_no_cell_counts_are_left_to_the_fit(runs):
+    """Tables that others made, and levels and points along curves."""
+    assert fitted.laws(few(["chinchilla"], 1, runs=[runs])) == ["chinchilla"]
+    assert fitted.laws(study(["chinchilla"], runs=[runs])) == ["chinchilla"]
+    grid = {"sizes": NATIVE["grid"]["sizes"][:1], "tokens": [1e6], "batches": [128, 256, 512, 1024]}
+    sections = {"corpus": NATIVE["corpus"], "grid": grid, "critical_batch": {"measure": True}}
+    asked = ["critical_batch", "kaplan_steps", "power_compute_min"]
+    assert fitted.laws(study(asked, **sections)) == asked
+    with pytest.raises(ConfigError, match="'kaplan' has 4 parameters .* trains 4 cells"):
+        fitted.laws(study([*asked, "kaplan"], **sections))
 
 
 def test_beside_trained_cells_a_law_needs_what_both_have(runs):

@@ -35,6 +35,11 @@ def test_truth_names_every_law_and_parameter():
 
 
 @every_law
+def test_the_registry_knows_how_many_parameters_a_law_has(name):
+    assert LAWS[name].parameters == len(law(name).parameters)
+
+
+@every_law
 def test_law_is_described(name):
     found = law(name)
     assert isinstance(found, Law)

@@ -52,10 +52,12 @@ def asked(study, tmp_path, capsys):
 
     def ask(*options, law="kaplan"):
         chosen = ["--law", law] if law else []
-        out = ["--json", str(tmp_path / "plan.json")]
+        path = tmp_path / "plan.json"
+        path.unlink(missing_ok=True)
+        out = ["--json", str(path)]
         code = main(["--fits", str(study / "fits"), *chosen, *out, *map(str, options)])
         told = capsys.readouterr()
-        value = json.loads((tmp_path / "plan.json").read_text()) if code == 0 else None
+        value = json.loads(path.read_text()) if path.exists() else None
         return code, value, told.out, told.err
 
     return ask
@@ -269,7 +271,7 @@ def test_far_out_other_laws_count_and_farther_nothing_does(study, asked):
     table = ("--backtest", study / "backtest.parquet")
     assert quantities(asked("--flops", 100 * LARGEST, *table)[1])["params"] == far
     code, value, text, _ = asked("--flops", 1001 * LARGEST)
-    assert code == 0
+    assert code == 2
     assert value["plans"][0]["quantities"] == {}
     assert "Refused:" in text
     assert "train larger runs first" in value["plans"][0]["refusal"]
@@ -346,7 +348,7 @@ def test_the_loss_of_a_given_run(study, asked, options, bottleneck):
 
 def test_a_given_run_too_far_out_is_refused(asked):
     code, value, text, _ = asked("--params", 1e12, "--tokens", 1e7)
-    assert code == 0
+    assert code == 2
     assert value["loss"]["value"] is None
     assert "Refused: The run lies" in text
 
@@ -380,6 +382,8 @@ def test_a_given_run_too_far_out_is_refused(asked):
         (("--flops", 1e15, "--batch-tokens", "nan"), "--batch-tokens nan: take one or more"),
         (("--flops", 1e15, "--batch-tokens", 1e15), "tokens in all; take fewer for a step"),
         (("--flops", 1e15, "--fold", 1e300), "--fold 1e+300: take at most 1e+06"),
+        (("--flops", "-1e15"), "--flops: -1000000000000000.0 is not positive"),
+        (("--money", "-2.5e3"), "--money: -2500.0 is not positive"),
         (("--params", 1e6), "two or three of"),
         (("--params", 1e6, "--flops", 1e15, 1e16), "give one amount"),
         (("--inference-tokens", 1e9, "--target-loss", 0), "--target-loss: 0.0 is not positive"),
@@ -391,6 +395,14 @@ def test_an_impossible_question_is_an_error_in_one_line(asked, options, message)
     assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_the_status_tells_whether_there_is_any_plan(asked, tmp_path):
+    """A table takes a refusal for its answer: a study asks for what it asks."""
+    far = 1001 * LARGEST
+    assert asked("--flops", far)[0] == asked("--flops", far, 2 * far)[0] == 2
+    assert asked("--flops", LARGEST, far)[0] == 0
+    assert asked("--flops", far, "--out", tmp_path / "plan.parquet")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -417,7 +429,7 @@ def test_a_folder_without_fits_is_refused(study, tmp_path, capsys):
         said = capsys.readouterr().err
         assert said.startswith("error: --fits ")
         assert message in said
-    assert main(["--fits", str(tmp_path / "none"), "--laws"]) == 0
+    assert main(["--fits", str(tmp_path / "none"), "--laws"]) == 2
     assert "No law of N and D" in capsys.readouterr().out
 
 
@@ -441,7 +453,7 @@ def test_a_law_of_the_datasets_tokens_plans_nothing_for_its_own_reason(study, tm
     assert "--law kaplan: it was fitted to the tokens of datasets" in capsys.readouterr().err
     # A workflow knows it before there is any fit, and says so.
     given = ["--fits", str(tmp_path / "none"), "--laws", "--unplanned", "No budget pays for D."]
-    assert main([*given, *headline]) == 0
+    assert main([*given, *headline, "--out", str(out)]) == 0
     assert capsys.readouterr().out == "No budget pays for D.\n"
 
 
@@ -453,7 +465,8 @@ def test_a_study_that_trains_nothing_has_no_recipe(asked):
 
 
 def test_a_loss_below_the_floor_is_refused_in_words(tmp_path, study, asked):
-    _, value, text, _ = asked("--target-loss", 1e-9)
+    code, value, text, _ = asked("--target-loss", 1e-9)
+    assert code == 2
     assert "Refused" in text
     assert value["plans"][0]["refusal"]
 

@@ -79,7 +79,7 @@ def test_one_command_makes_everything(finished):
         assert (figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "<html" in (figures / "index.html").read_text()
     runs = contracts.read(finished.folder / "results/tiny/runs.parquet", contracts.RUNS).to_pylist()
-    assert len(runs) == 4
+    assert len(runs) == 6
     assert all(run["status"] == "finished" and 0 < run["loss"] < 6 for run in runs)
 
 
@@ -149,7 +149,7 @@ def test_a_changed_training_module_retrains_nothing(unchanged):
 
 
 def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
-    more = {"grid": {"tokens": [10240, 15360, 20480]}}
+    more = {"grid": {"tokens": [10240, 12800, 15360, 20480]}}
     unchanged.configure(more)
     assert unchanged.planned() == {"train_trunk": 2, "publish_cell": 2, **AFTER, **DRAWN}
     before = unchanged.digests("results/cells/*/*.parquet")
@@ -185,7 +185,7 @@ def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
         {"n_layer": 1, "d_model": 16, "n_head": 2},
     ]
     unchanged.configure({"grid": {"sizes": sizes}})
-    assert unchanged.planned() == {"train_trunk": 1, "publish_cell": 2, **AFTER, **DRAWN}
+    assert unchanged.planned() == {"train_trunk": 1, "publish_cell": 3, **AFTER, **DRAWN}
 
 
 def test_a_changed_exclusion_retrains_nothing(unchanged):
@@ -206,8 +206,12 @@ def test_the_report_holds_every_figure(finished):
     ("changes", "message"),
     [
         ({"grids": {}}, "grids: {} is an unknown key; did you mean 'grid'?"),
-        ({"grid": {"tokens": [1e9]}}, "is more than the"),
+        ({"grid": {"tokens": [1e9, 2e9, 3e9]}}, "is more than the"),
         ({"fit": {"laws": ["kaplam"]}}, "did you mean 'kaplan'?"),
+        (
+            {"grid": {"tokens": [10240, 20480]}},
+            "fit.laws[3]: 'kaplan' has 4 parameters and needs 5 runs",
+        ),
         ({"figures": ["iso_los"]}, "did you mean 'iso_loss'?"),
         ({"corpus": {"sources": [{"files": "nothing.txt"}]}}, "'nothing.txt' names no file"),
     ],
@@ -218,7 +222,22 @@ def test_a_bad_config_is_refused_before_any_job(unchanged, changes, message):
     assert status != 0
     assert message in printed
     assert "config.yaml" in printed
-    assert "Traceback" not in printed
+    assert not re.search(r"Traceback|WorkflowError|\.smk", printed)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("study: tiny\ntitle: a\nstudy: other\n", "'study' is a key of line 1 and again of line 3"),
+        ("study: tiny\ntitle: [a\n", "is not valid YAML in line 3"),
+    ],
+)
+def test_a_config_that_snakemake_misreads_is_refused_with_its_lines(unchanged, text, message):
+    (unchanged.folder / "config.yaml").write_text(text)
+    status, printed = unchanged.snakemake("-n")
+    assert status != 0
+    assert "error: config.yaml: " in printed
+    assert message in printed
 
 
 def test_deleted_figures_are_drawn_again(unchanged):
@@ -271,7 +290,7 @@ def kill_all(process) -> None:
 
 def test_after_a_kill_training_goes_on_bit_for_bit(tmp_path):
     """snakemake and its jobs are killed with -9 in mid-training, several times."""
-    longer = {"grid": {"tokens": [102400, 204800]}}
+    longer = {"grid": {"tokens": [102400, 204800]}, "fit": {"laws": []}}
     whole, killed = (Project.make(tmp_path / name) for name in ("whole", "killed"))
     for project in (whole, killed):
         project.configure(longer)
@@ -331,7 +350,7 @@ def test_a_kill_while_a_file_is_written_leaves_no_half_file(finished, tmp_path):
 
 def test_a_second_snakemake_is_refused(tmp_path):
     project = Project.make(tmp_path)
-    project.configure({"grid": {"tokens": [102400, 204800]}})
+    project.configure({"grid": {"tokens": [102400, 204800]}, "fit": {"laws": []}})
     first = project.start("snakemake", "--cores", "1", RUNS)
     wait_for(project, "results/state/trunks/*", first)
     status, printed = project.snakemake(RUNS)

@@ -12,6 +12,7 @@ SCAN = {
         "sizes": [{"n_layer": 1, "d_model": 8, "n_head": 1}],
         "batches": [64, 128, 256, 512],
         "rates": [0.5, 1.0],
+        "tokens": [10240, 20480],
     },
     "critical_batch": {"measure": True, "losses": [5.0]},
     "fit": {"laws": ["kaplan", "critical_batch", "kaplan_steps"]},

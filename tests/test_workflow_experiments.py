@@ -30,6 +30,7 @@ SCAN = {
 CONFIG = {
     **{key: value for key, value in TINY.items() if key != "evaluation"},
     "study": "pair", "title": "Two of them", "replicates": "kaplan2020",
+    "grid": {**TINY["grid"], "tokens": [10240, 20480]},
     "training": {**TINY["training"], "evaluations_per_octave": 4},
     "fit": {"bootstraps": 20},
     "experiments": {

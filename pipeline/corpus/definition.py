@@ -119,8 +119,6 @@ def _check_source(
             f"{key}.tokens", source["tokens"], "needs the tokenizer that made it",
             "set corpus.tokenizer.file or corpus.tokenizer.name",
         )  # fmt: skip
-    if kinds[0] in ("tokens", "files"):
-        source_files(source, key)
     if kinds[0] == "practice":
         _positive(f"{key}.practice.bytes", source["practice"]["bytes"])
 

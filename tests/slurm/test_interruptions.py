@@ -100,7 +100,7 @@ def test_the_scheduler_saw_the_same_jobs_again(interrupted):
 
 
 def test_preemption_without_grace_is_no_second_job(cluster, tmp_path, reference, interrupted):
-    study = Study.make(tmp_path / "instant", cluster, SLOW / 2, grid=ONE)
+    study = Study.make(tmp_path / "instant", cluster, SLOW / 2, grid=ONE, fit={"laws": []})
     process = study.start(
         RUNS, "--set-resources", "train_trunk:cpus_per_task=16",
         "train_trunk:slurm_partition=instant",

@@ -12,7 +12,7 @@ ONE = {**GRID, "sizes": GRID["sizes"][:1]}
 
 
 def test_two_nodes_train_one_model(cluster, tmp_path, reference):
-    study = Study.make(tmp_path / "parallel", cluster, 0.05, grid=ONE)
+    study = Study.make(tmp_path / "parallel", cluster, 0.05, grid=ONE, fit={"laws": []})
     process = study.start(
         RUNS, "--set-resources", "train_trunk:gpus=2", "train_trunk:nodes=2",
         f"train_trunk:across='{ACROSS}'",

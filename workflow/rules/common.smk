@@ -5,11 +5,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 from pipeline import claims, experiments, fitted, sources, trunks
 from pipeline.cells import digest
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, read
 from pipeline.design import write_definitions
 from pipeline.figures import FIGURES, TABLES
 from pipeline.laws import LAWS, named
@@ -23,11 +21,31 @@ IMPORT_FILES = ("runs.parquet", "evaluations.parquet", "tasks.parquet", "import.
 # Jobs run the interpreter that snakemake runs in, also where no environment is activated.
 shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
+
+def refuse(files, error):
+    """End with what is wrong in a sentence; an exception would name this file and its lines."""
+    print(f"error: {', '.join(map(str, files))}: {error}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+# Read before Snakemake reads it, which takes a key given twice and names no line of a fault.
+for file in workflow.overwrite_configfiles or ["config.yaml"]:
+    try:
+        read(file)
+    except ConfigError as error:
+        refuse([file], error)
+
+# A study is one whole file: the default one is not mixed into one given by --configfile.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
 try:
     # One study, or several experiments of it: name -> Experiment.
     EXPERIMENTS = experiments.resolved(config, RESULTS)
 except ConfigError as error:
-    raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}") from None
+    refuse(workflow.configfiles, error)
 
 # What is trained and read, of all experiments together: experiments share cells and texts.
 CELLS = experiments.cells(EXPERIMENTS.values())
@@ -38,6 +56,8 @@ DRAWN = experiments.figures(EXPERIMENTS)
 # The paper that is replicated, if any; its figures, and what is read of each experiment for them.
 PAPER = experiments.replicated(EXPERIMENTS)
 PAPER_FIGURES = experiments.paper_figures(EXPERIMENTS)
+if workflow.is_main_process and (lacking := experiments.lacking(EXPERIMENTS)):
+    print(f"note: {lacking}", file=sys.stderr)
 # What its claims are measured from, by experiment.
 COMPARED = experiments.compared(EXPERIMENTS)
 SEVERAL = "experiments" in config
