@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from pipeline.figures import axes as scales
-from pipeline.figures import data
+from pipeline.figures import data, notes
 from pipeline.figures.data import FittedLaw, state
 from pipeline.laws import CURVES, SURFACES, named
 
@@ -254,12 +253,7 @@ def head(figure: Figure, text: str) -> None:
 
 def doubts(figure: Figure, fits: Mapping[str, FittedLaw], width: int) -> None:
     """Say below the figure, in lines of ``width`` characters, which numbers cannot be trusted."""
-    lines = []
-    for name, fit in fits.items():
-        prefix = f"{name}: " if len(fits) > 1 else ""
-        for sentence in fit.doubts:
-            lines += textwrap.wrap(prefix + sentence, width, subsequent_indent="  ")
-    if lines:
+    if lines := notes.lines(fits, width):
         figure.supxlabel(
             "\n".join(lines), x=0.01, ha="left", fontsize=LABEL_SIZE, color=VERMILLION,
             linespacing=1.3,

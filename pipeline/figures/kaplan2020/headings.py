@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping
 
 from matplotlib.axes import Axes
 
-from pipeline.figures import marks
+from pipeline.figures import marks, notes
 from pipeline.figures.data import FittedLaw, estimate, number
 from pipeline.laws.base import Kind
 
 EXPONENTS = (Kind.EXPONENT,)
 BOTH = (Kind.SCALE, Kind.EXPONENT)
-DOUBT = 0.22  # inches of a sentence, which may take two lines
 
 
 def heading(
@@ -52,8 +51,8 @@ def published(fit: FittedLaw, names: Collection[str]) -> str:
 
 
 def room(fits: Mapping[str, FittedLaw]) -> float:
-    """Inches that the doubts about some fits take below the panels."""
-    return DOUBT * sum(len(fit.doubts) for fit in fits.values())
+    """Inches that the doubts about some fits take below two panels."""
+    return notes.room(fits, 130)
 
 
 def counted(fit: FittedLaw, point: str) -> str:
