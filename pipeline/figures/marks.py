@@ -132,11 +132,12 @@ def band_handle(fit: FittedLaw, colour: Any) -> Patch:
 
 
 def band(
-    axes: Axes, x: np.ndarray, ends: tuple[np.ndarray, np.ndarray] | None, colour: Any
-) -> None:
+    axes: Axes, x: np.ndarray, ends: tuple[np.ndarray, np.ndarray] | None, colour: Any,
+    opacity: float = BAND,
+) -> None:  # fmt: skip
     """Shade between the ends of an interval; nothing where there is none."""
     if ends is not None:
-        axes.fill_between(x, *ends, color=colour, alpha=BAND, lw=0, zorder=1.5)
+        axes.fill_between(x, *ends, color=colour, alpha=opacity, lw=0, zorder=1.5)
 
 
 def end_labels(
@@ -237,12 +238,17 @@ def summary(fit: FittedLaw, point: str = "run") -> str:
     return text
 
 
-def legend_below(axes: Axes, handles: Sequence[Any], ncols: int) -> None:
-    """A legend under the axes and their label, where it hides no data."""
+def legend_below(
+    axes: Axes, handles: Sequence[Any], ncols: int, handlelength: float | None = None
+) -> None:  # fmt: skip
+    """A legend under the axes and their label, where it hides no data.
+
+    Dashes that a marker would hide need a ``handlelength``, in font sizes.
+    """
     down = ScaledTranslation(0, -LABEL_DEPTH / 72, axes.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
     axes.legend(
         handles=handles, ncols=ncols, loc="upper left", bbox_to_anchor=(-0.04, 0.0),
-        bbox_transform=axes.transAxes + down, columnspacing=1.2,
+        bbox_transform=axes.transAxes + down, columnspacing=1.2, handlelength=handlelength,
     )  # fmt: skip
 
 

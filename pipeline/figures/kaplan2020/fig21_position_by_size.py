@@ -52,7 +52,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
                label=f"context of {runs[0]['context']} tokens", **looks[kind])
         for kind, runs in (("long", long), ("short", short)) if runs
     ]  # fmt: skip
-    marks.legend_below(axes, handles, 1)
+    marks.legend_below(axes, handles, 1, 3.2)
 
 
 def by_position(data: Data, runs: list[Row]) -> list[tuple[Row, list[float]]]:

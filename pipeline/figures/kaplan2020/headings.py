@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
@@ -14,6 +14,17 @@ EXPONENTS = (Kind.EXPONENT,)
 BOTH = (Kind.SCALE, Kind.EXPONENT)
 
 
+def across(left: Axes, right: Axes, fit: FittedLaw, per_line: int, point: str = "point") -> None:
+    """Head two panels of one law: formula and numbers left, the paper's and the counts right."""
+    names = _shown(fit, BOTH)
+    if not names:
+        heading(left, fit, BOTH, per_line, point)
+        return
+    marks.headed(left, fit, _numbers(fit, names, per_line))
+    lines = [*filter(None, [published(fit, names)]), counted(fit, point)]
+    right.set_title("\n".join(lines), linespacing=1.35)
+
+
 def heading(
     axes: Axes, fit: FittedLaw, kinds: Collection[Kind] = EXPONENTS, per_line: int = 1,
     point: str = "point",
@@ -22,15 +33,24 @@ def heading(
 
     ``per_line`` parameters stand in a line, scales first; ``point`` is what the law was fitted to.
     """
-    lines = []
-    if fit.drawable:
-        scales_first = sorted(fit.estimates, key=lambda pair: pair[0].kind is not Kind.SCALE)
-        shown = [p.name for p, _ in scales_first if p.kind in kinds]
-        numbers = [told(fit, name) for name in shown]
-        lines = ["   ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
-        lines += filter(None, [published(fit, shown)])
+    names = _shown(fit, kinds)
+    lines = _numbers(fit, names, per_line)
+    lines += filter(None, [published(fit, names)])
     lines.append(counted(fit, point))
     marks.headed(axes, fit, lines)
+
+
+def _shown(fit: FittedLaw, kinds: Collection[Kind]) -> list[str]:
+    """The parameters of these kinds, scales first; none of a fit without values."""
+    if not fit.drawable:
+        return []
+    scales_first = sorted(fit.estimates, key=lambda pair: pair[0].kind is not Kind.SCALE)
+    return [p.name for p, _ in scales_first if p.kind in kinds]
+
+
+def _numbers(fit: FittedLaw, names: Sequence[str], per_line: int) -> list[str]:
+    numbers = [told(fit, name) for name in names]
+    return ["   ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
 
 
 def told(fit: FittedLaw, name: str) -> str:
