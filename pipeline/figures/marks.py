@@ -21,6 +21,7 @@ from pipeline.figures import axes as scales
 from pipeline.figures import data, notes
 from pipeline.figures.data import FittedLaw, state
 from pipeline.laws import CURVES, SURFACES, named
+from pipeline.laws.base import Kind
 
 # Okabe and Ito's palette: told apart under every common colour blindness.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
@@ -199,16 +200,19 @@ def spaced(
     return [level + index * gap for index, level in enumerate(levels)]
 
 
-def strip(axes: Axes, fit: FittedLaw, per_line: int, point: str = "run") -> None:
+def strip(
+    axes: Axes, fit: FittedLaw, per_line: int, point: str = "run", units: bool = False
+) -> None:  # fmt: skip
     """Head the first axes with the formula and, below it, its numbers, runs and R2.
 
     ``per_line`` is the most parameters, each with its interval, that a line has room for; ``point``
-    is what the law was fitted to, where that is no run.
+    is what the law was fitted to, where that is no run. ``units`` adds those of scales.
     """
     lines = []
     if fit.drawable:
         numbers = [
             f"${p.symbol}$ = {data.estimate(row['value'], row['low'], row['high'])}"
+            f"{' ' + p.unit if units and p.kind is Kind.SCALE else ''}"
             for p, row in fit.estimates
         ]
         even = math.ceil(len(numbers) / math.ceil(len(numbers) / per_line))
@@ -232,7 +236,7 @@ def summary(fit: FittedLaw, point: str = "run") -> str:
     """Runs behind a fit, its R2 in log loss, and what its brackets are."""
     text = f"{fit.runs} {point}{'s' if fit.runs != 1 else ''}"
     if fit.drawable and fit.r_squared is not None:
-        text += f", $R^2$ = {fit.r_squared:.4f}"
+        text += f", $R^2$ = {fit.r_squared:.3f}"
     if fit.drawable and fit.has_intervals:
         text += f", {100 * fit.level:.3g} % intervals"
     return text
