@@ -142,15 +142,18 @@ def band(
 
 
 def end_labels(
-    figure: Figure, axes: Axes, ends: Mapping[str, tuple[float, Any]], title: str
-) -> None:
+    figure: Figure, axes: Axes, ends: Mapping[str, tuple[float, Any]], title: str,
+    at: float | None = None,
+) -> None:  # fmt: skip
     """Name lines where they leave the axes on the right: label -> (y, colour), under a title.
+
+    Lines that end within the axes do so ``at`` one x, to which leaders then go.
 
     Called when all is drawn: the limits of the y axis are kept as they are. Labels too near one
     another are pushed apart within the height of the axes, and leaders join all of them to the ends
     of their lines.
     """
-    axes.set_ylim(axes.get_ylim())
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
     height = figure.get_size_inches()[1] * 0.6  # what the axes get, about
     gap = 1.25 * LABEL_SIZE / 72 / height
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -163,13 +166,14 @@ def end_labels(
     if not placed:
         return
     heights = spaced([y for y, _, _ in placed], gap, (gap / 2, 1 - gap / 2))
-    moved = max(abs(y - end) for y, (end, _, _) in zip(heights, placed)) > gap / 4
+    end_x = 1.0 if at is None else to_axes.transform((at, low))[0]
+    moved = at is not None or max(abs(y - end) for y, (end, _, _) in zip(heights, placed)) > gap / 4
     aside = LEADER if moved else 3.0
     beside = axes.transAxes + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans)
     leader = {"arrowstyle": "-", "lw": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
     for y, (end, text, colour) in zip(heights, placed, strict=True):
         axes.annotate(
-            text, (1, end), (1, y), xycoords="axes fraction", textcoords=beside, va="center",
+            text, (end_x, end), (1, y), xycoords="axes fraction", textcoords=beside, va="center",
             fontsize=LABEL_SIZE, color=colour, annotation_clip=False,
             arrowprops={**leader, "color": colour} if moved else None,
         )  # fmt: skip
