@@ -539,7 +539,7 @@ def test_21_dashes_the_short_context(figures):
     assert Counter(x.is_dashed() for x in joined) == {False: 6, True: 4}
     assert "context of 8 tokens" in words(figures["fig21_position_by_size"])
     axes = figures["fig21_position_by_size"].axes[0]
-    ends = {(x.get_color() if isinstance(x.get_color(), str) else tuple(x.get_color())): x
+    ends = {tuple(x.get_color()): x
             for x in axes.lines if not x.get_gid() and x.get_linestyle() == "-"}  # fmt: skip
     for text in axes.texts[:-1]:  # the last is their title
         start = axes.transData.inverted().transform(axes.transAxes.transform(text.xy))
