@@ -26,7 +26,7 @@ def names(fits: Mapping[str, FittedLaw]) -> dict[str, str]:
     called = {}
     for key, fit in fits.items():
         plain = times[given[key] + texts[key]] == 1 and "frac" not in given[key]
-        name = f"${given[key].replace(', ', ',')}$" if plain else fit.law.title
+        name = f"${given[key].replace(' ', '')}$" if plain else fit.law.title
         called[key] = name + texts[key]
     return called
 
