@@ -147,7 +147,7 @@ def _handles(fit: FittedLaw) -> list[Any]:
 
 def told(
     found: Contradiction, largest: float, level: float, settled: bool = True
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """The crossing in words: C, N, D and loss with intervals, how far out.
 
     Where the runs leave it open, only that, and the interval of C.
@@ -182,8 +182,9 @@ def _share(found: Contradiction, largest: float) -> list[str]:
 
 
 def _ends(found: Contradiction, level: float) -> tuple[float | None, float | None]:
-    there = found.outruns and found.samples
-    return around(found.samples.flops, level) if there else (None, None)
+    if not (found.outruns and found.samples):
+        return None, None
+    return around(found.samples.flops, level)
 
 
 def _lines(
