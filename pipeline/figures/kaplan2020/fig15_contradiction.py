@@ -29,7 +29,7 @@ USED = {
     "critical_batch": "batches",
 }  # fmt: skip
 FARTHEST = 1e12  # times the largest run: how far lines are drawn for a crossing
-PAPERS = Crossing(1e4 * PF_DAY, 1e12, 1e12, 1.7)  # eq. 6.8
+PAPERS_FLOPS, PAPERS_LOSS = 1e4 * PF_DAY, 1.7  # eq. 6.8
 OPEN = 0.5  # opacity of lines whose crossing the runs leave open
 BEYOND = (0, (4, 2))
 THEIRS: dict[str, Any] = {"marker": "D", "ms": 4.2, "mfc": "white", "mec": marks.INK, "mew": 0.8,
@@ -104,11 +104,11 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     grid = np.unique(np.r_[np.geomspace(*axes.get_xlim(), 160), largest])
     bottom = _lines(axes, found, grid, largest, fit.saved.percentiles, 1.0 if settled else OPEN)
     top = scales.padded(np.concatenate([c.loss for c in courses]))[1]
-    axes.set_ylim(min(bottom, 0.93 * PAPERS.loss), top)
+    axes.set_ylim(min(bottom, 0.93 * PAPERS_LOSS), top)
     axes.axvspan(axes.get_xlim()[0], largest, color="#f3f3f3", zorder=0)
     _cross(axes, found, _ends(found, fit.level), settled)
-    axes.axvline(PAPERS.flops, color=marks.INK, lw=0.7, ls=(0, (1, 1.5)), zorder=1.6)
-    axes.plot(PAPERS.flops, PAPERS.loss, zorder=4, gid="paper", **THEIRS)
+    axes.axvline(PAPERS_FLOPS, color=marks.INK, lw=0.7, ls=(0, (1, 1.5)), zorder=1.6)
+    axes.plot(PAPERS_FLOPS, PAPERS_LOSS, zorder=4, gid="paper", **THEIRS)
     _scales(axes, data["sizes"].measured_label)
     axes.set_title("\n".join(told(found, largest, fit.level, settled)), linespacing=1.4)
     marks.legend_below(axes, _handles(fit), 1)
@@ -118,7 +118,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
 def _reach(found: Contradiction, largest: float) -> float:
     """The end of the axis: beyond the paper's crossing and, unless very far, this one."""
     there = float(found.crossing.flops) if found.outruns else largest
-    return max(30 * PAPERS.flops, min(30 * there, FARTHEST * largest))
+    return max(30 * PAPERS_FLOPS, min(30 * there, FARTHEST * largest))
 
 
 def _scales(axes: Axes, label: str) -> None:
@@ -134,7 +134,7 @@ def _scales(axes: Axes, label: str) -> None:
 
 
 def _handles(fit: FittedLaw) -> list[Any]:
-    theirs = f"Kaplan et al. 2020: ${number(PAPERS.flops / PF_DAY)}$ PF-days, {PAPERS.loss}"
+    theirs = f"Kaplan et al. 2020: ${number(PAPERS_FLOPS / PF_DAY)}$ PF-days, {PAPERS_LOSS}"
     return [
         Line2D([], [], color=COMPUTE, label=r"$L(C_{\min})$"),
         Line2D([], [], color=DATA, label=r"$L(D(C_{\min}))$, $D = 2C_{\min}/6N(C_{\min})$"),
