@@ -574,7 +574,10 @@ def test_the_shade_of_the_plane_holds_all_runs_and_no_corner_without_any(paths):
     inside = [(0.5, 0.5), (0.2, 0.7)]
     square = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
     assert {tuple(corner) for corner in hull([*inside, *square])} == set(square)
-    assert {tuple(c) for c in hull([*square[:2], square[3], (0.4, 0.4)])} == {*square[:2], square[3]}
+    assert {tuple(c) for c in hull([*square[:2], square[3], (0.4, 0.4)])} == {
+        *square[:2],
+        square[3],
+    }
     assert len(hull([(1.0, 2.0)] * 3)) == 1
     for name in ("iso_loss", "plan"):
         data = loaded(name, paths["toy"])

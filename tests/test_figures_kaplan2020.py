@@ -323,7 +323,9 @@ def test_shares_that_the_runs_leave_open_are_pale_with_hatched_borders(data):
 
 def test_bands_of_sizes_end_with_their_curves(figures):
     axes = panels(figures, 4)["steps"]
-    curves = {line.get_color(): np.asarray(line.get_xdata()) for line in axes.lines if line.get_gid()}
+    curves = {
+        line.get_color(): np.asarray(line.get_xdata()) for line in axes.lines if line.get_gid()
+    }
     solid = {line.get_color(): np.asarray(line.get_xdata()) for line in axes.lines
              if not line.get_gid() and line.get_linestyle() == "-"}  # fmt: skip
     assert set(solid) == set(curves)
@@ -545,7 +547,8 @@ def test_curves_far_from_the_law_stay_inside_the_axes(data):
         shown = points(axes).values()
         (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
         assert all(left < x < right and low < y < high for x, y in shown)
-        assert "over the law's best" in axes.get_ylabel()
+        assert "over the law's best" in axes.get_xlabel()
+        assert "over the best" in axes.get_ylabel()
     compute = [y for _, y in points(figure.axes[0]).values()]
     assert 0.25 < min(compute) < 0.27  # no size of the ladder is quite the best
 

@@ -342,7 +342,10 @@ def test_15_says_where_there_is_no_crossing_to_come():
 
 
 def test_15_draws_what_the_runs_leave_open_pale_and_hollow_beside_the_papers_crossing(figures):
-    for figure, settled in ((figures["fig15_contradiction"], True), (drawn("fig15_contradiction", doubtful()), False)):
+    for figure, settled in (
+        (figures["fig15_contradiction"], True),
+        (drawn("fig15_contradiction", doubtful()), False),
+    ):
         lines = marked(figure)
         assert (lines["crossing"][0].get_markerfacecolor() == "white") != settled
         (theirs,) = lines["paper"]

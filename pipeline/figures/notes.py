@@ -38,7 +38,9 @@ def lines(fits: Mapping[str, FittedLaw], width: int) -> list[str]:
     a fit without values says itself why.
     """
     called = names(fits)
-    refused, left, floors = [], [], []
+    refused: list[str] = []
+    left: list[str] = []
+    floors: list[str] = []
     for key, fit in fits.items():
         if not fit.drawable:
             lead = f"{called[key]}: " if len(fits) > 1 else ""

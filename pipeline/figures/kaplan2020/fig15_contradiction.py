@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -125,7 +126,7 @@ def _scales(axes: Axes, label: str) -> None:
     """FLOP below, the paper's PF-days above."""
     scales.flops_axis(axes, "x", r"compute $C_{\min}$ (FLOP)")
     axes.xaxis.set_minor_locator(NullLocator())  # over so many decades they only blacken the axis
-    above = axes.secondary_xaxis("top", functions=(lambda c: c / PF_DAY, lambda c: c * PF_DAY))
+    above = axes.secondary_xaxis("top", functions=(_pf_days, _flops))
     above.set_xlabel("(PF-days)", fontsize=marks.LABEL_SIZE)
     above.xaxis.set_major_locator(scales.RoundLog(most=4))
     above.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scales.power_of_ten(value)))
@@ -133,8 +134,18 @@ def _scales(axes: Axes, label: str) -> None:
     scales.loss_axis(axes, label=label)
 
 
+def _pf_days(flops: Any) -> Any:
+    return flops / PF_DAY
+
+
+def _flops(pf_days: Any) -> Any:
+    return pf_days * PF_DAY
+
+
 def _handles(fit: FittedLaw) -> list[Any]:
-    theirs = f"Kaplan et al. 2020: ${number(PAPERS_FLOPS / PF_DAY)}$ PF-days, {PAPERS_LOSS}"
+    theirs = (
+        f"Kaplan et al. 2020: {scales.power_of_ten(PAPERS_FLOPS / PF_DAY)} PF-days, {PAPERS_LOSS}"
+    )
     return [
         Line2D([], [], color=COMPUTE, label=r"$L(C_{\min})$"),
         Line2D([], [], color=DATA, label=r"$L(D(C_{\min}))$, $D = 2C_{\min}/6N(C_{\min})$"),
@@ -145,26 +156,36 @@ def _handles(fit: FittedLaw) -> list[Any]:
     ]
 
 
-def told(
-    found: Contradiction, largest: float, level: float, settled: bool = True
-) -> list[str]:
+def told(found: Contradiction, largest: float, level: float, settled: bool = True) -> list[str]:
     """The crossing in words: C, N, D and loss with intervals, how far out.
 
-    Where the runs leave it open, only that, and the interval of C.
+    Where the runs leave it open, only that, and how wide the interval of C is.
     """
     at, samples = found.crossing, found.samples
     if not found.outruns or not np.isfinite(at.flops):
         lines = ["By these fits the loss falls no faster with compute than",
                  "with its data: the lines part, and cross nowhere beyond."]  # fmt: skip
         return [*lines, *_share(found, largest)]
-    lines = [] if settled else ["These runs leave open where the lines cross:"]
-    for letter, name, unit in SAID if settled else SAID[:1]:
+    if not settled:
+        return [*_left_open(found, level), *_share(found, largest)]
+    lines = []
+    for letter, name, unit in SAID:
         ends = around(getattr(samples, name), level) if samples else (None, None)
         lines.append(f"${letter}$ = {estimate(float(getattr(at, name)), *ends)} {unit}")
     beyond = float(at.flops / largest)
     place = f"${number(beyond)}$ times beyond the runs" if beyond > 1 else "within the runs"
     lines.append(f"{100 * level:.3g} % intervals; {place}")
     return [*lines, *_share(found, largest)]
+
+
+def _left_open(found: Contradiction, level: float) -> list[str]:
+    """Where the best fits cross, and over how many powers of ten they might."""
+    low, high = _ends(found, level)
+    wide = ""
+    if low and high:
+        wide = f"; {100 * level:.3g} % interval: {math.log10(high / low):.0f} powers of ten"
+    at = scales.power_of_ten(float(f"{found.crossing.flops:.1e}"))
+    return ["These runs leave open where the lines cross:", f"best fits at {at} FLOP{wide}"]
 
 
 def crossing_share(found: Contradiction, largest: float) -> float:
