@@ -250,6 +250,9 @@ def test_frontier_without_an_exponent_says_so_and_lists_no_line(made):
         assert [text.get_text() for text in axes.texts] == [frontier.NO_LINE]
         budgets = [row["flops"] for row in whole.optima]
         assert axes.get_xlim()[1] < 3 * max(budgets)
+    nothing = frame.render(frontier.draw, replace(whole, allocations=bare, optima=[]))
+    assert nothing.axes == []
+    assert nothing._suptitle.get_text().count(why) == len(legend.get_texts())
     full = frame.render(frontier.draw, whole)
     assert not any(axes.texts for axes in full.axes)
 

@@ -57,6 +57,9 @@ def test_laws_of_the_same_variables_are_told_apart_by_their_titles(fit):
     called = notes.names(fits)
     assert called["power_params"] == "$L(N)$"
     assert called["kaplan"] == fits["kaplan"].law.title != called["chinchilla"]
+    both = notes.names({name: fit(name) for name in ("power_params", "log_params")})
+    assert both == {"power_params": "the power law in model size",
+                    "log_params": "the logarithm of model size"}  # fmt: skip
 
 
 def test_a_fit_without_values_says_why(fit):

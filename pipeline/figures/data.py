@@ -64,7 +64,10 @@ def verdict(row: Row, exact: float) -> str:
     if low is None or high is None:
         return f"off by {abs(row['value'] - exact):.2g}"
     miss = max(low - exact, exact - high)
-    return f"missed by {miss:.1g}" if miss > 0 else "held"
+    if miss <= 0:
+        return "held"
+    told = f"{miss:.1g}"
+    return f"missed by {f'${number(miss, 1)}$' if 'e' in told else told}"
 
 
 @dataclass(frozen=True)

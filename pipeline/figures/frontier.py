@@ -36,13 +36,18 @@ class _Style(NamedTuple):
 
 def draw(figure: Figure, data: Data) -> None:
     """Two panels; solid where compute was measured, dashed beyond; the exponents below."""
-    figure.set_size_inches(frame.WIDE, 4.2)
-    panels = figure.subplots(1, 2)
     names = shown(data)
     lined = any(_has_line(data, name) for name in names)
     budgets = [row["flops"] for row in data.optima if row["params"] and row["approach"] in names]
     beyond = [BEYOND * max(budgets)] if budgets and lined else []
     limits = scales.padded([*budgets, *beyond], 0.04 if lined else 0.2)
+    if not budgets and not lined:
+        told = [f"approach {_style(name).label}:  {exponents(data, name)}" for name in names]
+        figure.set_size_inches(frame.WIDE, 0.4 + 0.16 * len(told))
+        marks.head(figure, "\n".join(["No approach finds an exponent in these runs:", *told]))
+        return
+    figure.set_size_inches(frame.WIDE, 4.2)
+    panels = figure.subplots(1, 2)
     fit = next(iter(data.fits.values()))
     for axes, (quantity, label) in zip(panels, FAINT.items()):
         axes.set_label(quantity)

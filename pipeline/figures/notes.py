@@ -14,6 +14,13 @@ from pipeline.figures.data import FittedLaw
 from pipeline.laws.base import Kind, Status
 
 LINE = 0.14  # inches that a line takes below a figure
+PROPER = (
+    "Chinchilla",
+    "DeepSeek",
+    "Farseer",
+    "Kaplan",
+    "Step Law",
+)  # titles that begin with a name
 
 
 def names(fits: Mapping[str, FittedLaw]) -> dict[str, str]:
@@ -26,9 +33,15 @@ def names(fits: Mapping[str, FittedLaw]) -> dict[str, str]:
     called = {}
     for key, fit in fits.items():
         plain = times[given[key] + texts[key]] == 1 and "frac" not in given[key]
-        name = f"${given[key].replace(' ', '')}$" if plain else fit.law.title
-        called[key] = name + texts[key]
+        called[key] = (
+            f"${given[key].replace(' ', '')}$" if plain else _title(fit.law.title)
+        ) + texts[key]
     return called
+
+
+def _title(title: str) -> str:
+    """The title of a law within a sentence."""
+    return title if title.startswith(PROPER) else f"the {title[0].lower()}{title[1:]}"
 
 
 def lines(fits: Mapping[str, FittedLaw], width: int) -> list[str]:
