@@ -23,7 +23,7 @@ PANELS = {
 LIMIT = 100.0  # %: changes beyond stand on the edge
 REACHES = (10.0, 20.0, 50.0, LIMIT)  # %: ends of the axis
 NARROW, SMALL = 20.0, 10.0  # %: a wider axis is logarithmic beyond the latter
-UNSEEN = 1e-6  # %
+UNSEEN = 0.1  # %
 COUNTED = {  # instead of the columns of the fit
     "params": "$N$ without embeddings", "params_total": "$N$ with embeddings",
     "flops_6nd": "$C = 6ND$", "flops_exact": "$C$ of all operations",
@@ -39,7 +39,7 @@ class Look(NamedTuple):
     colour: str
     marker: str
     label: str
-    idle: bool  # it changes no exponent, and is not marked
+    idle: bool  # it changes no exponent that one could see, and is not marked
 
 
 def draw(figure: Figure, data: Data) -> None:
@@ -146,7 +146,7 @@ def _looks(families: Mapping[str, Mapping[EXPONENT, Sequence[Row]]]) -> dict[Any
             for row in others
             if row[key[0]] == key[1] and row["value"] is not None
         )
-        label = f"{words} (no change)" if idle else words
+        label = f"{words} (under {UNSEEN:g} %)" if idle else words
         colour, marker = SHADES[i % len(SHADES)], marks.MARKERS[i % len(marks.MARKERS)]
         looks[key] = Look(colour, marker, label, idle)
     return looks
