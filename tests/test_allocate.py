@@ -249,7 +249,7 @@ def test_frontier_without_an_exponent_says_so_and_lists_no_line(made):
     for axes in figure.axes:
         assert [text.get_text() for text in axes.texts] == [frontier.NO_LINE]
         budgets = [row["flops"] for row in whole.optima]
-        assert axes.get_xlim()[1] < 3 * max(budgets)
+        assert axes.get_xlim()[1] < frontier.BEYOND * max(budgets)
     nothing = frame.render(frontier.draw, replace(whole, allocations=bare, optima=[]))
     assert nothing.axes == []
     assert nothing._suptitle.get_text().count(why) == len(legend.get_texts())
