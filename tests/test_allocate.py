@@ -235,6 +235,28 @@ def test_frontier_tells_the_exponents_of_all_three_approaches(made):
     assert all("[" in line and "36 runs" in line for line in told[:-1])
 
 
+def test_frontier_without_an_exponent_says_so_and_lists_no_line(made):
+    options = [word for t in ("optima", "allocations", "ranking")
+               for word in (f"--{t}", str(made / f"{t}.parquet"))]  # fmt: skip
+    asked = frame.arguments("frontier", [*options, "--fits", str(made / "fits"), "--out", "a.svg"])
+    whole = frame.data("frontier", asked)
+    why = "2 sizes lie on the envelope; an exponent needs 3 or more."
+    bare = [row | {"exponent": None, "reason": why} for row in whole.allocations]
+    figure = frame.render(frontier.draw, replace(whole, allocations=bare))
+    (legend,) = figure.legends
+    assert all(line.get_linestyle() == "None" for line in legend.get_lines())
+    assert all(why in text.get_text() for text in legend.get_texts())
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.texts] == [frontier.NO_LINE]
+        budgets = [row["flops"] for row in whole.optima]
+        assert axes.get_xlim()[1] < frontier.BEYOND * max(budgets)
+    nothing = frame.render(frontier.draw, replace(whole, allocations=bare, optima=[]))
+    assert nothing.axes == []
+    assert nothing._suptitle.get_text().count(why) == len(legend.get_texts())
+    full = frame.render(frontier.draw, whole)
+    assert not any(axes.texts for axes in full.axes)
+
+
 def test_isoflop_of_one_method_is_a_column_wide_and_of_none_shows_the_runs_alone(made):
     options = [word for t in ("runs", "optima", "allocations", "ranking")
                for word in (f"--{t}", str(made / f"{t}.parquet"))]  # fmt: skip

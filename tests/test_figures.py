@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -23,10 +24,12 @@ from matplotlib.text import Text
 from pipeline import contracts
 from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES, TABLES, drawable, frame, index
+from pipeline.figures.axes import count
 from pipeline.figures.data import Data, load, state
 from pipeline.laws import LAWS, SURFACES
 
-SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "overview", "marks", "one_variable",
+SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "overview", "marks", "notes",
+          "one_variable",
           "paper", "surface"}  # fmt: skip
 UNITS = re.compile(
     r"\((nats/token|bits/byte|share of variance|FLOP|FLOP, attention and head included|%|dimensionless|tokens|steps|tokens; .*)\)$"
@@ -521,3 +524,81 @@ def test_laws_given_by_name_leave_stale_fits_out(paths, tmp_path):
 def test_load_refuses_a_missing_fit(paths):
     with pytest.raises(ContractError, match="parameters.parquet"):
         load({}, paths["toy"].folder / "elsewhere", ("kaplan",))
+
+
+def test_names_of_batch_sizes_stand_below_the_panels_title(paths):
+    figure = frame.render(draw_of("batch_fronts"), loaded("batch_fronts", paths["toy"]))
+    figure.draw_without_rendering()
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    for axes in panels:
+        above = [text.get_window_extent() for text in axes.texts]
+        title = axes._left_title.get_window_extent()
+        assert all(box.y1 <= title.y0 for box in above)
+        others = [other.yaxis.label for other in panels if other.get_ylabel()]
+        others += [label for other in panels if other is not axes
+                   for label in other.yaxis.get_ticklabels()]  # fmt: skip
+        for label in others:
+            assert not any(box.overlaps(label.get_window_extent()) for box in above)
+
+
+def test_sizes_on_either_side_of_the_law_of_batches_are_told(paths):
+    from pipeline.figures.critical_batch import beside
+
+    data = loaded("critical_batch", paths["toy"])
+    fit, fronts = data.fits["critical_batch"], [
+        row for row in data.critical_batches if row["status"] == "converged"
+    ]  # fmt: skip
+    sizes = sorted({row["params"] for row in fronts})[:2]
+    moved = [row | {"critical_batch": row["critical_batch"] * (1.25 if row["params"] == sizes[0] else 0.8)}
+             for row in fronts if row["params"] in sizes]  # fmt: skip
+    told = [f"{count(sizes[0])}: +25 %", f"{count(sizes[1])}: −20 %"]
+    assert beside(fit, moved) == f"off the law, on average: {', '.join(told)}"
+    assert beside(fit, moved[:1]) == ""
+
+
+def test_intervals_beyond_the_axes_of_the_critical_batch_end_in_arrows(paths):
+    data = loaded("critical_batch", paths["toy"])
+    rows = [dict(row) for row in data.critical_batches]
+    wide = next(row for row in rows if row["status"] == "converged")
+    wide |= {"critical_batch_low": wide["critical_batch"] / 1e6, "critical_batch_high": 1e12}
+    figure = frame.render(draw_of("critical_batch"), replace(data, critical_batches=rows))
+    bottom, top = figure.axes[0].get_ylim()
+    arrows = {line.get_marker(): line.get_ydata()[0] for line in figure.axes[0].lines
+              if line.get_marker() in ("^", "v")}  # fmt: skip
+    assert arrows == {"^": top, "v": bottom}
+
+
+def test_the_shade_of_the_plane_holds_all_runs_and_no_corner_without_any(paths):
+    from pipeline.figures.iso_loss import hull
+
+    inside = [(0.5, 0.5), (0.2, 0.7)]
+    square = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    assert {tuple(corner) for corner in hull([*inside, *square])} == set(square)
+    assert {tuple(c) for c in hull([*square[:2], square[3], (0.4, 0.4)])} == {
+        *square[:2],
+        square[3],
+    }
+    assert len(hull([(1.0, 2.0)] * 3)) == 1
+    for name in ("iso_loss", "plan"):
+        data = loaded(name, paths["toy"])
+        # A budget that no run has: the large sizes saw few tokens, the small ones many.
+        runs = [run for run in data.runs if run["params"] * run["tokens"] < 3e10]
+        figure = frame.render(draw_of(name), replace(data, runs=runs))
+        (shade,) = [patch for patch in figure.axes[0].patches if patch.get_zorder() == 0]
+        outline = shade.get_path().vertices
+        corner = max(run["params"] for run in runs), max(run["tokens"] for run in runs)
+        assert (outline[:, 0] * outline[:, 1]).max() < 3e10 < corner[0] * corner[1]
+
+
+def test_other_choices_have_names_and_an_axis_of_their_changes(paths):
+    figure = frame.render(draw_of("sensitivity"), loaded("sensitivity", paths["toy"]))
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "$N$ with embeddings" in words
+    assert "params" not in words.replace("power_params", "")
+    assert "would be" not in words
+    idle = [text for text in words.split("with ") if text.startswith("least squares (under 0.1 %)")]
+    assert idle  # another delta changes none of these
+    marked = {line.get_gid().split(".")[-2] for axes in figure.axes for line in axes.lines
+              if line.get_gid()}  # fmt: skip
+    assert marked == {"dropped", "params"}
+    assert figure.axes[0].get_xlim()[1] == pytest.approx(1.08 * 50)  # the largest is +30 %

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.figures import axes as scales
-from pipeline.figures.data import estimate, fitted_law, number
+from pipeline.figures.data import estimate, fitted_law, number, verdict
 from pipeline.figures.marks import spaced
 
 
@@ -95,6 +95,13 @@ def test_limits_leave_room_even_around_one_value():
 )  # fmt: skip
 def test_estimates_are_rounded_to_their_interval(values, text):
     assert estimate(*values) == text
+
+
+def test_a_small_miss_is_told_in_powers_of_ten():
+    row = {"value": 3.36, "low": 3.339, "high": 3.371}
+    assert verdict(row, 3.371 + 3e-5) == r"missed by $3\!\times\!10^{-5}$"
+    assert verdict(row, 3.391) == "missed by 0.02"
+    assert verdict(row, 3.35) == "held"
 
 
 def test_numbers():

@@ -38,7 +38,7 @@ from pipeline.laws.estimate import Options
 
 OWN = [name for name in FIGURES if re.match(r"fig(1[3-9]|2[0-4])_|recipe_", name)]
 UNITS = re.compile(
-    r"\((\w+/token|FLOP|parameters|tokens|steps|dimensionless|%)\)$|parameters \$N\$$"
+    r"\((\w+/token|FLOP|PF-days|parameters|tokens|steps|dimensionless|%)\)$|parameters \$N\$$"
 )
 
 
@@ -160,11 +160,13 @@ def test_titles_labels_and_legends_do_not_cover_one_another(name, figures):
     assert_apart(figures[name])
 
 
-@pytest.mark.parametrize("number", [13, 15, 19, 23])
-def test_doubts_have_room_below(number):
+@pytest.mark.parametrize("number", [13, 14, 15, 16, 19, 23])
+def test_doubts_have_room_below_and_are_short(number):
     name = next(name for name in OWN if name.startswith(f"fig{number}_"))
     figure = laid_out(drawn(name, doubtful()))
-    assert "leave it open" in figure._supxlabel.get_text()
+    said = figure._supxlabel.get_text()
+    assert said.startswith("These runs leave open")
+    assert "e+" not in said
     assert_apart(figure)
 
 
@@ -293,6 +295,18 @@ def test_14_shows_the_frontier_of_the_fitted_laws_and_points_around_it(figures):
     assert "$p$ = 0.73" in words(figure)
 
 
+def test_14_draws_the_papers_slope_through_the_law_where_few_points_have_no_line():
+    figure = drawn("fig14_optimal_size_and_steps")
+    axes = figure.axes[0]
+    axes.lines[-1].remove()
+    law = kaplan2020.params_of(STEPS, BATCH)
+    fig14._paper(axes, kaplan2020.PAPER.params_of, None, law)
+    x, y = (np.asarray(values) for values in axes.lines[-1].get_data())
+    middle = np.sqrt(x[0] * x[-1])
+    assert np.exp(np.interp(np.log(middle), np.log(x), np.log(y))) == pytest.approx(law.at(middle))
+    assert np.diff(np.log(y))[0] / np.diff(np.log(x))[0] == pytest.approx(0.73)
+
+
 def test_15_crosses_where_the_two_lines_meet(figures):
     found = fig15.contradiction(read_by("fig15_contradiction"))
     compute, tokens = TRUTH["power_compute_min"], TRUTH["power_tokens"]
@@ -330,6 +344,24 @@ def test_15_says_where_there_is_no_crossing_to_come():
     assert "cross nowhere" in words(drawn("fig15_contradiction", {**study(), "data": data}))
 
 
+def test_15_draws_what_the_runs_leave_open_pale_and_hollow_beside_the_papers_crossing(figures):
+    for figure, settled in (
+        (figures["fig15_contradiction"], True),
+        (drawn("fig15_contradiction", doubtful()), False),
+    ):
+        lines = marked(figure)
+        assert (lines["crossing"][0].get_markerfacecolor() == "white") != settled
+        (theirs,) = lines["paper"]
+        assert theirs.get_xdata()[0] == pytest.approx(8.64e23)  # 1e4 PF-days of 1e15 x 86400 FLOP
+        assert theirs.get_ydata()[0] == 1.7
+        ours = [x for x in figure.axes[0].lines if x.get_color() == fig15.COMPUTE]
+        assert [x.get_alpha() for x in ours] == [1.0 if settled else fig15.OPEN] * 2
+        assert [x.get_linestyle() for x in ours] == ["-", "--"]  # within the runs, beyond
+        assert ours[0].get_xdata()[-1] < ours[1].get_xdata()[0] < 8.64e23
+        assert ("leave open where the lines cross" in words(figure)) != settled
+        assert "N^*" not in words(figure) or settled
+
+
 def test_15_draws_fits_without_intervals():
     whole = dict(study())
     data = whole["batches"]
@@ -356,7 +388,8 @@ def test_a_fit_without_values_is_said_in_words(number):
         experiment: replace(data, fits=data.fits | {key: replace(fit, parameters=rows)})
     }
     text = words(drawn(name, whole))
-    assert f"not drawn: the fit of {key} has no values" in text
+    called = {"critical_batch": r"$B_{\mathrm{crit}}(L)$", "kaplan": "$L(N,D)$"}[key]
+    assert f"not drawn: {called} could not be fitted" in text
     assert "2 runs cannot determine 4 parameters" in text
 
 
@@ -566,6 +599,14 @@ def test_21_dashes_the_short_context(figures):
     joined = [x for x in figures["fig21_position_by_size"].axes[0].lines if not x.get_gid()]
     assert Counter(x.is_dashed() for x in joined) == {False: 6, True: 4}
     assert "context of 8 tokens" in words(figures["fig21_position_by_size"])
+    axes = figures["fig21_position_by_size"].axes[0]
+    ends = {tuple(x.get_color()): x
+            for x in axes.lines if not x.get_gid() and x.get_linestyle() == "-"}  # fmt: skip
+    for text in axes.texts[:-1]:  # the last is their title
+        start = axes.transData.inverted().transform(axes.transAxes.transform(text.xy))
+        line = ends[tuple(text.get_color())]
+        assert start == pytest.approx((line.get_xdata()[-1], line.get_ydata()[-1]), rel=1e-6)
+        assert text.arrow_patch is not None
 
 
 def test_22_tells_schedules_apart_and_pools_their_seeds(figures):

@@ -11,18 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.figures import axes as scales
-from pipeline.figures import frame, marks
+from pipeline.figures import frame, marks, notes
 from pipeline.figures.data import Data, ends
 
 RATIO = 20.0  # tokens per parameter, Hoffmann et al. 2022, table 3
 MEASURED = "#f1f1ec"
-DOUBT = 0.14  # inches that a line of doubts takes below the panels
 
 
 def draw(figure: Figure, data: Data) -> None:
     """Two panels; solid and shaded where compute was measured, dashed beyond."""
-    doubts = sum(len(fit.doubts) for fit in data.fits.values())
-    figure.set_size_inches(frame.WIDE, 3.0 + DOUBT * max(doubts - 1, 0))
+    figure.set_size_inches(frame.WIDE, 3.0 + notes.room(data.fits, 130))
     left, right = figure.subplots(1, 2)
     # An optimum splits C = 6ND, whatever C the laws of compute were fitted to.
     flops = [6 * row["params"] * row["tokens"] for fit in data.fits.values() for row in fit.points]

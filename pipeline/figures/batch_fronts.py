@@ -20,7 +20,7 @@ from pipeline.figures.data import BITS, Data, Row
 FOUND = "converged"
 ACROSS = 2  # panels in a row
 BEYOND = 100.0  # factor by which a front is drawn beyond its batch sizes
-STEPS = "optimizer steps $S$ (steps)"
+STEPS = "optimizer updates $S$ (steps)"
 FORMULA = (
     r"fronts $(S/S_{\min} - 1)\,(E/E_{\min} - 1) = 1$, "
     r"with $B_{\mathrm{crit}} = E_{\min}/S_{\min}$"
@@ -40,18 +40,21 @@ def draw(figure: Figure, data: Data) -> None:
         return
     across = min(len(models), ACROSS)
     down = math.ceil(len(models) / across)
-    figure.set_size_inches(frame.WIDE if across > 1 else frame.COLUMN, 0.95 + 2.7 * down)
+    figure.set_size_inches(frame.WIDE if across > 1 else frame.COLUMN, 1.0 + 2.8 * down)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     losses = [row["loss"] for rows in models.values() for row in rows]
     colours = marks.SizeColours(losses, matplotlib.colormaps["plasma"])
-    for axes, (model, rows) in zip(panels, models.items()):
+    for place, (axes, (model, rows)) in enumerate(zip(panels, models.items())):
         _panel(axes, rows, colours, f"{data.terms.tokens} $E$ (tokens)")
-        axes.set_title(f"$N$ = {scales.count(model[0])}")
+        axes.set_ylabel("" if place % across else STEPS)
+        # Above the names of the diagonals.
+        axes.set_title(f"$N$ = {scales.count(model[0])}", pad=14)
     for axes in panels[len(models) :]:
         axes.set_axis_off()
     bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), ax=list(panels), pad=0.02,
                           aspect=35)  # fmt: skip
     bar.outline.set_visible(False)
+    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr, call-arg]
     scales.loss_axis(bar.ax, "y", data.measured_label)
     marks.head(figure, FORMULA)
     handles = _handles(data.critical_batches)
@@ -72,7 +75,7 @@ def _panel(axes: Axes, rows: list[Row], colours: marks.SizeColours, label: str) 
     tokens = [b * s for row in rows for b, s in zip(row["batch_tokens"], row["steps"])]
     axes.set(xlim=scales.padded(tokens, 0.12), ylim=scales.padded(all_steps, 0.12))
     scales.count_axis(axes, "x", label)
-    scales.count_axis(axes, "y", STEPS)
+    scales.count_axis(axes, "y", "")
     _diagonals(axes, sorted({b for row in rows for b in row["batch_tokens"]}))
 
 

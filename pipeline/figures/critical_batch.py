@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import BITS, Data, FittedLaw, Row
+from pipeline.figures.data import BITS, MINUS, Data, FittedLaw, Row
 
 LAW = "critical_batch"
 FOUND = "converged"
@@ -42,12 +43,29 @@ def draw(figure: Figure, data: Data) -> None:
     heights = [row["critical_batch"] for row in fronts]
     heights += [row["noise_scale"] for row in noise if low <= row["loss"] <= high]
     axes.set_ylim(*scales.padded(heights, share=0.25))
+    _cuts(axes, fronts, noise, colours)
     scales.count_axis(axes, "y", BATCH)
     scales.loss_axis(axes, "x", data.measured_label)
-    marks.strip(axes, fit, 1, "front")
+    marks.strip(axes, fit, 1, "front", units=True)
+    if sides := beside(fit, fronts):
+        axes.set_title(f"{axes.get_title(loc='left')}\n{sides}", linespacing=1.35)
     marks.doubts(figure, {LAW: fit}, 62)
     marks.legend_below(axes, _handles(fit, fronts, noise), 2)
     colours.key(figure, [axes])
+
+
+def beside(fit: FittedLaw, fronts: list[Row]) -> str:
+    """How far the filled dots of each size lie from the law, on average; nothing of one size."""
+    logs: dict[float, list[float]] = {}
+    for row in fronts if fit.drawable else ():
+        if row["status"] == FOUND:
+            expected = float(fit.predict(loss=np.array([row["loss"]]))[0])
+            logs.setdefault(row["params"], []).append(math.log(row["critical_batch"] / expected))
+    if len(logs) < 2:
+        return ""
+    away = {size: 100 * math.expm1(sum(own) / len(own)) for size, own in sorted(logs.items())}
+    told = [f"{scales.count(n)}: {round(x):+d} %".replace("-", MINUS) for n, x in away.items()]
+    return f"off the law, on average: {', '.join(told[:3])}{', …' * (len(told) > 3)}"
 
 
 def _front(axes: Axes, row: Row, colour: Any) -> None:
@@ -66,6 +84,21 @@ def _noise(axes: Axes, row: Row, colour: Any) -> None:
         ends = row["noise_scale_low"], row["noise_scale_high"]
         axes.plot([row["loss"]] * 2, ends, color=colour, lw=0.6, ls=":", zorder=2.5)
     axes.plot(row["loss"], row["noise_scale"], color=colour, zorder=2.5, **CROSS)
+
+
+def _cuts(axes: Axes, fronts: list[Row], noise: list[Row], colours: marks.SizeColours) -> None:
+    """Arrows where an interval goes on beyond the axes."""
+    (right, left), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    known = [row for row in fronts if row["status"] == FOUND]
+    for name, rows in (("critical_batch", known), ("noise_scale", noise)):
+        for row in rows:
+            low, high = (row[f"{name}_{end}"] for end in ("low", "high"))
+            if low is None or not left <= row["loss"] <= right:
+                continue
+            for cut, y, marker in ((high > top, top, "^"), (low < bottom, bottom, "v")):
+                if cut:
+                    axes.plot(row["loss"], y, marker=marker, ms=3, color=colours(row["params"]),
+                              clip_on=False, zorder=5)  # fmt: skip
 
 
 def _law(
@@ -97,6 +130,8 @@ def _handles(fit: FittedLaw, fronts: list[Row], noise: list[Row]) -> list[Any]:
             handles.append(marks.band_handle(fit, colour))
     if noise:
         handles.append(Line2D([], [], color=marks.GREY, label="gradient noise scale", **CROSS))
+        if any(row["noise_scale_low"] is not None for row in noise):
+            handles.append(Line2D([], [], color=marks.GREY, lw=0.8, ls=":", label="its interval"))
     return handles
 
 

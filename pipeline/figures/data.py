@@ -64,7 +64,8 @@ def verdict(row: Row, exact: float) -> str:
     if low is None or high is None:
         return f"off by {abs(row['value'] - exact):.2g}"
     miss = max(low - exact, exact - high)
-    return f"missed by {miss:.1g}" if miss > 0 else "held"
+    told = f"${number(miss, 1)}$" if miss < 1e-4 else f"{miss:.1g}"
+    return f"missed by {told}" if miss > 0 else "held"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pipeline.figures.data import Data, Row
 from pipeline.figures.isoflop import best_first, widest
 
 LAWS_SHOWN = 3  # beside the approaches; those that predict larger runs best
+NO_LINE = "No approach finds an exponent in these runs;\nwhy stands below."
 BEYOND = 10.0  # times the largest budget: how far lines are continued
 STYLES = {
     "envelope": ("1, envelope", marks.GREEN, "^"),
@@ -35,11 +36,18 @@ class _Style(NamedTuple):
 
 def draw(figure: Figure, data: Data) -> None:
     """Two panels; solid where compute was measured, dashed beyond; the exponents below."""
+    names = shown(data)
+    lined = any(_has_line(data, name) for name in names)
+    budgets = [row["flops"] for row in data.optima if row["params"] and row["approach"] in names]
+    beyond = [BEYOND * max(budgets)] if budgets and lined else []
+    limits = scales.padded([*budgets, *beyond], 0.04 if lined else 0.2)
+    if not budgets and not lined:
+        told = [f"approach {_style(name).label}:  {exponents(data, name)}" for name in names]
+        figure.set_size_inches(frame.WIDE, 0.4 + 0.16 * len(told))
+        marks.head(figure, "\n".join(["No approach finds an exponent in these runs:", *told]))
+        return
     figure.set_size_inches(frame.WIDE, 4.2)
     panels = figure.subplots(1, 2)
-    names = shown(data)
-    budgets = [row["flops"] for row in data.optima if row["params"] and row["approach"] in names]
-    limits = scales.padded([*budgets, *(BEYOND * max(budgets) for _ in budgets[:1])], 0.04)
     fit = next(iter(data.fits.values()))
     for axes, (quantity, label) in zip(panels, FAINT.items()):
         axes.set_label(quantity)
@@ -48,6 +56,9 @@ def draw(figure: Figure, data: Data) -> None:
         axes.set_xlim(*limits)
         scales.flops_axis(axes, "x", scales.FLOPS[fit.column("flops")])
         scales.count_axis(axes, "y", label)
+        if not lined:
+            axes.text(0.5, 0.5, NO_LINE, transform=axes.transAxes, ha="center", va="center",
+                      color=marks.VERMILLION)  # fmt: skip
     figure.legend(handles=_handles(data, names), loc="outside lower left", ncols=1)
 
 
@@ -120,23 +131,32 @@ def _optimum(axes: Axes, row: Row, quantity: str, colour: Any, marker: str) -> N
 
 
 def _handles(data: Data, names: list[str]) -> list[Line2D]:
-    """One line for each approach: its exponents with intervals, its budgets and runs."""
+    """One entry for each approach: its exponents with intervals, its budgets and runs.
+
+    One without a line has none here either.
+    """
     handles = []
     for name in names:
         label, colour, marker = _style(name)
         dashes: Any = "-" if marker else (0, (6, 1.5))
         text = f"approach {label}:  {exponents(data, name)}"
         handles.append(
-            Line2D([], [], color=colour, lw=1.4, ls=dashes, marker=marker or None, ms=3.4,
-                   label=text)
+            Line2D([], [], color=colour, lw=1.4, ls=dashes if _has_line(data, name) else "none",
+                   marker=marker or None, ms=3.4, label=text)
         )  # fmt: skip
-    level = next((100 * row["level"] for row in data.allocations), 0.0)
-    handles.append(
-        Line2D([], [], color=marks.GREY, lw=0.8, ls=(0, (1.5, 1.5)),
-               label=r"$N^* \propto C^{\,a}$, $D^* \propto C^{\,b}$; bands and brackets: "
-               f"{level:.3g} %; dotted: beyond the budgets of the runs")
-    )  # fmt: skip
+    if any(_has_line(data, name) for name in names):
+        level = next((100 * row["level"] for row in data.allocations), 0.0)
+        handles.append(
+            Line2D([], [], color=marks.GREY, lw=0.8, ls=(0, (1.5, 1.5)),
+                   label=r"$N^* \propto C^{\,a}$, $D^* \propto C^{\,b}$; bands and brackets: "
+                   f"{level:.3g} %; dotted: beyond the budgets of the runs")
+        )  # fmt: skip
     return handles
+
+
+def _has_line(data: Data, name: str) -> bool:
+    rows = _lines(data, name, "params")
+    return bool(rows) and rows[0]["exponent"] is not None
 
 
 def exponents(data: Data, name: str) -> str:

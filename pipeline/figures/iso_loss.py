@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch, Polygon
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.figures import axes as scales
@@ -62,10 +62,7 @@ def _panel(axes: Axes, data: Data, fit: FittedLaw) -> None:
     scales.count_axis(axes, "x", scales.PARAMS)
     scales.count_axis(axes, "y", data.tokens_label)
     axes.grid(False)
-    axes.add_patch(
-        Rectangle((min(sizes), min(counts)), max(sizes) - min(sizes), max(counts) - min(counts),
-                  fc=MEASURED, ec="none", zorder=0)
-    )  # fmt: skip
+    measured(axes, sizes, counts)
     for run in data.runs:
         marks.point(axes, run[column], run["tokens"], run, marks.INK, ms=3.4)
     _iso_flops(axes, x, y)
@@ -145,6 +142,32 @@ def _path(axes: Axes, fit: FittedLaw, low: float, high: float) -> None:
         axes.fill(n, d, color=marks.VERMILLION, alpha=marks.BAND, lw=0, zorder=1.5)
 
 
+def measured(axes: Axes, sizes: Sequence[float], counts: Sequence[float]) -> None:
+    """Shade what the runs surround: anything outside is extrapolation."""
+    corners = hull([(math.log(n), math.log(d)) for n, d in zip(sizes, counts, strict=True)])
+    axes.add_patch(Polygon(np.exp(corners), fc=MEASURED, ec="none", zorder=0))
+
+
+def hull(points: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Corners (k, 2) of the convex hull of points, counterclockwise, by Andrew's two chains."""
+    ordered = sorted(set(points))
+    if len(ordered) < 3:
+        return np.array(ordered)
+
+    def chain(along: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        kept: list[tuple[float, float]] = []
+        for x, y in along:
+            while len(kept) > 1:
+                (a, b), (c, d) = kept[-2:]
+                if (c - a) * (y - b) - (d - b) * (x - a) > 0:  # a turn to the left
+                    break
+                kept.pop()
+            kept.append((x, y))
+        return kept[:-1]
+
+    return np.array([*chain(ordered), *chain(ordered[::-1])])
+
+
 def _handles(data: Data) -> list[Any]:
     handles: list[Any] = []
     if drawn := [fit for fit in data.fits.values() if fit.drawable]:
@@ -156,7 +179,7 @@ def _handles(data: Data) -> list[Any]:
     handles += [
         Line2D([], [], color=marks.GREY, lw=0.6, ls=":", label="equal compute $6ND$ (FLOP)"),
         Line2D([], [], marker="o", ls="none", ms=3.4, color=marks.INK, label="run"),
-        Patch(fc=MEASURED, lw=0, label="measured range"),
+        Patch(fc=MEASURED, lw=0, label="among the runs"),
     ]
     return handles + marks.state_handles(data.runs)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,9 +18,10 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from pipeline.figures import axes as scales
-from pipeline.figures import data
+from pipeline.figures import data, notes
 from pipeline.figures.data import FittedLaw, state
 from pipeline.laws import CURVES, SURFACES, named
+from pipeline.laws.base import Kind
 
 # Okabe and Ito's palette: told apart under every common colour blindness.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
@@ -133,23 +133,27 @@ def band_handle(fit: FittedLaw, colour: Any) -> Patch:
 
 
 def band(
-    axes: Axes, x: np.ndarray, ends: tuple[np.ndarray, np.ndarray] | None, colour: Any
-) -> None:
+    axes: Axes, x: np.ndarray, ends: tuple[np.ndarray, np.ndarray] | None, colour: Any,
+    opacity: float = BAND,
+) -> None:  # fmt: skip
     """Shade between the ends of an interval; nothing where there is none."""
     if ends is not None:
-        axes.fill_between(x, *ends, color=colour, alpha=BAND, lw=0, zorder=1.5)
+        axes.fill_between(x, *ends, color=colour, alpha=opacity, lw=0, zorder=1.5)
 
 
 def end_labels(
-    figure: Figure, axes: Axes, ends: Mapping[str, tuple[float, Any]], title: str
-) -> None:
+    figure: Figure, axes: Axes, ends: Mapping[str, tuple[float, Any]], title: str,
+    at: float | None = None,
+) -> None:  # fmt: skip
     """Name lines where they leave the axes on the right: label -> (y, colour), under a title.
+
+    Lines that end within the axes do so ``at`` one x, to which leaders then go.
 
     Called when all is drawn: the limits of the y axis are kept as they are. Labels too near one
     another are pushed apart within the height of the axes, and leaders join all of them to the ends
     of their lines.
     """
-    axes.set_ylim(axes.get_ylim())
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
     height = figure.get_size_inches()[1] * 0.6  # what the axes get, about
     gap = 1.25 * LABEL_SIZE / 72 / height
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -162,13 +166,14 @@ def end_labels(
     if not placed:
         return
     heights = spaced([y for y, _, _ in placed], gap, (gap / 2, 1 - gap / 2))
-    moved = max(abs(y - end) for y, (end, _, _) in zip(heights, placed)) > gap / 4
+    end_x = 1.0 if at is None else to_axes.transform((at, low))[0]
+    moved = at is not None or max(abs(y - end) for y, (end, _, _) in zip(heights, placed)) > gap / 4
     aside = LEADER if moved else 3.0
     beside = axes.transAxes + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans)
     leader = {"arrowstyle": "-", "lw": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
     for y, (end, text, colour) in zip(heights, placed, strict=True):
         axes.annotate(
-            text, (1, end), (1, y), xycoords="axes fraction", textcoords=beside, va="center",
+            text, (end_x, end), (1, y), xycoords="axes fraction", textcoords=beside, va="center",
             fontsize=LABEL_SIZE, color=colour, annotation_clip=False,
             arrowprops={**leader, "color": colour} if moved else None,
         )  # fmt: skip
@@ -199,16 +204,19 @@ def spaced(
     return [level + index * gap for index, level in enumerate(levels)]
 
 
-def strip(axes: Axes, fit: FittedLaw, per_line: int, point: str = "run") -> None:
+def strip(
+    axes: Axes, fit: FittedLaw, per_line: int, point: str = "run", units: bool = False
+) -> None:  # fmt: skip
     """Head the first axes with the formula and, below it, its numbers, runs and R2.
 
     ``per_line`` is the most parameters, each with its interval, that a line has room for; ``point``
-    is what the law was fitted to, where that is no run.
+    is what the law was fitted to, where that is no run. ``units`` adds those of scales.
     """
     lines = []
     if fit.drawable:
         numbers = [
             f"${p.symbol}$ = {data.estimate(row['value'], row['low'], row['high'])}"
+            f"{' ' + p.unit if units and p.kind is Kind.SCALE else ''}"
             for p, row in fit.estimates
         ]
         even = math.ceil(len(numbers) / math.ceil(len(numbers) / per_line))
@@ -232,18 +240,23 @@ def summary(fit: FittedLaw, point: str = "run") -> str:
     """Runs behind a fit, its R2 in log loss, and what its brackets are."""
     text = f"{fit.runs} {point}{'s' if fit.runs != 1 else ''}"
     if fit.drawable and fit.r_squared is not None:
-        text += f", $R^2$ = {fit.r_squared:.4f}"
+        text += f", $R^2$ = {fit.r_squared:.3f}"
     if fit.drawable and fit.has_intervals:
         text += f", {100 * fit.level:.3g} % intervals"
     return text
 
 
-def legend_below(axes: Axes, handles: Sequence[Any], ncols: int) -> None:
-    """A legend under the axes and their label, where it hides no data."""
+def legend_below(
+    axes: Axes, handles: Sequence[Any], ncols: int, handlelength: float | None = None
+) -> None:  # fmt: skip
+    """A legend under the axes and their label, where it hides no data.
+
+    Dashes that a marker would hide need a ``handlelength``, in font sizes.
+    """
     down = ScaledTranslation(0, -LABEL_DEPTH / 72, axes.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
     axes.legend(
         handles=handles, ncols=ncols, loc="upper left", bbox_to_anchor=(-0.04, 0.0),
-        bbox_transform=axes.transAxes + down, columnspacing=1.2,
+        bbox_transform=axes.transAxes + down, columnspacing=1.2, handlelength=handlelength,
     )  # fmt: skip
 
 
@@ -254,12 +267,7 @@ def head(figure: Figure, text: str) -> None:
 
 def doubts(figure: Figure, fits: Mapping[str, FittedLaw], width: int) -> None:
     """Say below the figure, in lines of ``width`` characters, which numbers cannot be trusted."""
-    lines = []
-    for name, fit in fits.items():
-        prefix = f"{name}: " if len(fits) > 1 else ""
-        for sentence in fit.doubts:
-            lines += textwrap.wrap(prefix + sentence, width, subsequent_indent="  ")
-    if lines:
+    if lines := notes.lines(fits, width):
         figure.supxlabel(
             "\n".join(lines), x=0.01, ha="left", fontsize=LABEL_SIZE, color=VERMILLION,
             linespacing=1.3,

@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
 from pipeline.figures.data import Data, FittedLaw, Row
-from pipeline.figures.iso_loss import MEASURED, contours
+from pipeline.figures.iso_loss import MEASURED, contours, measured
 
 ROOM = 3.0  # times beyond the outermost run or plan that the plane is drawn
 # Of plans; green is that of equal loss.
@@ -56,8 +56,7 @@ def _plane(axes: Axes, data: Data, fit: FittedLaw, plans: dict[str, dict[str, Ro
     scales.count_axis(axes, "x", scales.PARAMS)
     scales.count_axis(axes, "y", data.tokens_label)
     axes.grid(False)
-    corner, size = (min(sizes), min(counts)), (np.ptp(sizes), np.ptp(counts))
-    axes.add_patch(Rectangle(corner, *size, fc=MEASURED, ec="none", zorder=0))
+    measured(axes, sizes, counts)
     for run in data.runs:
         marks.point(axes, run[column], run["tokens"], run, marks.INK, ms=2.6)
     largest = max(6.0 * n * d for n, d in zip(sizes, counts))
@@ -127,7 +126,7 @@ def _handles(data: Data, plans: dict[str, dict[str, Row]]) -> list[Any]:
         ]
     handles += [
         Line2D([], [], marker="o", ls="none", ms=2.6, color=marks.INK, label="run"),
-        Patch(fc=MEASURED, lw=0, label="measured range"),
+        Patch(fc=MEASURED, lw=0, label="among the runs"),
     ]
     if any("max_params" in plan or "max_tokens" in plan for plan in plans.values()):
         handles.append(Line2D([], [], color=marks.INK, lw=1.0, ls=(0, (5, 1)), label="cap"))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.figures import frame, marks
+from pipeline.figures import frame, marks, notes
 from pipeline.figures.data import FittedLaw
 from pipeline.kaplan2020.fits import best, resampled
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import interval
-
-LINE = 0.14  # inches of a line of text below a figure
 
 
 class Drawn(NamedTuple):
@@ -37,11 +34,12 @@ def drawn(*fits: FittedLaw) -> list[Drawn]:
 
 def refused(figure: Figure, fits: Mapping[str, FittedLaw], curves: bool = True) -> bool:
     """Whether a figure of these fits cannot be drawn; it then says so, and why, in words alone."""
-    missing = [name for name, fit in fits.items() if not fit.drawable]
+    called = notes.names(fits)
+    missing = [called[name] for name, fit in fits.items() if not fit.drawable]
     if not missing and curves:
         return False
     figure.set_size_inches(frame.COLUMN, 0.6 + room(fits, 62))
-    without = f"the fit of {', '.join(missing)} has no values" if missing else "no run has a curve"
+    without = f"{' and '.join(missing)} could not be fitted" if missing else "no run has a curve"
     marks.head(figure, f"not drawn: {without}")
     marks.doubts(figure, fits, 62)
     return True
@@ -49,8 +47,7 @@ def refused(figure: Figure, fits: Mapping[str, FittedLaw], curves: bool = True) 
 
 def room(fits: Mapping[str, FittedLaw], width: int) -> float:
     """The inches that ``marks.doubts`` takes below a figure, in lines of ``width`` characters."""
-    told = [f"{name}: {sentence}" for name, fit in fits.items() for sentence in fit.doubts]
-    return LINE * sum(len(textwrap.wrap(text, width)) for text in told)
+    return notes.room(fits, width)
 
 
 def columns(law: Any) -> Any:

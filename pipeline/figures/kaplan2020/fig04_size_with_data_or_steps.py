@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from pipeline.figures.kaplan2020 import algebra, along, headings
 from pipeline.kaplan2020 import BatchLaw
 
 STEPS = r"fewest steps $S_{\min}$ (steps)"
+OVERLAID = 0.13  # opacity of bands, each of which lies over others
+BEYOND = (0, (4, 2))
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
@@ -35,7 +37,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.loss_axis(left, label=data["data"].measured_label)
     scales.loss_axis(right, label="")
     marks.legend_below(left, _handles(fits["kaplan"], "run", data["data"]), 3)
-    marks.legend_below(right, _handles(fits["kaplan_steps"], "curve at the peak rate"), 3)
+    marks.legend_below(right, _handles(fits["kaplan_steps"], "curve at the peak rate"), 2)
     colours.key(figure, (left, right))
     marks.doubts(figure, fits, 130)
 
@@ -47,7 +49,8 @@ def _data(axes: Axes, data: Data, colours: marks.SizeColours) -> None:
     for run in data.runs:
         marks.point(axes, run[column], run["loss"], run, colours(run["params"]))
     limits = scales.padded(run[column] for run in data.runs)
-    _lines(axes, fit, "tokens", limits, sorted({run["params"] for run in data.runs}), colours)
+    spans = {run["params"]: limits for run in data.runs}
+    _lines(axes, fit, "tokens", limits, spans, colours)
     axes.set(xlim=limits, ylim=scales.padded(run["loss"] for run in data.runs))
     scales.count_axis(axes, "x", "dataset $D$ (tokens)")
     headings.heading(axes, fit, headings.BOTH, 2, "run")
@@ -62,8 +65,11 @@ def _steps(axes: Axes, data: Data, law: BatchLaw, colours: marks.SizeColours) ->
         axes.plot(steps, course.loss, color=colours(course.params), marker="o", ms=2.2, ls="none",
                   mew=0, gid=marks.gid(axes, course.run["cell"]))  # fmt: skip
     limits = scales.padded(np.concatenate(fewest) if fewest else ())
-    sizes = sorted({int(course.params) for course in courses})
-    _lines(axes, fit, "steps_min", limits, sizes, colours)
+    spans: dict[float, tuple[float, float]] = {}
+    for course, steps in zip(courses, fewest, strict=True):
+        low, high = spans.get(course.params, (np.inf, 0.0))
+        spans[course.params] = min(low, steps.min()), max(high, steps.max())
+    _lines(axes, fit, "steps_min", limits, spans, colours)
     # The points, not the bands, say what is shown.
     losses = np.concatenate([course.loss for course in courses]) if courses else ()
     axes.set(xlim=limits, ylim=scales.padded(losses))
@@ -72,17 +78,22 @@ def _steps(axes: Axes, data: Data, law: BatchLaw, colours: marks.SizeColours) ->
 
 
 def _lines(
-    axes: Axes, fit: FittedLaw, variable: str, limits: tuple[float, float], sizes: Sequence[int],
-    colours: marks.SizeColours,
+    axes: Axes, fit: FittedLaw, variable: str, limits: tuple[float, float],
+    spans: Mapping[float, tuple[float, float]], colours: marks.SizeColours,
 ) -> None:  # fmt: skip
-    """The law of each size, with its band."""
+    """The law of each size, solid and with its band where it was measured, dashed beyond."""
     if not fit.drawable:
         return
     grid = np.geomspace(*limits, 120)
-    for params in sizes:
+    for params, (low, high) in sorted(spans.items()):
         at = {variable: grid, "params": np.full_like(grid, params)}
-        marks.band(axes, grid, fit.band(**at), colours(params))
-        axes.plot(grid, fit.predict(**at), color=colours(params), lw=0.9, zorder=2.5)
+        line, ends = fit.predict(**at), fit.band(**at)
+        inside = (grid >= low) & (grid <= high)
+        if ends is not None:
+            shown = ends[0][inside], ends[1][inside]
+            marks.band(axes, grid[inside], shown, colours(params), OVERLAID)
+        axes.plot(grid, line, color=colours(params), lw=0.7, ls=BEYOND, zorder=2.4)
+        axes.plot(grid[inside], line[inside], color=colours(params), lw=0.9, zorder=2.5)
 
 
 def _handles(fit: FittedLaw, name: str, data: Data | None = None) -> list[Any]:
@@ -91,6 +102,8 @@ def _handles(fit: FittedLaw, name: str, data: Data | None = None) -> list[Any]:
     ]
     if fit.drawable:
         handles.append(Line2D([], [], color=marks.GREY, lw=0.9, label="law"))
+    if fit.drawable and not data:
+        handles.append(Line2D([], [], color=marks.GREY, lw=0.7, ls=BEYOND, label="beyond a curve"))
     if fit.drawable and fit.has_intervals:
         handles.append(marks.band_handle(fit, marks.GREY))
     return handles + (marks.state_handles(data.runs) if data else [])

@@ -79,8 +79,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
                 marks.point(axes, getattr(shape, name), 100 * (run["loss"] / lowest - 1), shown,
                             marks.BLUE, ms=3.4)  # fmt: skip
         unit = "dimensions" if name == "head" else "dimensionless"
-        values = sorted(getattr(shape, name) for shape in members)
-        scales.count_axis(axes, "x", f"{label} ({unit})", values)
+        scales.count_axis(axes, "x", f"{label} ({unit})")
         axes.set_title(_within(excess))
     panels[0].set_ylabel("loss above the panel's best shape's (%)")
     figure.legend(handles=_handles(by_shape, noise), title=_head(by_shape, data), ncols=4,
@@ -150,7 +149,7 @@ def _within(excess: Mapping[float, float]) -> str:
     if found is None:
         return f"none within {TOLERANCE:g} %"
     low, high = found
-    return f"up to {max(excess.values()):.1f} %; within {TOLERANCE:g} %: {low:.3g} to {high:.3g}"
+    return f"up to {max(excess.values()):.1f} %; within {TOLERANCE:g} %: {low:.2g} to {high:.2g}"
 
 
 def _head(by_shape: Mapping[Shape, Sequence[Row]], data: Mapping[str, Data]) -> str:

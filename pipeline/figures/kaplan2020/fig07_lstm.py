@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
@@ -39,7 +40,12 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.count_axis(left, "x", scales.PARAMS)
     scales.loss_axis(left, label=data["lstm"].measured_label)
     marks.legend_below(left, handles, 2)
-    _positions(figure, right, pairs(transformers, lstms), data)
+    shown = pairs(transformers, lstms)
+    _positions(right, shown, data)
+    paired = {run["cell"] for run, _ in shown}
+    alone = [scales.count(run["params"]) for run in transformers if run["cell"] not in paired]
+    if alone and shown:
+        right.set_title(f"without an LSTM of their size, not shown: {', '.join(alone)}")
 
 
 def compared(lstms: Sequence[Row], transformers: Sequence[Row]) -> tuple[list[Row], list[Row]]:
@@ -82,12 +88,12 @@ def _line(axes: Axes, runs: Sequence[Row], colour: str, marker: str, name: str) 
     return Line2D([], [], color=colour, marker=marker, mec="white", mew=0.5, lw=0.8, label=name)
 
 
-def _positions(figure: Figure, axes: Axes, shown: Sequence[Pair], data: Mapping[str, Data]) -> None:
+def _positions(axes: Axes, shown: Sequence[Pair], data: Mapping[str, Data]) -> None:
     """Transformers solid, LSTMs dashed, both in the colour of the transformer's size."""
     colours = marks.SizeColours(run["params"] for run, _ in shown)
     bins = 1
+    looks: tuple[dict[str, Any], ...] = ({"marker": "o"}, {"marker": "s", "ls": (0, (4, 2))})
     for pair in shown:
-        looks: tuple[dict[str, Any], ...] = ({"marker": "o"}, {"marker": "s", "ls": (0, (4, 2))})
         for run, name, look in zip(pair, ("sizes", "lstm"), looks, strict=True):
             losses = final(data[name], run)
             bins = max(bins, len(losses))
@@ -97,13 +103,28 @@ def _positions(figure: Figure, axes: Axes, shown: Sequence[Pair], data: Mapping[
     axes.set_xticks(range(bins), [f"{2**k}" for k in range(bins)])
     axes.set_xlabel("position in the context, bins 1, 2, 3–4, 5–8, … (tokens)")
     scales.loss_axis(axes, label="")
+    grey: dict[str, Any] = {"color": marks.GREY, "ms": 3.2, "mec": "white", "mew": 0.4}
     handles = [
-        Line2D([], [], color=marks.GREY, marker="o", ms=3.2, label="transformer"),
-        Line2D([], [], color=marks.GREY, marker="s", ms=3.2, ls=(0, (4, 2)),
-               label="LSTM of the nearest size"),
+        Line2D([], [], label="transformer", **grey, **looks[0]),
+        Line2D([], [], label="LSTM of the nearest size", **grey, **looks[1]),
+    ]
+    marks.legend_below(axes, handles, 2, 3.2)
+    _key(axes, shown, colours)
+
+
+def _key(axes: Axes, shown: Sequence[Pair], colours: marks.SizeColours) -> None:
+    """The sizes of each pair right of the panel: that of the transformer and that of the LSTM."""
+    handles = [
+        Line2D([], [], color=colours(run["params"]), lw=2.2,
+               label=f"{scales.count(run['params'])}, {scales.count(other['params'])}")
+        for run, other in reversed(shown)
     ]  # fmt: skip
-    marks.legend_below(axes, handles, 2)
-    colours.key(figure, [axes])
+    listed = Legend(
+        axes, handles, [str(handle.get_label()) for handle in handles], title="$N$, LSTM's",
+        loc="upper left", bbox_to_anchor=(1.0, 1.0),
+    )  # fmt: skip
+    axes.add_artist(listed)
+    listed.set_clip_on(False)  # else the layout leaves it no room
 
 
 def final(data: Data, run: Row) -> list[float]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
-from pipeline.figures import frame, marks
+from pipeline.figures import frame, marks, notes
 from pipeline.figures.data import Data, FittedLaw
 from pipeline.figures.kaplan2020 import algebra, along, headings
 from pipeline.kaplan2020 import loss_of_budget
@@ -20,6 +20,7 @@ from pipeline.laws.base import Floats
 
 LEVELS = 6  # lines that a panel has room for
 LEAST = 2  # sizes that a level must have measured
+OVERLAID = 0.11  # opacity of bands, each of which lies over others
 DENSE = 25  # levels tried to find where enough sizes were measured
 BEYOND: dict[str, Any] = {"color": marks.GREY, "lw": 0.7, "ls": (0, (4, 2))}
 Of = Callable[[along.Course], Floats]
@@ -29,12 +30,13 @@ Line = Callable[[Floats, float], tuple[Floats, tuple[Floats, Floats] | None]]
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Dots are curves read off at one C_min or S_min, lines L(N, S_min) and eq. B.3."""
-    figure.set_size_inches(frame.WIDE, 4.3)
+    sizes = data["sizes"]
+    fit, of_batch = sizes.fits["kaplan_steps"], data["batches"].fits["critical_batch"]
+    fits = {"kaplan_steps": fit, "critical_batch": of_batch}
+    figure.set_size_inches(frame.WIDE, 4.1 + notes.room(fits, 130))
     left, right = figure.subplots(1, 2, sharey=True)
     left.set_label("compute")
     right.set_label("steps")
-    sizes = data["sizes"]
-    fit, of_batch = sizes.fits["kaplan_steps"], data["batches"].fits["critical_batch"]
     steps, batch = algebra.drawn(fit, of_batch)
     courses = along.courses(sizes)
     drawable = fit.drawable and of_batch.drawable
@@ -56,7 +58,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     ]  # fmt: skip
     left.set_ylim(*scales.padded(losses))
     scales.loss_axis(left, label=sizes.measured_label)
-    headings.heading(left, fit, headings.BOTH, 2)
+    headings.across(left, right, fit, 2)
     handles: list[Any] = [
         Line2D(
             [], [], marker="o", ls="none", color=marks.GREY, label="curve at one compute or step"
@@ -67,7 +69,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     if fit.has_intervals:
         handles.append(marks.band_handle(fit, marks.GREY))
     figure.legend(handles=handles if drawable else handles[:1], loc="outside upper left", ncols=4)
-    marks.doubts(figure, {"kaplan_steps": fit, "critical_batch": of_batch}, 130)
+    marks.doubts(figure, fits, 130)
 
 
 def _line(
@@ -130,7 +132,8 @@ def _panel(
             inside = (grid >= min(sizes) / 1.02) & (grid <= max(sizes) * 1.02)
             line, ends = law(grid, value)
             if ends is not None:
-                marks.band(axes, grid[inside], (ends[0][inside], ends[1][inside]), colour)
+                shown = (ends[0][inside], ends[1][inside])
+                marks.band(axes, grid[inside], shown, colour, OVERLAID)
             axes.plot(grid, line, **{**BEYOND, "color": colour})
             axes.plot(grid[inside], line[inside], color=colour, lw=0.9, zorder=2.5)
         handles.append(Line2D([], [], marker="o", ms=3.6, mec="white", mew=0.5, color=colour,

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.figures import axes as scales
-from pipeline.figures import frame, marks
+from pipeline.figures import frame, marks, notes
 from pipeline.figures.data import Data, FittedLaw
 from pipeline.figures.kaplan2020 import algebra, along, headings
 from pipeline.kaplan2020 import PAPER, BatchLaw, Ratios, StepsLaw, excess_of_size, fewest_steps
@@ -29,11 +29,12 @@ LOOKS = tuple(zip(COLOURS, marks.MARKERS[:4], strict=True))
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     """Eq. B.16 and B.17 of the fit with their band, of the paper's constants, and the curves."""
-    figure.set_size_inches(frame.WIDE, 3.8)
+    fit, of_batch = data["sizes"].fits["kaplan_steps"], data["batches"].fits["critical_batch"]
+    fits = {"kaplan_steps": fit, "critical_batch": of_batch}
+    figure.set_size_inches(frame.WIDE, 3.9 + notes.room(fits, 130))
     left, right = figure.subplots(1, 2)
     left.set_label("compute")
     right.set_label("steps")
-    fit, of_batch = data["sizes"].fits["kaplan_steps"], data["batches"].fits["critical_batch"]
     drawable = fit.drawable and of_batch.drawable
     found: dict[float, list[tuple[along.Course, Ratios]]] = {}
     if drawable:
@@ -49,12 +50,12 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         _scales(axes, shown)
     left.set_ylim(*_reach(found, "flops", 0.8, TOP))
     right.set_ylim(*_reach(found, "steps", 1 / TOP, TOP))
-    left.set_ylabel(r"$C_{\min}$ over the law's best (dimensionless)")
-    right.set_ylabel(r"$S_{\min}$ over the law's best (dimensionless)")
+    left.set_ylabel(r"$C_{\min}$ over the best (dimensionless)")
+    right.set_ylabel(r"$S_{\min}$ over the best (dimensionless)")
     left.set_title(_told(fit) if drawable else "")
     right.set_title(headings.counted(fit, "point"))
     figure.legend(handles=_handles(fit, found, drawable), loc="outside upper left", ncols=3)
-    marks.doubts(figure, {"kaplan_steps": fit, "critical_batch": of_batch}, 130)
+    marks.doubts(figure, fits, 130)
 
 
 def measured(

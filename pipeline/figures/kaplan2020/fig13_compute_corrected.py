@@ -60,7 +60,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     row = fit.parameters["alpha_C_min"]
     numbers.append(_told(r"C_{\min}", estimate(row["value"], row["low"], row["high"])))
     handles.append(Line2D([], [], color=LEAST, lw=1.5, label=r"fit of $L(C_{\min})$"))
-    handles.append(marks.band_handle(fit, marks.GREY))
+    handles.append(marks.band_handle(fit, LEAST))
     axes.set_title("\n".join(
         [r"$L = (C_c/C)^{\alpha_C}$, and with $C_{\min} = C / (1 + B/B_{\mathrm{crit}}(L))$",
          "along curves before any cooldown:",

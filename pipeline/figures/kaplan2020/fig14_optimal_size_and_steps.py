@@ -89,7 +89,7 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         else:
             handles.append(Line2D([], [], ls="none", label=NOTHING))
         handles += _fitted(axes, trend, steps, batch, fit.saved.percentiles)
-        handles += _paper(axes, paper, found)
+        handles += _paper(axes, paper, found, trend(steps.best, batch.best))
         if found:  # the points, not the bands, say what is shown
             low, high = scales.padded(found.value)
             axes.set_ylim(low / AROUND, high * AROUND)
@@ -154,14 +154,16 @@ def _fitted(
     return [Line2D([], [], color=FITS, lw=1.2, ls=(0, (6, 1.5)), label=label)]
 
 
-def _paper(axes: Axes, paper: Trend, found: Best | None) -> list[Line2D]:
-    """The paper's exponent, through the middle of the points of the envelope."""
-    if not found:
-        return []
+def _paper(axes: Axes, paper: Trend, found: Best | None, law: Trend) -> list[Line2D]:
+    """The paper's exponent: through the envelope's points, without a line there the fitted laws."""
     x = np.geomspace(*axes.get_xlim(), 100)
-    centre, height = (np.exp(np.log(v).mean()) for v in (found.flops, found.value))
+    centre = float(np.sqrt(x[0] * x[-1]))
+    height, where = float(law.at(centre)), "through the fitted line"
+    if found and found.line:
+        centre, height = (float(np.exp(np.log(v).mean())) for v in (found.flops, found.value))
+        where = "through the points"
     axes.plot(x, height * (x / centre) ** paper.exponent, zorder=2.5, **PAPER_LINE)
-    label = f"the paper's slope: $p$ = {paper.exponent}"
+    label = f"the paper's slope, {where}: $p$ = {paper.exponent}"
     return [Line2D([], [], label=label, **PAPER_LINE)]
 
 

@@ -19,7 +19,7 @@ from pipeline.figures.kaplan2020.stops import Stop, stops
 from pipeline.kaplan2020.fits import best
 
 BEYOND = 30.0  # times the longest run: bounds above it are drawn at the edge
-STEPS = "step (steps)"
+STEPS = "trained for $S$ (steps)"
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:

@@ -46,13 +46,14 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
     scales.loss_axis(axes, label=data["sizes"].measured_label)
     counts = sorted({scales.count(run["tokens"]) for run in long})
     axes.set_title(f"after $D$ = {', '.join(counts)} tokens")
-    marks.end_labels(figure, axes, ends, "$T$")
+    last = max((run["params"] for run, _ in found["long"]), default=None)
+    marks.end_labels(figure, axes, ends, "$T$", last)
     handles = [
         Line2D([], [], color=marks.GREY, mec="white", ms=3.6, lw=1.0,
                label=f"context of {runs[0]['context']} tokens", **looks[kind])
         for kind, runs in (("long", long), ("short", short)) if runs
     ]  # fmt: skip
-    marks.legend_below(axes, handles, 1)
+    marks.legend_below(axes, handles, 1, 3.2)
 
 
 def by_position(data: Data, runs: list[Row]) -> list[tuple[Row, list[float]]]:

@@ -44,8 +44,9 @@ def draw(figure: Figure, data: Mapping[str, Data]) -> None:
         handles.append(Line2D([], [], color=colour, marker=marker, mec="white", ls=dashes,
                               label=f"{NAMES[law]} ${fit.law.formula}$:  {numbers}"))  # fmt: skip
     handles.append(marks.band_handle(next(iter(fits.values())), marks.GREY))
+    told = "foretold by a fit to the smaller sizes alone; right, both laws beside their size"
     handles.append(Line2D([], [], marker="o", ls="none", mfc="white", mec=marks.GREY, mew=0.9,
-                          label="foretold by a fit to the smaller sizes alone"))  # fmt: skip
+                          label=told))  # fmt: skip
     figure.legend(handles=handles, loc="outside upper left", ncols=1)
     marks.doubts(figure, fits, 130)
 
@@ -91,7 +92,7 @@ def _residuals(axes: Axes, data: Data, fits: Mapping[str, FittedLaw]) -> None:
     axes.axhline(0, color=marks.INK, lw=0.6)
     for index, (law, fit) in enumerate(fits.items()):
         colour, marker, dashes = LOOKS[law]
-        aside = 1.04 if index else 1 / 1.04  # so that equal ones do not hide each other
+        aside = 1.04 if index else 1 / 1.04  # else equal ones hide each other; the legend says so
         own = sorted(fit.points, key=lambda point: point["params"])
         x = [aside * point["params"] for point in own]
         y = [100 * math.expm1(-point["residual"]) for point in own]

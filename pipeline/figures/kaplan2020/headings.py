@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from pipeline.figures import marks
+from pipeline.figures import marks, notes
 from pipeline.figures.data import FittedLaw, estimate, number
 from pipeline.laws.base import Kind
 
 EXPONENTS = (Kind.EXPONENT,)
 BOTH = (Kind.SCALE, Kind.EXPONENT)
-DOUBT = 0.22  # inches of a sentence, which may take two lines
+
+
+def across(left: Axes, right: Axes, fit: FittedLaw, per_line: int, point: str = "point") -> None:
+    """Head two panels of one law: formula and numbers left, the paper's and the counts right."""
+    names = _shown(fit, BOTH)
+    if not names:
+        heading(left, fit, BOTH, per_line, point)
+        return
+    marks.headed(left, fit, _numbers(fit, names, per_line))
+    lines = [*filter(None, [published(fit, names)]), counted(fit, point)]
+    right.set_title("\n".join(lines), linespacing=1.35)
 
 
 def heading(
@@ -23,15 +33,24 @@ def heading(
 
     ``per_line`` parameters stand in a line, scales first; ``point`` is what the law was fitted to.
     """
-    lines = []
-    if fit.drawable:
-        scales_first = sorted(fit.estimates, key=lambda pair: pair[0].kind is not Kind.SCALE)
-        shown = [p.name for p, _ in scales_first if p.kind in kinds]
-        numbers = [told(fit, name) for name in shown]
-        lines = ["   ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
-        lines += filter(None, [published(fit, shown)])
+    names = _shown(fit, kinds)
+    lines = _numbers(fit, names, per_line)
+    lines += filter(None, [published(fit, names)])
     lines.append(counted(fit, point))
     marks.headed(axes, fit, lines)
+
+
+def _shown(fit: FittedLaw, kinds: Collection[Kind]) -> list[str]:
+    """The parameters of these kinds, scales first; none of a fit without values."""
+    if not fit.drawable:
+        return []
+    scales_first = sorted(fit.estimates, key=lambda pair: pair[0].kind is not Kind.SCALE)
+    return [p.name for p, _ in scales_first if p.kind in kinds]
+
+
+def _numbers(fit: FittedLaw, names: Sequence[str], per_line: int) -> list[str]:
+    numbers = [told(fit, name) for name in names]
+    return ["   ".join(numbers[i : i + per_line]) for i in range(0, len(numbers), per_line)]
 
 
 def told(fit: FittedLaw, name: str) -> str:
@@ -52,8 +71,8 @@ def published(fit: FittedLaw, names: Collection[str]) -> str:
 
 
 def room(fits: Mapping[str, FittedLaw]) -> float:
-    """Inches that the doubts about some fits take below the panels."""
-    return DOUBT * sum(len(fit.doubts) for fit in fits.values())
+    """Inches that the doubts about some fits take below two panels."""
+    return notes.room(fits, 130)
 
 
 def counted(fit: FittedLaw, point: str) -> str:
