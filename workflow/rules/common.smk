@@ -20,8 +20,10 @@ CELL_FILES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 FIT_FILES = ("parameters.parquet", "bootstrap.parquet", "points.parquet", "card.json")
 IMPORT_FILES = ("runs.parquet", "evaluations.parquet", "tasks.parquet", "import.json")
 
-# Jobs run the interpreter that snakemake runs in, also where no environment is activated.
-shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# Jobs run the interpreter that snakemake runs in, also where no environment is activated. Trainings on
+# this machine end with snakemake; on others they outlive it.
+ENDS = "JOB_PARENT=$PPID " if workflow.is_main_process else ""
+shell.prefix(f'export {ENDS}PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 try:
     # One study, or several experiments of it: name -> Experiment.
@@ -51,7 +53,7 @@ MACHINE = {
     "gpus": 0,  # of one training, on each node; a process for each
     "nodes": 1,
     "across": "",  # the command that starts another on each of several nodes
-    "patience": 0,  # seconds to wait where a lost node's process may still train
+    "patience": 600,  # seconds to wait where a process of an earlier run may still train
 }
 # Cell key -> the part of its trunk that trains it, or has trained it.
 PARTS = trunks.parts(CELLS.values(), RESULTS)
