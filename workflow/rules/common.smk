@@ -72,6 +72,10 @@ onstart:
     limiter = workflow.scheduler.job_rate_limiter
     if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
+    if workflow.local_exec:
+        # A training that was killed goes on from its checkpoint; what fails twice has failed.
+        for name in ("train_trunk", "train_cell"):
+            workflow.get_rule(name).restart_times = max(1, workflow.execution_settings.retries)
 
 
 # A process for each GPU, and one where there is none.
