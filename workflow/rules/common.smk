@@ -1,4 +1,5 @@
 # The experiments behind the config, and what the rules share: paths, code inputs, definitions.
+import atexit
 import json
 import re
 import shlex
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from pipeline import claims, experiments, fitted, sources, trunks
+from pipeline import claims, endings, experiments, fitted, sources, trunks
 from pipeline.cells import digest
 from pipeline.config import ConfigError
 from pipeline.design import write_definitions
@@ -76,6 +77,16 @@ onstart:
         # A training that was killed goes on from its checkpoint; what fails twice has failed.
         for name in ("train_trunk", "train_cell"):
             workflow.get_rule(name).restart_times = max(1, workflow.execution_settings.retries)
+
+
+onerror:
+    if workflow.local_exec:
+        failed, running = (
+            [(job.rule.name, Path(file)) for job in jobs for file in job.log]
+            for jobs in (workflow.scheduler.failed, workflow.scheduler.running)
+        )
+        # At exit: behind the many lines of Snakemake itself.
+        atexit.register(print, endings.last_words(failed, running), file=sys.stderr)
 
 
 # A process for each GPU, and one where there is none.
