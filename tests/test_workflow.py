@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ from project import TINY, Project
 
 from pipeline import contracts
 from pipeline.figures import FIGURES
+from pipeline.planning.folder import recipe_beside
 
 pytestmark = pytest.mark.workflow
 
@@ -77,24 +77,10 @@ def test_one_command_makes_everything(finished):
     assert all(run["status"] == "finished" and 0 < run["loss"] < 6 for run in runs)
 
 
-def test_the_planner_shapes_models_as_the_studys_page_does(finished, tmp_path):
-    results = finished.folder / "results/tiny"
-    [page, *_] = json.loads((results / "plan.json").read_text())["plans"]
-    expected = page["quantities"]
-    command = [
-        "python", "-m", "pipeline.plan", "--fits", "results/tiny/fits",
-        "--headline", "results/tiny/headline.json", "--backtest", "results/tiny/backtest.parquet",
-        "--flops", repr(expected["flops"]["value"]), "--json", str(tmp_path / "again.json"),
-    ]  # fmt: skip
-    process = finished.start(*command)
-    printed, _ = process.communicate()
-    assert process.returncode == 0, printed
-    [plan] = json.loads((tmp_path / "again.json").read_text())["plans"]
-    assert set(plan["quantities"]) == set(expected)
-    for name, quantity in plan["quantities"].items():
-        assert quantity["value"] == pytest.approx(expected[name]["value"], rel=1e-6), name
-        assert quantity["note"] == expected[name]["note"]
-    assert "recipe of the study whose fits these are (context 16," in " ".join(printed.split())
+def test_the_plan_notes_the_recipe_that_a_command_goes_by(finished):
+    recipe, origin = recipe_beside(finished.folder / "results/tiny/fits")
+    assert (recipe.context, recipe.vocab_size, recipe.batch["tokens"]) == (16, 280, 256)
+    assert "recipe of the study whose fits these are (context 16, vocabulary 280," in origin
 
 
 def test_a_second_run_has_nothing_to_do(finished):
