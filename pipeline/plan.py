@@ -4,8 +4,10 @@
         --money 10000 --price-per-gpu-hour 2.5 --gpu h100 --mfu 0.4
 
 States the best N and D, a shape, batch, learning rate, steps, loss, cost and memory, or refuses
-with a sentence: of nothing but refusals the exit status is 2, unless their table is asked for. With
-two or three of --params, --tokens and --flops it instead says what that run would reach.
+with a sentence: of nothing but refusals the exit status is 2, unless their table is asked for.
+Models are shaped and trained as the study of the fits does it, unless --study or --recipe say
+otherwise. With two or three of --params, --tokens and --flops it instead says what that run would
+reach.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from pipeline.planning.answer import answered
 from pipeline.planning.budget import GPUS, Unit, machine, option
 from pipeline.planning.constrained import Limits
 from pipeline.planning.evidence import Evidence, chosen, evidence
-from pipeline.planning.folder import Fits, refuse_without_fits
+from pipeline.planning.folder import Fits, recipe_beside, refuse_without_fits
 from pipeline.planning.outcome import predict_loss
 from pipeline.planning.records import Plan, Question
 from pipeline.planning.shape import Recipe
@@ -116,19 +118,22 @@ def limits(arguments: argparse.Namespace) -> Limits:
     return Limits(arguments.max_params, arguments.max_tokens, arguments.inference_tokens, fixed)
 
 
-def recipe(arguments: argparse.Namespace) -> Recipe:
-    """The recipe of a command line; raises ConfigError or ValueError where it cannot be read."""
+def recipe(arguments: argparse.Namespace) -> tuple[Recipe, str]:
+    """The recipe of a command line, and where it is from if that was not asked for.
+
+    Raises ConfigError or ValueError where it cannot be read.
+    """
     if arguments.recipe is not None:
         try:
-            return Recipe.given(arguments.recipe)
+            return Recipe.given(arguments.recipe), ""
         except ConfigError as error:
             raise ValueError(f"--recipe: {error}") from None
     if arguments.study is None:
-        return Recipe()
+        return recipe_beside(arguments.fits)
     config = load(arguments.study)
     if "grid" not in config:
-        return Recipe()  # the models that imported runs are of may be shaped in any way
-    return Recipe.of(config, vocab_size(config["corpus"]))
+        return Recipe(), ""  # the models that imported runs are of may be shaped in any way
+    return Recipe.of(config, vocab_size(config["corpus"])), ""
 
 
 def amounts(arguments: argparse.Namespace, rest: Evidence) -> list[tuple[Unit | None, float]]:
@@ -145,11 +150,11 @@ def amounts(arguments: argparse.Namespace, rest: Evidence) -> list[tuple[Unit | 
     return [(Unit.FLOPS, multiple * rest.support.flops.high) for multiple in MULTIPLES]
 
 
-def plans(arguments: argparse.Namespace, rest: Evidence) -> list[Plan]:
-    """The answers to all that a command line asks."""
+def plans(arguments: argparse.Namespace, rest: Evidence, shaped: Recipe) -> list[Plan]:
+    """The answers to all that a command line asks, of models shaped by a recipe."""
     shared: dict[str, Any] = {
         "limits": limits(arguments), "machine": machine(vars(arguments), option),
-        "recipe": recipe(arguments),
+        "recipe": shaped,
         "reach": Reach(arguments.supported, arguments.refuse_beyond),
         "batch_tokens": arguments.batch_tokens, "fold": positive("--fold", arguments.fold),
     }  # fmt: skip
@@ -197,10 +202,16 @@ def _written(arguments: argparse.Namespace) -> tuple[str, bool]:
             raise ValueError("--out: a given run has no plan; take --json or --text")
         text, value, answers = outcome(arguments, rest)
     else:
-        found = [] if rest is None else plans(arguments, rest)
+        shaped, origin = recipe(arguments)
+        found = [] if rest is None else plans(arguments, rest, shaped)
         answers = any(plan.refusal is None for plan in found)
         text = "\n\n".join(report.plan_text(plan, why) for plan in found) or why
-        value = {"law": name, "reason": why, "plans": [report.plan_json(plan) for plan in found]}
+        if origin and any(plan.run for plan in found):
+            text += "\n\n" + report.paragraph(origin)
+        value = {
+            "law": name, "reason": why, "recipe": shaped.card,
+            "plans": [report.plan_json(plan) for plan in found],
+        }  # fmt: skip
         if arguments.out is not None:
             rows = [row for plan in found for row in plan.rows()]
             contracts.write(arguments.out, rows, contracts.PLAN)

@@ -6,8 +6,9 @@
 ``trunk`` trains the stable phase that cells share and every missing branch; ``cell`` publishes a
 finished training as run, curve and evaluation.parquet, and trains it first where that is needed.
 Ends with 0 when done (a diverged run is a result, too), 2 at an error, 128 + n at signal n after
-writing a checkpoint: run the same command again to go on. --processes and --nodes train in several
-processes, which a run may change in number each time it is gone on with.
+writing a checkpoint: run the same command again to go on. The end of the process that JOB_PARENT
+names in the environment counts as SIGHUP. --processes and --nodes train in several processes, which
+a run may change in number each time it is gone on with.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pipeline.files import write_json
 from pipeline.training import finished, launch
 from pipeline.training.inputs import CorpusFacts, InputError, check, read_cell, read_corpus
 from pipeline.training.inputs import read_texts as texts_of
-from pipeline.training.interruption import Stopped, StopRequest, end_with_parent
+from pipeline.training.interruption import Stopped, StopRequest, end_with_parent, parent
 from pipeline.training.team import Alone, Ended
 
 
@@ -113,7 +114,9 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _train_here(arguments: argparse.Namespace, work: Work) -> float:
     """Train and score in this process, perhaps as one of several; returns CPU seconds of all."""
-    stop = StopRequest(arguments.launch and arguments.launch / launch.STOP)
+    shared = arguments.launch and arguments.launch / launch.STOP
+    # Other machines do not see the process that is to be ended with.
+    stop = StopRequest(shared, parent=parent() if arguments.nodes == 1 else None)
     stop.listen()
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
     # PyTorch costs seconds to import: only where something must be trained or scored.

@@ -246,6 +246,48 @@ def test_the_recipe_of_a_study_gives_shape_rate_batch_and_steps(asked):
     )
 
 
+def test_the_recipe_of_the_study_that_was_fitted_is_taken_and_told(study, tmp_path, capsys):
+    (tmp_path / "fits").symlink_to(study / "fits")
+    ask = ["--fits", str(tmp_path / "fits"), "--law", "kaplan", "--flops", "1e15"]
+
+    def told(*options):
+        assert main([*ask, *options]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "shaped by default (context 2048, vocabulary 50257, aspect 128, heads of 128)" in told()
+    # As the workflow leaves it, which gives the recipe itself.
+    plan, again = tmp_path / "plan.json", tmp_path / "again.json"
+    assert "whose fits these are" not in told("--study", "config.yaml", "--json", str(plan))
+    words = "recipe of the study whose fits these are (context 32, vocabulary 512, aspect 32, heads"
+    assert words in told("--json", str(again))
+    assert json.loads(again.read_text()) == json.loads(plan.read_text())
+    assert quantities(json.loads(again.read_text()))["batch_tokens"]["value"] == 1024
+    # Another recipe that is asked for counts.
+    assert "context 2048" not in told("--recipe", "{}", "--json", str(again))
+    assert "batch_tokens" not in quantities(json.loads(again.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "this is no plan"),
+        ('{"recipe": {"aspect": -1}}', "aspect: -1 breaks the limit"),
+        ('{"recipe": null}', "is no JSON object"),
+    ],
+)
+def test_a_plan_whose_recipe_cannot_be_read_is_named(study, tmp_path, capsys, content, message):
+    (tmp_path / "fits").symlink_to(study / "fits")
+    (tmp_path / "plan.json").write_text(content)
+    ask = ["--fits", str(tmp_path / "fits"), "--law", "kaplan", "--flops", "1e15"]
+    assert main(ask) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path}/plan.json: ")
+    assert message in error
+    assert error.endswith("make it again, or give --study\n")
+    assert main([*ask, "--study", "config.yaml"]) == 0
+
+
 def test_a_backtest_widens_the_loss_by_its_error_at_this_distance(study, asked):
     plain = quantities(asked("--flops", 10 * LARGEST)[1])["loss"]
     tested = quantities(

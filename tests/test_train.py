@@ -394,3 +394,24 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_status(tmp_path, capsys, numb
     assert run["lost_seconds"] == 0
     if number == signal.SIGTERM:
         assert results.read() == Results(tmp_path / "fresh", made).publish().read()
+
+
+def test_a_training_stops_when_the_process_it_belongs_to_has_ended(tmp_path, capsys, monkeypatch):
+    results = Results(tmp_path, cell(steps=600, schedule="cosine", cooldown_steps=0, **LONG))
+    monkeypatch.setattr("pipeline.training.interruption.POLL_SECONDS", 0)
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        monkeypatch.setenv("JOB_PARENT", str(owner.pid))
+
+        def end():
+            appears(results.state, "cells/*/rolling.ckpt")
+            owner.kill()
+            owner.wait()
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        assert main(results.cell_arguments(seconds=1e-9)) == 128 + signal.SIGHUP
+        ending.join()
+    assert "stopped as the process that started it has ended; run" in capsys.readouterr().err
+    monkeypatch.delenv("JOB_PARENT")
+    run = results.publish().run()
+    assert (run["status"], run["interruptions"], run["lost_seconds"]) == ("finished", "SIGHUP", 0)

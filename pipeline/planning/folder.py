@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.laws import LAWS
 from pipeline.laws.band import SavedFit, read
+from pipeline.planning.shape import Recipe
 
 
 class Fits:
@@ -27,6 +29,32 @@ class Fits:
         if key not in self._read:
             self._read[key] = read(self.folder / key)
         return self._read[key]
+
+
+def recipe_beside(fits: Path) -> tuple[Recipe, str]:
+    """The recipe that the study of a folder of fits was last planned with, and where it is from.
+
+    It stands in the plan.json beside the fits; without one there, it is the default. Raises
+    ValueError where it cannot be read.
+    """
+    path = fits.absolute().parent / "plan.json"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError("this is no plan")
+        recipe = Recipe.given(json.dumps(told["recipe"]))
+    except (FileNotFoundError, KeyError):
+        default = Recipe()
+        return default, (
+            f"No study tells its recipe: the model is shaped by default ({default.words}). Give "
+            "--study, the config of a study, to shape it as that one does."
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; make it again, or give --study") from None
+    return recipe, (
+        "Shape, learning rate and batch follow the recipe of the study whose fits these are "
+        f"({recipe.words}); --study takes that of another."
+    )
 
 
 def refuse_without_fits(fits: Path) -> None:

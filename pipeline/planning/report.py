@@ -61,6 +61,11 @@ def _wrapped(sentences: Sequence[str]) -> Iterator[str]:
         yield from textwrap.wrap(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
+def paragraph(sentence: str) -> str:
+    """A sentence below plans, in lines of their width."""
+    return "\n".join(_wrapped([sentence]))
+
+
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan as JSON values; an unknown number is null."""
     told = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from pipeline import accounting, shapes
@@ -56,6 +56,19 @@ class Recipe:
         if not isinstance(told, dict):
             raise ConfigError("recipe", told, "is no JSON object", cure)
         return cls(**part(told, _rules()))
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The recipe as JSON values that ``given`` takes."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def words(self) -> str:
+        """What shapes a model, in a few words."""
+        return (
+            f"context {self.context}, vocabulary {self.vocab_size}, aspect {self.aspect:g}, "
+            f"heads of {self.head_width}"
+        )
 
 
 def _rules() -> dict[str, Any]:

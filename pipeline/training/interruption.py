@@ -25,15 +25,18 @@ from pipeline.training.inputs import InputError
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 POLL_SECONDS = 0.5  # between looks at what another process does
 PR_SET_PDEATHSIG = 1  # of Linux's prctl (sys/prctl.h)
+PARENT = "JOB_PARENT"  # the environment variable that names the process to end with
+ORPHANED = signal.SIGHUP  # what a terminal sends as it goes, and here stands for the parent's end
 
 
 class Stopped(Exception):  # noqa: N818 - an ending, not an error
     """Training stopped at a signal, after writing a checkpoint; ``code`` is the exit status."""
 
     def __init__(self, number: int):
-        super().__init__(
-            f"stopped by {signal.Signals(number).name}; run the command again to go on"
-        )
+        cause = f"by {signal.Signals(number).name}"
+        if number == ORPHANED:
+            cause = "as the process that started it has ended"
+        super().__init__(f"stopped {cause}; run the command again to go on")
         self.code = 128 + number
 
 
@@ -41,24 +44,41 @@ class StopRequest:
     """Holds the number of the signal that asked to stop, until training can.
 
     Processes that train together read a ``shared`` file, too; who launched them writes there the
-    signals that come to it (``announces``).
+    signals that come to it (``announces``). Once the process ``parent`` has ended, that asks to
+    stop as the signal ORPHANED would.
     """
 
-    def __init__(self, shared: Path | None = None, announces: bool = False) -> None:
-        self._announces = announces
+    def __init__(
+        self, shared: Path | None = None, announces: bool = False, parent: int | None = None
+    ) -> None:
+        self._announces, self._parent = announces, parent
         self._number: int | None = None
         self._shared, self._looked = shared, -math.inf
 
     @property
     def signal(self) -> int | None:
         """The signal's number; None while nobody asked."""
-        if self._shared and not self._number:
+        if not self._number and (self._shared or self._parent):
             now = time.monotonic()
             if now - self._looked > POLL_SECONDS:
                 self._looked = now
-                with suppress(OSError, ValueError):
-                    self._number = int(self._shared.read_text(encoding="utf-8"))
+                if told := self._told():  # a signal may have come meanwhile
+                    self._number = told
         return self._number
+
+    def _told(self) -> int | None:
+        """The signal that the shared file holds, or that the parent's end stands for."""
+        if self._shared:
+            with suppress(OSError, ValueError):
+                return int(self._shared.read_text(encoding="utf-8"))
+        if self._parent:
+            try:
+                os.kill(self._parent, 0)
+            except ProcessLookupError:
+                return ORPHANED
+            except OSError:
+                pass
+        return None
 
     def listen(self) -> None:
         """Take SIGTERM, SIGINT and SIGUSR2 as a request instead of an end at once."""
@@ -83,6 +103,16 @@ def _locked(lock: TextIO) -> bool:
 
 def _silent(_line: str) -> None:
     """Tell nobody."""
+
+
+def parent() -> int | None:
+    """The process of this machine that the training is to end with, if the environment names one.
+
+    Shells stand between Snakemake and the training and outlive it, so that the system's own word
+    of a parent's end (``end_with_parent``) would not come.
+    """
+    named = os.environ.get(PARENT, "")
+    return int(named) if named.isdigit() else None
 
 
 def end_with_parent(number: int = signal.SIGTERM) -> None:

@@ -1,11 +1,12 @@
 # The experiments behind the config, and what the rules share: paths, code inputs, definitions.
+import atexit
 import json
 import re
 import shlex
 import sys
 from pathlib import Path
 
-from pipeline import claims, experiments, fitted, sources, trunks
+from pipeline import claims, endings, experiments, fitted, sources, trunks
 from pipeline.cells import digest
 from pipeline.config import ConfigError, read
 from pipeline.design import write_definitions
@@ -18,8 +19,10 @@ CELL_FILES = ("run.parquet", "curve.parquet", "evaluation.parquet")
 FIT_FILES = ("parameters.parquet", "bootstrap.parquet", "points.parquet", "card.json")
 IMPORT_FILES = ("runs.parquet", "evaluations.parquet", "tasks.parquet", "import.json")
 
-# Jobs run the interpreter that snakemake runs in, also where no environment is activated.
-shell.prefix(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
+# Jobs run the interpreter that snakemake runs in, also where no environment is activated. Trainings on
+# this machine end with snakemake; on others they outlive it.
+ENDS = "JOB_PARENT=$PPID " if workflow.is_main_process else ""
+shell.prefix(f'export {ENDS}PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def refuse(files, error):
@@ -71,7 +74,7 @@ MACHINE = {
     "gpus": 0,  # of one training, on each node; a process for each
     "nodes": 1,
     "across": "",  # the command that starts another on each of several nodes
-    "patience": 0,  # seconds to wait where a lost node's process may still train
+    "patience": 600,  # seconds to wait where a process of an earlier run may still train
 }
 # Cell key -> the part of its trunk that trains it, or has trained it.
 PARTS = trunks.parts(CELLS.values(), RESULTS)
@@ -90,6 +93,20 @@ onstart:
     limiter = workflow.scheduler.job_rate_limiter
     if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
+    if workflow.local_exec:
+        # A training that was killed goes on from its checkpoint; what fails twice has failed.
+        for name in ("train_trunk", "train_cell"):
+            workflow.get_rule(name).restart_times = max(1, workflow.execution_settings.retries)
+
+
+onerror:
+    if workflow.local_exec:
+        failed, running = (
+            [(job.rule.name, Path(file)) for job in jobs for file in job.log]
+            for jobs in (workflow.scheduler.failed, workflow.scheduler.running)
+        )
+        # At exit: behind the many lines of Snakemake itself.
+        atexit.register(print, endings.last_words(failed, running), file=sys.stderr)
 
 
 # A process for each GPU, and one where there is none.
