@@ -303,7 +303,8 @@ def kill_all(process) -> None:
 def test_trainings_end_with_their_snakemake_and_the_next_run_goes_on(tmp_path):
     """Ctrl-C, then kill -9 of snakemake alone, whose training must not hold up the next run."""
     project, target = Project.make(tmp_path), "results/tiny/runs.parquet"
-    project.configure({"grid": {"sizes": [TINY["grid"]["sizes"][0]], "tokens": [51200]}})
+    few = {"sizes": [TINY["grid"]["sizes"][0]], "tokens": [51200]}
+    project.configure({"grid": few, "fit": {"laws": []}})
     loop = project.folder / "pipeline/training/loop.py"
     step = "loss = self.learner.step("
     assert step in loop.read_text()
