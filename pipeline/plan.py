@@ -209,7 +209,7 @@ def _written(arguments: argparse.Namespace) -> tuple[str, bool]:
         if origin and any(plan.run for plan in found):
             text += "\n\n" + report.paragraph(origin)
         value = {
-            "law": name, "reason": why, "recipe": shaped.card,
+            "law": name, "reason": why, "recipe": shaped.card if shaped != Recipe() else None,
             "plans": [report.plan_json(plan) for plan in found],
         }  # fmt: skip
         if arguments.out is not None:

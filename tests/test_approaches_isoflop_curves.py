@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from pipeline.approaches.allocation import Allocation, Options
+from pipeline.approaches.budgets import Budget
 from pipeline.approaches.envelope import Curve
-from pipeline.approaches.isoflop_curves import isoflop_curves
+from pipeline.approaches.isoflop import Minima
+from pipeline.approaches.isoflop_curves import _Known, _refusal, isoflop_curves
 from pipeline.laws import law
 from pipeline.laws.base import Status
 
@@ -125,6 +127,16 @@ def test_minima_at_the_ends_and_too_few_sizes_are_refused_by_name():
         for one in far.optima
     )
     assert estimated([]).exponent("params").status is Status.TOO_FEW_POINTS
+
+
+def test_sizes_that_have_no_loss_at_a_budget_are_no_sizes_that_can_be_left_out():
+    present = np.arange(12) < 5
+    log_n = np.log(SIZES[:5])
+    budget = Budget(1e11, (1e11, 1e11), log_n, (log_n - log_n[2]) ** 2 + 3, log_n, log_n, 0.0, 0)
+    for fails, refused in ((1, False), (2, True)):
+        without = np.where(np.arange(12) < fails, np.nan, log_n[2])
+        minima = Minima(np.r_[log_n[2], without], np.full(13, 3.0))
+        assert (_refusal(_Known(budget, present, minima)) is not None) == refused
 
 
 def test_without_resamples_there_is_a_value_and_no_interval():

@@ -30,6 +30,19 @@ def test_exact_fronts_are_found_again_on_every_draw():
     assert np.exp(logs) == pytest.approx(np.tile([3e5, 9e5], (50, 1)), rel=1e-6)
 
 
+def test_a_model_counts_the_batch_sizes_of_its_shortest_front():
+    short = front(1e6, 3.9)
+    short |= {name: short[name][:3] for name in ("batch_tokens", "steps")}
+    assert redrawn([front(1e6, 4.0), short, front(1e8, 3.0)], 20, 0)[1] == [3, 3, 4]
+
+
+def test_too_few_batch_sizes_carry_no_interval_of_a_claim():
+    rows = [front(1e6, loss) | {"tokens": 1.0} for loss in (4.0, 3.9)]
+    evidence = Evidence({"batches": Data(level_replicates=list(replicate_rows(rows, 50, 0)))})
+    found = over_fronts(evidence, lambda logs: float(logs.mean()), rows)
+    assert (found.low, found.high) == (None, None)
+
+
 def test_losses_of_one_model_are_drawn_together_and_models_apart():
     """A front that was measured twice tells no more than once; of another model it is new."""
     noise = 0.05 * np.array([1.0, -1.0, -1.0, 1.0])
@@ -44,10 +57,11 @@ def test_more_losses_of_the_same_trainings_make_no_interval_narrower():
     noise = 0.05 * np.array([1.0, -1.0, -1.0, 1.0])
 
     def width(losses):
-        rows = [row | {"tokens": 1.0} for row in (front(1e6, loss, noise) for loss in losses)]
+        rows = [front(1e6, loss, noise) for loss in losses]
+        rows = [row | {"tokens": 1.0} for row in (*rows, front(1e8, 3.0))]
         again = list(replicate_rows(rows, 400, 0))
         evidence = Evidence({"batches": Data(level_replicates=again)})
-        found = over_fronts(evidence, lambda logs: float(logs.mean()), rows)
+        found = over_fronts(evidence, lambda logs: float(logs[:-1].mean()), rows)
         return found.high - found.low
 
     assert width([4.0] * 8) == pytest.approx(width([4.0]))

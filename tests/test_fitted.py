@@ -126,6 +126,13 @@ def test_a_law_of_more_numbers_than_cells_is_refused_before_they_are_trained(law
         )
 
 
+def test_laws_that_nobody_asked_for_are_left_to_the_fit():
+    default = ["power_params", "power_tokens", "power_compute", "kaplan", "chinchilla"]
+    assert fitted.laws(few(default, 1)) == default
+    with pytest.raises(ConfigError, match="needs 3 runs or more"):
+        fitted.laws(few(default[:1], 1))
+
+
 def test_rows_that_no_cell_counts_are_left_to_the_fit(runs):
     """Tables that others made, and levels and points along curves."""
     assert fitted.laws(few(["chinchilla"], 1, runs=[runs])) == ["chinchilla"]

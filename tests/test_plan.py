@@ -254,7 +254,10 @@ def test_the_recipe_of_the_study_that_was_fitted_is_taken_and_told(study, tmp_pa
         assert main([*ask, *options]) == 0
         return " ".join(capsys.readouterr().out.split())
 
-    assert "shaped by default (context 2048, vocabulary 50257, aspect 128, heads of 128)" in told()
+    default = "shaped by default (context 2048, vocabulary 50257, aspect 128, heads of 128)"
+    assert default in told()
+    told("--recipe", "{}", "--json", str(tmp_path / "plan.json"))  # a study that trains nothing
+    assert default in told()
     # As the workflow leaves it, which gives the recipe itself.
     plan, again = tmp_path / "plan.json", tmp_path / "again.json"
     assert "whose fits these are" not in told("--study", "config.yaml", "--json", str(plan))
@@ -273,7 +276,7 @@ def test_the_recipe_of_the_study_that_was_fitted_is_taken_and_told(study, tmp_pa
         ("{", "Expecting property name"),
         ("[]", "this is no plan"),
         ('{"recipe": {"aspect": -1}}', "aspect: -1 breaks the limit"),
-        ('{"recipe": null}', "is no JSON object"),
+        ('{"recipe": 3}', "is no JSON object"),
     ],
 )
 def test_a_plan_whose_recipe_cannot_be_read_is_named(study, tmp_path, capsys, content, message):

@@ -216,8 +216,8 @@ def test_the_report_holds_every_figure(finished):
         ({"grid": {"tokens": [1e9, 2e9, 3e9]}}, "is more than the"),
         ({"fit": {"laws": ["kaplam"]}}, "did you mean 'kaplan'?"),
         (
-            {"grid": {"tokens": [10240, 20480]}},
-            "fit.laws[3]: 'kaplan' has 4 parameters and needs 5 runs",
+            {"grid": {"tokens": [10240, 20480]}, "fit": {"laws": ["kaplan"]}},
+            "fit.laws[0]: 'kaplan' has 4 parameters and needs 5 runs",
         ),
         ({"figures": ["iso_los"]}, "did you mean 'iso_loss'?"),
         ({"corpus": {"sources": [{"files": "nothing.txt"}]}}, "'nothing.txt' names no file"),

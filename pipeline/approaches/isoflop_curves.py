@@ -52,6 +52,14 @@ LEAST_SHARE = 0.8  # of the sizes can be left out and the others still have a mi
 LINE = 60  # points along the parabola that is drawn
 
 
+class _Moved(NamedTuple):
+    """Which of the S sizes are behind any optimum, n of them, and how far each of R draws moves
+    along what leaving out each of these does: (R, n)."""
+
+    behind: NDArray[np.bool_]
+    draws: Floats
+
+
 class _Known(NamedTuple):
     """A budget that counts, which of the S sizes have a loss there, and its minima (1 + S,)."""
 
@@ -65,7 +73,7 @@ def isoflop_curves(found: Sequence[Curve], options: Options) -> Allocation:
     read = [
         _Known(budget, present, _minima(budget, present)) for budget, present in _read(found)
     ]  # fmt: skip
-    refusals = [_refusal(one.budget, one.minima) for one in read]
+    refusals = [_refusal(one) for one in read]
     known = [one for one, refusal in zip(read, refusals) if refusal is None]
     behind = np.any([one.present for one in known], axis=0) if known else np.zeros(0, bool)
     moved = _moved(behind, options)
@@ -90,7 +98,7 @@ def isoflop_curves(found: Sequence[Curve], options: Options) -> Allocation:
 
 
 def _exponent(
-    quantity: str, log_c: Floats, log_y: Floats, moved: Floats, options: Options
+    quantity: str, log_c: Floats, log_y: Floats, moved: _Moved, options: Options
 ) -> Exponent:
     """The exponent through optima log_y (1 + S, B), of all sizes and without each."""
     centre = float(log_c.mean())
@@ -106,12 +114,13 @@ def _exponent(
     )  # fmt: skip
 
 
-def _jackknifed(values: Floats, moved: Floats) -> Floats:
+def _jackknifed(values: Floats, moved: _Moved) -> Floats:
     """Draws (R,) of a number from its values (1 + S,) with all sizes and without each.
 
-    NaN where one of the sizes cannot be left out.
+    NaN where one of the sizes behind it cannot be left out.
     """
-    return np.asarray(values[0] + moved @ (values[1:] - values[1:].mean()))
+    without = values[1:][moved.behind]
+    return np.asarray(values[0] + moved.draws @ (without - without.mean()))
 
 
 def _read(found: Sequence[Curve]) -> list[tuple[Budget, NDArray[np.bool_]]]:
@@ -153,28 +162,29 @@ def _minima(budget: Budget, present: NDArray[np.bool_]) -> Minima:
     return METHOD.minima(budget.log_params, loss, weights)
 
 
-def _moved(behind: NDArray[np.bool_], options: Options) -> Floats:
-    """How far each of R draws moves along what leaving out each of the S sizes does: (R, S).
+def _moved(behind: NDArray[np.bool_], options: Options) -> _Moved:
+    """Draws whose variance is the jackknife's over the n sizes behind the optima.
 
-    The variance is the jackknife's, (S - 1)/S of the sum of squared deviations over the sizes that
-    are ``behind`` the optima, and the draws are of Student's t with S - 1 degrees of freedom.
+    That is (n - 1)/n of the sum of squared deviations; the draws are of Student's t with n - 1
+    degrees of freedom.
     """
-    rng = np.random.default_rng(options.seed)
-    normal = rng.standard_normal((options.bootstraps, len(behind)))
-    freedom = max(int(behind.sum()) - 1, 1)
+    rng, count = np.random.default_rng(options.seed), int(behind.sum())
+    normal = rng.standard_normal((options.bootstraps, count))
+    freedom = max(count - 1, 1)
     widths = np.sqrt(freedom / rng.chisquare(freedom, size=(options.bootstraps, 1)))
-    return np.asarray(np.sqrt(freedom / (freedom + 1)) * widths * normal)
+    return _Moved(behind, np.asarray(np.sqrt(freedom / (freedom + 1)) * widths * normal))
 
 
-def _refusal(budget: Budget, minima: Minima) -> tuple[Status, str] | None:
+def _refusal(of: _Known) -> tuple[Status, str] | None:
     """Why a budget does not count; None where it has a minimum whichever size is left out."""
+    budget, minima = of.budget, of.minima
     at = f"At {budget.flops:.3g} FLOP"
     if budget.sizes < LEAST_SIZES:
         return Status.TOO_FEW_POINTS, (
             f"{at} {budget.sizes} of the sizes have a loss; a minimum needs {LEAST_SIZES}."
         )
     known = np.isfinite(minima.log_params)
-    if known[0] and known.mean() >= LEAST_SHARE:
+    if known[0] and known[1:][of.present].mean() >= LEAST_SHARE:
         return None
     best = int(budget.loss.argmin())
     if not 0 < best < budget.sizes - 1:
@@ -209,7 +219,7 @@ def _none(budget: Budget, status: Status, reason: str) -> Optimum:
     )  # fmt: skip
 
 
-def _optimum(known: _Known, moved: Floats, level: float) -> Optimum:
+def _optimum(known: _Known, moved: _Moved, level: float) -> Optimum:
     budget, _, minima = known
     log_n, loss = float(minima.log_params[0]), float(minima.loss[0])
     drawn = _jackknifed(minima.log_params, moved)

@@ -34,7 +34,8 @@ def replicate_rows(rows: Sequence[Row], count: int, seed: int) -> Iterator[dict[
 def redrawn(rows: Sequence[Row], count: int, seed: int) -> tuple[Floats, list[int]]:
     """Log B_crit (count, n) of n rows of the contract critical_batches on resamples.
 
-    Each draws the batch sizes of a model once, for all of its losses; also how many it has (n,).
+    Each draws the batch sizes of a model once, for all of its losses; also how many stand behind
+    those of its fronts that has fewest (n,).
     """
     rng = np.random.default_rng(seed)
     models: dict[Model, list[int]] = {}
@@ -47,7 +48,7 @@ def redrawn(rows: Sequence[Row], count: int, seed: int) -> tuple[Floats, list[in
         times = _drawn(len(batches), at, count, rng)
         for i, columns in zip(own, at, strict=True):
             logs[:, i] = _refitted(rows[i], times[:, columns])
-            batch_sizes[i] = len(batches)
+            batch_sizes[i] = min(map(len, at))
     return logs, batch_sizes
 
 

@@ -34,16 +34,18 @@ class Fits:
 def recipe_beside(fits: Path) -> tuple[Recipe, str]:
     """The recipe that the study of a folder of fits was last planned with, and where it is from.
 
-    It stands in the plan.json beside the fits; without one there, it is the default. Raises
-    ValueError where it cannot be read.
+    It stands in the plan.json beside the fits; without one there, as where a study trains nothing,
+    it is the default. Raises ValueError where it cannot be read.
     """
     path = fits.absolute().parent / "plan.json"
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(told, dict):
             raise ValueError("this is no plan")
+        if told.get("recipe") is None:
+            raise FileNotFoundError
         recipe = Recipe.given(json.dumps(told["recipe"]))
-    except (FileNotFoundError, KeyError):
+    except FileNotFoundError:
         default = Recipe()
         return default, (
             f"No study tells its recipe: the model is shaped by default ({default.words}). Give "

@@ -22,7 +22,7 @@ from pipeline import provenance
 from pipeline.files import atomic
 from pipeline.training.inputs import InputError
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGHUP)
 POLL_SECONDS = 0.5  # between looks at what another process does
 PR_SET_PDEATHSIG = 1  # of Linux's prctl (sys/prctl.h)
 PARENT = "JOB_PARENT"  # the environment variable that names the process to end with
@@ -35,7 +35,7 @@ class Stopped(Exception):  # noqa: N818 - an ending, not an error
     def __init__(self, number: int):
         cause = f"by {signal.Signals(number).name}"
         if number == ORPHANED:
-            cause = "as the process that started it has ended"
+            cause = "as the process or terminal that started it has ended"
         super().__init__(f"stopped {cause}; run the command again to go on")
         self.code = 128 + number
 
@@ -72,24 +72,35 @@ class StopRequest:
             with suppress(OSError, ValueError):
                 return int(self._shared.read_text(encoding="utf-8"))
         if self._parent:
-            try:
-                os.kill(self._parent, 0)
-            except ProcessLookupError:
-                return ORPHANED
-            except OSError:
-                pass
+            return ORPHANED if _has_ended(self._parent) else None
         return None
 
     def listen(self) -> None:
-        """Take SIGTERM, SIGINT and SIGUSR2 as a request instead of an end at once."""
+        """Take SIGNALS as a request instead of an end at once.
+
+        Under nohup a terminal's end is to be ignored, and is.
+        """
         for number in SIGNALS:
-            signal.signal(number, self._note)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._number = number
         if self._shared and self._announces:
             with suppress(OSError), atomic(self._shared) as temporary:
                 temporary.write_text(str(number), encoding="utf-8")
+
+
+def _has_ended(process: int) -> bool:
+    """Has a process of this machine ended, perhaps without its own parent having noticed?"""
+    try:
+        os.kill(process, 0)
+        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's, or a system without /proc
+        return False
+    return told.rpartition(")")[2].split()[0] in "ZX"  # zombie, dead: proc(5)
 
 
 def _locked(lock: TextIO) -> bool:

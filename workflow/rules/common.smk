@@ -21,7 +21,7 @@ IMPORT_FILES = ("runs.parquet", "evaluations.parquet", "tasks.parquet", "import.
 
 # Jobs run the interpreter that snakemake runs in, also where no environment is activated. Trainings on
 # this machine end with snakemake; on others they outlive it.
-ENDS = "JOB_PARENT=$PPID " if workflow.is_main_process else ""
+ENDS = f"JOB_PARENT={'$PPID' if workflow.is_main_process else ''} "
 shell.prefix(f'export {ENDS}PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 

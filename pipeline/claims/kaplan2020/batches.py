@@ -38,8 +38,12 @@ def over_fronts(
     """A statistic of log B_crit (n,) of some fronts; the fronts of a model are drawn together."""
     keys = [level_key(model_of(row), row["loss"]) for row in rows]
     again = of_levels(evidence["batches"].level_replicates, keys)
-    widening = again.clusters().widening(evidence.level, again.carried)
-    low, high = around([statistic(logs) for logs in again.logs], expanded(evidence.level, widening))
+    together = again.clusters()
+    low, high = None, None
+    if not together.refused:
+        widening = together.widening(evidence.level, again.carried)
+        drawn = [statistic(logs) for logs in again.logs]
+        low, high = around(drawn, expanded(evidence.level, widening))
     return Measured(
         statistic(np.log([row["critical_batch"] for row in rows])), low, high, evidence.level,
         len(rows), span(rows, "params"), span(rows, "tokens"),

@@ -6,7 +6,6 @@ import numpy as np
 
 from pipeline.batches.traces import at_peak
 from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
-from pipeline.claims.fits import missed
 from pipeline.claims.rules import AtMost, Near
 from pipeline.claims.runs import by, counted, trunk
 from pipeline.claims.samples import over_rows, span
@@ -45,7 +44,7 @@ def offset(evidence: Evidence) -> Measured:
     slopes = {fit.key: fit.parameters["s"] for fit in fits}
     open_ = (f"{key}: {row['reason']}" for key, row in slopes.items()
              if row["status"] != Status.CONVERGED)  # fmt: skip
-    doubt = next(open_, "") or next(filter(None, map(missed, fits)), "")
+    doubt = next(open_, "")
     points = [point for fit in fits for point in fit.points]
     return Measured(
         value, low, high, fits[0].level, max(fit.runs for fit in fits), span(points, "params"),

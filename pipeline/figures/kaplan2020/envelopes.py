@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+import scipy
 
 from pipeline.approaches import exponents
 from pipeline.figures.data import Row
@@ -135,5 +135,5 @@ def _jackknife(samples: Floats, level: float) -> Floats | None:
     if count < LEAST_SIZES or not np.isfinite(samples).all():
         return None
     squares = ((samples - samples.mean(0)) ** 2).sum(0)
-    reach = NormalDist().inv_cdf((1 + level) / 2)
+    reach = scipy.special.stdtrit(count - 1, (1 + level) / 2)
     return np.asarray(reach * np.sqrt((count - 1) / count * squares))
