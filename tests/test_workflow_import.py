@@ -149,8 +149,8 @@ def test_imported_runs_join_trained_ones(tmp_path):
     assert status == 0, printed
     folder = project.folder / "results/tiny"
     found = contracts.read(folder / "runs.parquet", contracts.RUNS).to_pylist()
-    assert [run["source"] for run in found] == ["native"] * 4 + ["sweep"] * 16
+    assert [run["source"] for run in found] == ["native"] * 6 + ["sweep"] * 16
     assert {run["study"] for run in found} == {"tiny"}
     assert all(run["included"] for run in found)
     texts = contracts.read(folder / "evaluations.parquet", contracts.EVALUATIONS).to_pylist()
-    assert [text["corpus"] for text in texts] == ["other"] * 20
+    assert [text["corpus"] for text in texts] == ["other"] * 22
