@@ -20,7 +20,6 @@ import contextlib
 import importlib.util
 import io
 import multiprocessing
-import resource
 import statistics
 import sys
 import tempfile
@@ -33,7 +32,7 @@ import numpy as np
 import torch
 from step import SIZES, cell, machine, matmul_peaks, parser_of, seconds_of, text_of
 
-from pipeline import accounting
+from pipeline import accounting, provenance
 from pipeline.accounting import Shape
 from pipeline.training.allocation import keep_freed_memory
 from pipeline.training.data import Batches, TokenStream
@@ -144,7 +143,7 @@ def _resident(build: Callable[..., Step], arguments: tuple[Any, ...]) -> int:
     torch.set_num_threads(1)
     keep_freed_memory()
     _few(build(*arguments))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return provenance.peak_memory()
 
 
 def _few(step: Step) -> None:

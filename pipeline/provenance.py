@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+import resource
 import socket
 import subprocess
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -68,6 +70,22 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def peak_memory() -> int:
+    """Bytes of main memory that this process has held at most.
+
+    Linux hands the peak in rusage on to what a process becomes, so that a command would report that
+    of whoever started it; the peak of its own memory stands in /proc.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
 def multiplies_bf16() -> bool:

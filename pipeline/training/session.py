@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -260,8 +258,7 @@ def _peak_memory(device: torch.device) -> int:
     """Bytes: of the GPU's memory where training ran on one, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    return provenance.peak_memory()
 
 
 def _device_name(device: torch.device) -> str:
