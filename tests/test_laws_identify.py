@@ -135,6 +135,15 @@ def test_open_directions_come_first():
     assert "condition number 1e+09" in found.reason
 
 
+def advice_at_the_truth(name):
+    """What is told of each parameter of a law, on runs that lie on it."""
+    found, data = law(name), drawn(name, 0.0, 0)
+    x = found.log_inputs(data)
+    centre = x.mean(1)
+    theta = found.shifted(found.theta(arrays(TRUTH[name])), -centre)
+    return advice(found, theta, x - centre[:, None], centre)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -143,11 +152,7 @@ def test_open_directions_come_first():
     ],
 )
 def test_advice_names_the_input_that_the_parameter_is_of(name, expected):
-    found, data = law(name), drawn(name, 0.0, 0)
-    x = found.log_inputs(data)
-    centre = x.mean(1)
-    theta = found.shifted(found.theta(arrays(TRUTH[name])), -centre)
-    told = advice(found, theta, x - centre[:, None], centre)
+    told = advice_at_the_truth(name)
     for parameter, column in expected.items():
         assert told[parameter].endswith(f" {column}."), told
 
@@ -162,11 +167,7 @@ def test_advice_names_the_input_that_the_parameter_is_of(name, expected):
 )
 def test_advice_of_one_count_says_what_to_do_where_the_other_limits_it(name, cure):
     """A bend at the largest D of L(D) is the size of its model, which more tokens do not mend."""
-    found, data = law(name), drawn(name, 0.0, 0)
-    x = found.log_inputs(data)
-    centre = x.mean(1)
-    theta = found.shifted(found.theta(arrays(TRUTH[name])), -centre)
-    told = advice(found, theta, x - centre[:, None], centre)
+    told = advice_at_the_truth(name)
     further = [words for words in told.values() if "4 times the largest" in words]
     assert further
     for words in further:

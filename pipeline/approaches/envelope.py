@@ -111,22 +111,29 @@ def envelope(found: Sequence[Curve], options: Options) -> Allocation:
     return Allocation("envelope", tuple(optima), exponents, runs)
 
 
-def _grid(found: Sequence[Curve]) -> _Grid:
+def compute(found: Sequence[Curve], points: int) -> Floats:
+    """Log C (points,), evenly from the least to the most that any curve has."""
     low, high = min(c.flops[0] for c in found), max(c.flops[-1] for c in found)
-    log_c = np.linspace(np.log(low), np.log(high), POINTS)
+    return np.linspace(np.log(low), np.log(high), points)
 
-    def along(column: str) -> Floats:
-        return np.stack(
-            [
-                np.interp(
-                    log_c, np.log(c.flops), np.log(getattr(c, column)), left=np.inf, right=np.inf
-                )
-                for c in found
-            ],
-            axis=1,
-        )
 
-    return _Grid(found, log_c, along("loss"), along("tokens"))
+def along(found: Sequence[Curve], log_c: Floats, column: str) -> Floats:
+    """The log of a column of S curves at log C (G,), linear in between; (G, S).
+
+    Infinite where a size was not trained.
+    """
+    return np.stack(
+        [
+            np.interp(log_c, np.log(c.flops), np.log(getattr(c, column)), left=np.inf, right=np.inf)
+            for c in found
+        ],
+        axis=1,
+    )
+
+
+def _grid(found: Sequence[Curve]) -> _Grid:
+    log_c = compute(found, POINTS)
+    return _Grid(found, log_c, along(found, log_c, "loss"), along(found, log_c, "tokens"))
 
 
 def _drawn(sizes: int, options: Options) -> NDArray[np.bool_]:

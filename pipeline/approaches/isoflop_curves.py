@@ -31,7 +31,7 @@ from pipeline.approaches.allocation import (
 )
 from pipeline.approaches.budgets import Budget
 from pipeline.approaches.envelope import LEAST_SIZES as LEAST_BESIDE
-from pipeline.approaches.envelope import Curve
+from pipeline.approaches.envelope import Curve, along, compute
 from pipeline.approaches.exponents import (
     LEAST_BUDGETS,
     Exponent,
@@ -127,20 +127,12 @@ def _read(found: Sequence[Curve]) -> list[tuple[Budget, NDArray[np.bool_]]]:
     """The budgets of the grid where any size has a loss, and which of the S sizes have one."""
     if not found:
         return []
-    ends = min(curve.flops[0] for curve in found), max(curve.flops[-1] for curve in found)
-    log_c = np.linspace(np.log(ends[0]), np.log(ends[1]), POINTS)
+    log_c = compute(found, POINTS)
     log_n = np.log([curve.params for curve in found])
-
-    def along(column: str) -> Floats:
-        """The log of a column of all curves on the grid, (POINTS, S), NaN where not trained."""
-        return np.stack([
-            np.interp(log_c, np.log(curve.flops), np.log(getattr(curve, column)),
-                      left=np.nan, right=np.nan)
-            for curve in found
-        ], axis=1)  # fmt: skip
-
     rows = []
-    for c, loss, tokens in zip(log_c, along("loss"), along("tokens")):
+    for c, loss, tokens in zip(
+        log_c, along(found, log_c, "loss"), along(found, log_c, "tokens"), strict=True
+    ):
         there = np.isfinite(loss)
         if there.any():
             flops = float(np.exp(c))
