@@ -39,20 +39,19 @@ def recipe_beside(fits: Path) -> tuple[Recipe, str]:
     """
     path = fits.absolute().parent / "plan.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if not isinstance(told, dict):
             raise ValueError("this is no plan")
-        if told.get("recipe") is None:
-            raise FileNotFoundError
-        recipe = Recipe.given(json.dumps(told["recipe"]))
-    except FileNotFoundError:
+        given = told.get("recipe")
+        recipe = None if given is None else Recipe.given(json.dumps(given))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; make it again, or give --study") from None
+    if recipe is None:
         default = Recipe()
         return default, (
             f"No study tells its recipe: the model is shaped by default ({default.words}). Give "
             "--study, the config of a study, to shape it as that one does."
         )
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; make it again, or give --study") from None
     return recipe, (
         "Shape, learning rate and batch follow the recipe of the study whose fits these are "
         f"({recipe.words}); --study takes that of another."
