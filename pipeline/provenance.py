@@ -63,13 +63,17 @@ def host() -> str:
 
 def processor() -> str:
     """Name of the CPU, as the system tells it."""
+    return _told("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+
+
+def _told(path: str, name: str) -> str:
+    """What a file of the system says of a name, the first time; empty where it does not."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    fields = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in fields if key.strip() == name), "")
 
 
 def peak_memory() -> int:
@@ -78,12 +82,8 @@ def peak_memory() -> int:
     Linux hands the peak in rusage on to what a process becomes, so that a command would report that
     of whoever started it; the peak of its own memory stands in /proc.
     """
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    if told := _told("/proc/self/status", "VmHWM"):  # such as 300000 kB
+        return int(told.split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
