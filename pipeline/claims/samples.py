@@ -11,6 +11,7 @@ import scipy
 from numpy.typing import NDArray
 
 from pipeline.claims.claim import Ends, Evidence, Measured
+from pipeline.laws import jackknife
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import around
 
@@ -89,12 +90,9 @@ def over_groups(
     low: float | None = None
     high: float | None = None
     value = float(statistic(everything))
-    if len(groups) > 2 and np.isfinite(logs).all():
-        spread = np.sqrt((len(groups) - 1) * logs.var())
-        reach = float(
-            np.exp(scipy.special.stdtrit(len(groups) - 1, (1 + evidence.level) / 2) * spread)
-        )
-        low, high = value / reach, value * reach
+    reach = jackknife.reach(logs[:, None], evidence.level)
+    if reach is not None:
+        low, high = value / float(np.exp(reach[0])), value * float(np.exp(reach[0]))
     return Measured(
         value, low, high, evidence.level, len(rows), span(rows, "params"), span(rows, "tokens")
     )

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 
 from pipeline.approaches import exponents
 from pipeline.figures.data import Row
 from pipeline.figures.kaplan2020.along import Course, falling
+from pipeline.laws import jackknife
 from pipeline.laws.base import Floats
 
 GRID = 300  # points of compute
@@ -45,12 +45,12 @@ class Line:
     def ends(self, x: Floats, level: float) -> tuple[Floats, Floats] | None:
         """Pointwise interval at x (m,); None where some size cannot be left out."""
         logs = self.levels[:, None] + self.slopes[:, None] * (np.log(x) - self.centre)
-        reach = _jackknife(logs[1:], level)
+        reach = jackknife.reach(logs[1:], level)
         return None if reach is None else (self.at(x) * np.exp(-reach), self.at(x) * np.exp(reach))
 
     def slope_ends(self, level: float) -> tuple[float | None, float | None]:
         """The interval of the slope; None and None where some size cannot be left out."""
-        reach = _jackknife(self.slopes[1:, None], level)
+        reach = jackknife.reach(self.slopes[1:, None], level)
         if reach is None:
             return None, None
         return self.slope - float(reach[0]), self.slope + float(reach[0])
@@ -127,13 +127,3 @@ def envelope(courses: Sequence[Course], compute: Of) -> Envelope:
         logs = np.interp(np.log(flops), np.log(lower), np.log(loss), left=np.inf, right=np.inf)
         columns.append(np.exp(logs))
     return Envelope(courses, compute, flops, np.stack(columns, axis=1))
-
-
-def _jackknife(samples: Floats, level: float) -> Floats | None:
-    """How far the central ``level`` reaches to each side, of estimates with one left out (S, m)."""
-    count = len(samples)
-    if count < LEAST_SIZES or not np.isfinite(samples).all():
-        return None
-    squares = ((samples - samples.mean(0)) ** 2).sum(0)
-    reach = scipy.special.stdtrit(count - 1, (1 + level) / 2)
-    return np.asarray(reach * np.sqrt((count - 1) / count * squares))
