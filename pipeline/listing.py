@@ -101,9 +101,7 @@ def _seconds(cells: Collection[Cell]) -> float:
 
 def predicted_seconds(cell: Cell, steps: int) -> float:
     """Seconds of one core of this machine for some steps of a cell, at the speeds of ``SPEEDS``."""
-    precision = cell.precision
-    if precision == "auto":
-        precision = "bf16" if provenance.multiplies_bf16() else "fp32"
+    precision = provenance.cpu_precision() if cell.precision == "auto" else cell.precision
     flops_per_second, layer = SPEEDS[precision]
     layers = cell.n_layer * (cell.reuse or 1)
     return cell.flops_exact * steps / cell.steps / flops_per_second + steps * layers * layer

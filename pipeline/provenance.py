@@ -88,10 +88,10 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
-def multiplies_bf16() -> bool:
-    """Does the CPU multiply in bfloat16? False where the system does not tell."""
+def cpu_precision() -> str:
+    """bf16 where the CPU multiplies in it; fp32 where not, or where the system does not tell."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+        return "fp32"
+    return "fp32" if {"avx512_bf16", "amx_bf16"}.isdisjoint(flags) else "bf16"

@@ -374,7 +374,7 @@ def test_the_vocabulary_of_an_existing_tokenizer(tmp_path):
 
 
 def test_the_table_counts_what_trunks_save(monkeypatch, capsys):
-    monkeypatch.setattr(provenance, "multiplies_bf16", lambda: True)
+    monkeypatch.setattr(provenance, "cpu_precision", lambda: "bf16")
     assert design.main(["config.yaml"]) == 0
     printed = capsys.readouterr().out
     assert "28 cells, 7 trunks" in printed

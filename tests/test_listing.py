@@ -17,8 +17,8 @@ def cells(**size):
 
 def test_a_step_takes_its_flop_and_its_layers(monkeypatch):
     [cell, longer] = cells()
-    for has_bf16, speeds in ((True, (1.3e11, 1.25e-3)), (False, (4.5e10, 2.2e-3))):
-        monkeypatch.setattr(provenance, "multiplies_bf16", lambda has=has_bf16: has)
+    for precision, speeds in (("bf16", (1.3e11, 1.25e-3)), ("fp32", (4.5e10, 2.2e-3))):
+        monkeypatch.setattr(provenance, "cpu_precision", lambda told=precision: told)
         rate, layer = speeds
         told = listing.predicted_seconds(cell, 100)
         assert told == pytest.approx(cell.flops_exact * 100 / cell.steps / rate + 200 * layer)
@@ -29,7 +29,7 @@ def test_a_step_takes_its_flop_and_its_layers(monkeypatch):
 
 
 def test_cells_that_share_a_trunk_take_less_and_start_once(monkeypatch):
-    monkeypatch.setattr(provenance, "multiplies_bf16", lambda: False)
+    monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
     shared = cells()
     told = re.search(r"about ([\d.]+ \w+) of one CPU core, (\d+)% saved", listing.summary(shared))
     short, long = shared
@@ -53,14 +53,14 @@ def test_a_time_is_told_in_the_unit_that_suits_it(seconds, told):
 
 
 def test_what_shares_no_trunk_saves_nothing_and_is_not_told(monkeypatch):
-    monkeypatch.setattr(provenance, "multiplies_bf16", lambda: False)
+    monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
     assert "saved" in listing.summary(cells())
     assert "saved" not in listing.summary(cells()[:1])  # it was -0%, of rounding
 
 
 def test_columns_never_touch(monkeypatch):
     """Also where D / N has four digits and a count one more than its heading."""
-    monkeypatch.setattr(provenance, "multiplies_bf16", lambda: False)
+    monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
     [cell, longer] = cells()
     large = replace(longer, tokens=2 * 10**9, steps=2 * 10**6)
     head, *rows = listing.table([cell, longer, large]).splitlines()
@@ -75,7 +75,7 @@ def test_columns_never_touch(monkeypatch):
 
 
 def test_what_is_too_much_for_a_core_is_told_in_hours_of_a_gpu(monkeypatch):
-    monkeypatch.setattr(provenance, "multiplies_bf16", lambda: False)
+    monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
     long = replace(cells()[0], tokens=2 * 10**12, steps=2 * 10**9, cooldown_steps=4 * 10**8)
     hours = long.flops_exact / 4e14 / 3600
     told = listing.summary([long])

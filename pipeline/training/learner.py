@@ -36,7 +36,7 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
         return wanted
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if provenance.multiplies_bf16() else "fp32"
+    return provenance.cpu_precision()
 
 
 def dropout_seed(seed: int, step: int) -> int:
