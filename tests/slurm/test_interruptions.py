@@ -35,6 +35,7 @@ def interrupted(cluster, tmp_path_factory):
     shorten(cluster, limited["id"])
     cluster.run("scontrol", "requeue", requeued["id"])
     preempt(cluster, preempted["nodes"])
+    lengthen(cluster, limited["id"])
     status, printed = study.end(process)
     assert status == 0, printed
     jobs = [job["id"] for job in (requeued, preempted, limited)]
@@ -47,6 +48,15 @@ def shorten(cluster, job: str) -> None:
     hours, minutes, seconds = map(int, re.search(r"RunTime=(\d+):(\d+):(\d+)", told).groups())
     whole = math.ceil((hours * 3600 + minutes * 60 + seconds + 40) / 60)
     cluster.run("scontrol", "update", f"JobId={job}", f"TimeLimit={whole}")
+
+
+def lengthen(cluster, job: str) -> None:
+    """Give a job that has been told of its limit an hour for its next turns.
+
+    So short a limit would have SLURM signal them, too: in their first second, before they listen.
+    """
+    cluster.wait_until(lambda: "Restarts=0" not in cluster.run("scontrol", "show", "job", job), 90)
+    cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60")
 
 
 def preempt(cluster, node: str) -> None:
