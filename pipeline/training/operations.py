@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 LOGITS = 1 << 24  # logits held at a time by the fused loss: 64 MiB in float32
+NARROW = 16  # columns of a product below which its transpose is computed
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,13 @@ def _sum(total: Tensor | None, share: Tensor) -> Tensor:
     return share if total is None else total.float().add_(share)
 
 
+def _product(many: Tensor, few: Tensor) -> Tensor:
+    """``many @ few``; its transpose where it has few columns, which MKL's sgemm is faster at."""
+    if few.shape[1] < NARROW and few.dtype is torch.float32:
+        return (few.t() @ many.t()).t()
+    return many @ few
+
+
 class _SavedAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, context: int, n_head: int) -> Tensor:
@@ -170,7 +178,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
             # A probability that underflows counts as the smallest float32, not as infinite loss.
             total -= chosen.clamp_min(torch.finfo(torch.float32).tiny).log_().sum()
             d_logits = p.scatter_(1, wanted, chosen - 1).to(hidden.dtype)
-            torch.mm(d_logits, embedding, out=d_hidden[first : first + rows])
+            d_hidden[first : first + rows] = _product(d_logits, embedding)
             # MKL's sgemm takes up to seven times as long for the transpose of this product.
             d_embedding = _sum(d_embedding, (part.t() @ d_logits).t())
         assert d_embedding is not None
