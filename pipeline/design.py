@@ -31,7 +31,7 @@ from pipeline.regression.definition import Regression, regression
 from pipeline.tasks.refusal import refuse_tasks
 from pipeline.trunks import by_trunk
 
-RESERVED = ("cells", "corpora", "state", "trunks")  # folders of results/ that are no study
+RESERVED = ("cells", "corpora", "state", "trainings")  # folders of results/ that are no study
 
 
 @dataclass(frozen=True)

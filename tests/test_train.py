@@ -32,10 +32,10 @@ pytestmark = pytest.mark.usefixtures("own_signals")
 
 
 def test_a_trunk_trains_its_cells_and_they_are_published(tmp_path):
-    results = Results(tmp_path, *three()).trunk().publish()
-    ledger = json.loads(next(tmp_path.glob("trunks/*/part.json")).read_text())
+    results = Results(tmp_path, *three()).part().publish()
+    ledger = json.loads((tmp_path / "trainings" / "part.json").read_text())
     assert ledger["cells"] == [c.key for c in results.cells]
-    assert ledger["stable_steps"] == [16, 32, 64]
+    assert ledger["trainings"] == [results.cells[0].trunk]
     assert ledger["part"] == "part"
     (run, *short), evaluation = results.read(0)
     assert run["cell"] == results.cells[0].key
@@ -49,7 +49,7 @@ def test_a_trunk_trains_its_cells_and_they_are_published(tmp_path):
 
 
 def test_a_branch_begins_with_its_trunks_rows(tmp_path):
-    results = Results(tmp_path, *three()).trunk().publish()
+    results = Results(tmp_path, *three()).part().publish()
     short, long = (results.read(index)[0][1:] for index in (0, 2))
     assert short[:3] == long[:3]
     assert short[3] != long[3]
@@ -84,7 +84,7 @@ def processor():
 def test_a_default_cell_is_trained_as_it_ever_was(tmp_path, precision):
     made = [cell(steps=s, cooldown_steps=s // 5, precision=precision, evaluate=("other-1",))
             for s in (20, 40)]  # fmt: skip
-    results = Results(tmp_path, *made).trunk().publish()
+    results = Results(tmp_path, *made).part().publish()
     (run, *curve), scores = results.read(1)
     losses, score, digest = DEFAULT[precision]
     rounding = 1e-5 if precision == "fp32" else 0.01
@@ -104,20 +104,20 @@ def test_a_default_cell_is_trained_as_it_ever_was(tmp_path, precision):
 )
 def test_a_cell_alone_is_the_same_as_from_its_trunk(tmp_path, precision, dropout):
     cells = three(precision=precision, dropout=dropout)
-    shared = Results(tmp_path / "shared", *cells).trunk().publish()
+    shared = Results(tmp_path / "shared", *cells).part().publish()
     alone = Results(tmp_path / "alone", cells[2]).publish()
     assert alone.read(0) == shared.read(2)
 
 
 def test_dropout_survives_interruptions_of_trunk_and_branches(tmp_path):
     cells = three(dropout=0.1)
-    whole = Results(tmp_path / "whole", *cells).trunk().publish()
+    whole = Results(tmp_path / "whole", *cells).part().publish()
     results = Results(tmp_path / "turns", *cells)
     assert train_in_turns(results, 11) >= 7
-    results.trunk().publish()
+    results.part().publish()
     assert [results.read(i) for i in range(3)] == [whole.read(i) for i in range(3)]
     assert whole.run(2)["dropout"] == 0.1
-    plain = Results(tmp_path / "plain", *three()).trunk().publish()
+    plain = Results(tmp_path / "plain", *three()).part().publish()
     assert plain.run(2)["loss"] != whole.run(2)["loss"]
 
 
@@ -151,7 +151,7 @@ def test_a_branch_of_another_family_is_the_same_as_a_cell_alone(tmp_path, family
     own = {"d_ff": 0, "n_head": 0} if family == "lstm" else {"reuse": 2, "n_layer": 1}
     cells = [cell(steps=s, cooldown_steps=s // 5, family=family, dropout=0.1, context=8, **own)
              for s in (20, 40)]  # fmt: skip
-    shared = Results(tmp_path / "shared", *cells).trunk().publish()
+    shared = Results(tmp_path / "shared", *cells).part().publish()
     alone = Results(tmp_path / "alone", cells[1]).publish()
     assert alone.read(0) == shared.read(1)
     run = shared.run(1)
@@ -168,22 +168,21 @@ def test_other_schedules_train_without_a_trunk(tmp_path, schedule):
     run = results.run()
     assert (run["status"], run["trunk"], run["unique_tokens"]) == ("finished", None, 700)
     assert run["own_seconds"] == run["seconds"]
-    assert main(results.trunk_arguments()) == 2
 
 
 def test_a_new_token_count_goes_on_from_the_nearest_checkpoint(tmp_path, capsys):
-    Results(tmp_path, *three()).trunk()
+    Results(tmp_path, *three()).part()
     capsys.readouterr()
     new = cell(steps=60, cooldown_steps=12, evaluate=("other-1",))
-    results = Results(tmp_path, new).trunk().publish()
+    results = Results(tmp_path, new).part().publish()
     assert "at-32.ckpt at step 32" in capsys.readouterr().err
     assert results.read() == Results(tmp_path / "fresh", new).publish().read()
 
 
 def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):
-    results = Results(tmp_path, *three()).trunk()
+    results = Results(tmp_path, *three()).part()
     several = ["--processes", "2", "--nodes", "2", "--across", "none"]
-    commands = [[*results.trunk_arguments(), *several], [*results.cell_arguments(), *several]]
+    commands = [[*results.part_arguments(), *several], [*results.cell_arguments(), *several]]
     code = (
         "import sys; from pipeline.train import main\n"
         f"assert all(main(c) == 0 for c in {commands!r})\n"
@@ -220,9 +219,9 @@ def test_another_text_to_score_on_does_not_retrain(tmp_path):
 
 
 def test_other_data_never_continues_a_training(tmp_path, capsys):
-    results = Results(tmp_path, *three()).trunk()
+    results = Results(tmp_path, *three()).part()
     make_corpus(tmp_path / "corpus", seed=9)
-    results.trunk().publish()
+    results.part().publish()
     assert "discarding" in capsys.readouterr().err
     fresh = Results(tmp_path / "fresh")
     make_corpus(tmp_path / "fresh" / "corpus", seed=9)
@@ -232,7 +231,7 @@ def test_other_data_never_continues_a_training(tmp_path, capsys):
 
 @pytest.mark.parametrize("damage", ["truncate", "empty"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, capsys, damage):
-    Results(tmp_path, *three()).trunk()
+    Results(tmp_path, *three()).part()
     kept = next(tmp_path.glob("state/trunks/*/at-32.ckpt"))
     kept.write_bytes(kept.read_bytes()[: {"truncate": -1, "empty": 0}[damage]])
     new = cell(steps=60, cooldown_steps=12, evaluate=("other-1",))
@@ -254,7 +253,7 @@ def test_a_damaged_publication_is_rendered_anew(tmp_path):
 @pytest.mark.parametrize("rate", [50.0, 1e30], ids=["worse than a guess", "not a number"])
 def test_a_diverged_run_is_a_row(tmp_path, rate):
     cells = three(lr=rate, lr_embedding=rate)
-    results = Results(tmp_path, *cells).trunk().publish()
+    results = Results(tmp_path, *cells).part().publish()
     for index in range(3):
         run = results.run(index)
         assert (run["status"], run["loss"], run["bits_per_byte"]) == ("diverged", None, None)
@@ -312,16 +311,11 @@ def test_a_missing_corpus_is_named(tmp_path, capsys):
     assert "corpus.json" in refusal(capsys, results.cell_arguments())
 
 
-def test_cells_of_two_trunks_are_refused(tmp_path, capsys):
-    results = Results(tmp_path, cell(), cell(seed=1))
-    assert "cells of one trunk" in refusal(capsys, results.trunk_arguments())
-
-
 def test_two_processes_never_train_the_same(tmp_path, capsys):
     results = Results(tmp_path, *three())
     with exclusive(results.state / "trunks" / str(results.cells[0].trunk)):
-        assert f"process {os.getpid()} on" in refusal(capsys, results.trunk_arguments())
-    results.trunk()
+        assert f"process {os.getpid()} on" in refusal(capsys, results.part_arguments())
+    results.part()
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing_half(tmp_path, capfd):
@@ -360,15 +354,15 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path, capsys, precision, wher
         cell(steps=400, cooldown_steps=100, precision=precision, **LONG),
     ]
     results = Results(tmp_path, *cells)
-    command = [sys.executable, "-m", "pipeline.train", *results.trunk_arguments(seconds=1e-9)]
+    command = [sys.executable, "-m", "pipeline.train", *results.part_arguments(seconds=1e-9)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         appears(results.state, where)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    assert not list(tmp_path.glob("trunks/*/part.json"))
-    results.trunk().publish()
+    assert not (tmp_path / "trainings").exists()
+    results.part().publish()
     assert "resuming from" in capsys.readouterr().err
-    fresh = Results(tmp_path / "fresh", *cells).trunk().publish()
+    fresh = Results(tmp_path / "fresh", *cells).part().publish()
     assert [results.read(i) for i in range(2)] == [fresh.read(i) for i in range(2)]
     assert [results.run(i)["restarts"] for i in range(2)] == [1, where.startswith("trunks")]
     assert not list(results.state.glob("**/.*.tmp"))
