@@ -180,7 +180,9 @@ def test_a_new_token_count_goes_on_from_the_nearest_checkpoint(tmp_path, capsys)
 
 
 def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):
-    results = Results(tmp_path, *three()).part()
+    lone = cell(seed=2, schedule="cosine", cooldown_steps=0)
+    results = Results(tmp_path, *three(), cell(seed=1), lone).part()
+    (tmp_path / "trainings" / "part.json").unlink()  # finished by who kept no such record
     several = ["--processes", "2", "--nodes", "2", "--across", "none"]
     commands = [[*results.part_arguments(), *several], [*results.cell_arguments(), *several]]
     code = (
@@ -190,6 +192,8 @@ def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert results.read()[0]
+    ledger = json.loads((tmp_path / "trainings" / "part.json").read_text())
+    assert (ledger["cells"], ledger["cpu_seconds"]) == ([c.key for c in results.cells], 0)
 
 
 def test_the_standard_error_takes_documents_where_the_tokenizer_marks_their_end(tmp_path):
@@ -259,6 +263,86 @@ def test_a_diverged_run_is_a_row(tmp_path, rate):
         assert (run["status"], run["loss"], run["bits_per_byte"]) == ("diverged", None, None)
         assert results.read(index)[1] == []
     assert len(results.read(2)[0]) > 1
+
+
+# --- several trainings in one process ---------------------------------------------------------
+
+
+def mixed(**changes):
+    """Two trunks of two cells and a lone one, each with dropout, which draws random numbers."""
+    changes = {"dropout": 0.1, "evaluate": ("other-1",), **changes}
+    trunks = [cell(steps=s, cooldown_steps=s // 5, seed=seed, **changes)
+              for seed in (0, 1) for s in (20, 40)]  # fmt: skip
+    return [*trunks, cell(schedule="cosine", cooldown_steps=0, seed=2, **changes)]
+
+
+def test_trainings_of_one_process_are_as_each_by_itself(tmp_path):
+    made = mixed()
+    together = Results(tmp_path / "together", *made).part().publish()
+    ledger = json.loads((tmp_path / "together/trainings/part.json").read_text())
+    assert ledger["cells"] == [c.key for c in made]
+    assert ledger["trainings"] == [made[0].trunk, made[2].trunk, None]
+    assert ledger["cpu_seconds"] > 0
+    alone = [Results(tmp_path / "alone", *own).part().publish()
+             for own in (made[:2], made[2:4], made[4:])]  # fmt: skip
+    tables = [results.read(index) for results in alone for index in range(len(results.cells))]
+    assert [together.read(index) for index in range(5)] == tables
+
+
+def test_a_part_that_is_stopped_goes_on_with_what_is_missing(tmp_path, capsys):
+    made = [*three(), cell(steps=600, schedule="cosine", cooldown_steps=0, **LONG), cell(seed=3)]
+    results = Results(tmp_path, *made)
+
+    def interrupt():
+        appears(results.state, f"cells/{made[3].state}/rolling.ckpt")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    interruption = threading.Thread(target=interrupt)
+    interruption.start()
+    assert main(results.part_arguments(seconds=1e-9)) == 128 + signal.SIGTERM
+    interruption.join()
+    assert not (tmp_path / "trainings").exists()
+    assert not (results.state / "cells" / made[4].state).exists()
+    said = capsys.readouterr().err
+    assert [c.key in said for c in made] == [True, True, True, False, False]
+    results.part()
+    said = capsys.readouterr().err
+    assert [c.key in said for c in made] == [False, False, False, True, True]
+    assert "resuming from" in said
+    results.publish()
+    assert [results.run(i)["restarts"] for i in range(5)] == [0, 0, 0, 1, 0]
+    fresh = Results(tmp_path / "fresh", *made).publish()
+    assert [results.read(i) for i in range(5)] == [fresh.read(i) for i in range(5)]
+
+
+def test_a_diverged_training_does_not_keep_the_next_from_its_turn(tmp_path):
+    made = [*three(lr=1e30, lr_embedding=1e30), cell(seed=1)]
+    results = Results(tmp_path, *made).part().publish()
+    assert [results.run(i)["status"] for i in range(4)] == ["diverged"] * 3 + ["finished"]
+    assert results.read(3) == Results(tmp_path / "fresh", made[3]).publish().read()
+
+
+def test_refused_trainings_are_named_and_the_others_carried_out(tmp_path, capsys):
+    made = [cell(steps=200, seed=1), cell(seed=2), cell(seed=3), cell(unique_tokens=9000)]
+    results = Results(tmp_path, *made)
+    with exclusive(results.state / "trunks" / str(made[1].trunk)):
+        assert main(results.part_arguments()) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert [c.key in line for c, line in zip((made[0], made[3]), said)] == [True, True]
+    assert f"process {os.getpid()} on" in said[2]
+    assert len(said) == 3
+    assert not (tmp_path / "trainings").exists()
+    assert [(results.state / "cells" / c.state / "done").exists() for c in made] == [
+        False, False, True, False,
+    ]  # fmt: skip
+
+
+def test_the_peak_of_memory_is_that_of_each_training(tmp_path):
+    """A large model before does not count, but for what the process keeps of it."""
+    large = cell(d_model=512, d_ff=2048, n_layer=8, steps=2, cooldown_steps=0, schedule="cosine")
+    small = cell(schedule="cosine", cooldown_steps=0)
+    results = Results(tmp_path, large, small).part().publish()
+    assert results.run(1)["peak_memory"] < results.run(0)["peak_memory"] - 100 * 2**20
 
 
 # --- refusals ---------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -184,6 +186,44 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     assert unchanged.planned() == {**AFTER, **DRAWN}
     assert unchanged.snakemake()[0] == 0
     assert losses(unchanged) == old
+
+
+def test_where_no_record_tells_who_trained_what_is_finished_is_published_as_it_is(unchanged):
+    ledgers = unchanged.folder / "results/trainings"
+    shutil.rmtree(ledgers)
+    kept = unchanged.digests("results/state/cells/*/done/*")
+    before = losses(unchanged)
+    planned = unchanged.planned()
+    assert (planned["train"], planned["publish_cell"]) == (2, 6)
+    status, printed = unchanged.snakemake()
+    assert status == 0, printed
+    assert unchanged.digests("results/state/cells/*/done/*") == kept
+    assert {json.loads(path.read_text())["cpu_seconds"] for path in ledgers.iterdir()} == {0}
+    assert losses(unchanged) == before
+    assert unchanged.planned() == {}
+
+
+def test_small_trainings_share_a_process_and_one_stopped_keeps_what_is_finished(tmp_path):
+    """Forty seeds of one tiny size are packed; a kill on the way moves none to another part."""
+    project = Project.make(tmp_path)
+    grid = {"sizes": TINY["grid"]["sizes"][:1], "tokens": [2560], "seeds": list(range(40))}
+    project.configure({"grid": grid, "fit": {"laws": []}})
+    planned = project.planned()
+    assert (planned["train"], planned["publish_cell"]) == (20, 40)
+    process = project.start("snakemake", "--cores", "2", RUNS)
+    wait_for(project, "results/trainings/*.json", process)
+    kill_all(process)
+    done = project.digests("results/trainings/*.json")
+    assert 0 < len(done) < 20
+    assert project.snakemake("--unlock")[0] == 0
+    assert project.planned()["train"] == 20 - len(done)
+    status, printed = project.snakemake(RUNS)
+    assert status == 0, printed
+    ledgers = project.digests("results/trainings/*.json")
+    assert len(ledgers) == 20
+    assert ledgers.items() >= done.items()
+    assert {len(json.loads(content)["trainings"]) for _, content in ledgers.values()} == {2}
+    assert len(losses(project)) == 40
 
 
 def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
