@@ -42,7 +42,7 @@ def table(cells: Collection[Cell]) -> str:
 
 
 def summary(cells: Collection[Cell]) -> str:
-    """How many cells there are, what ranges they span, how long they take, what sharing saves."""
+    """How many cells there are, what ranges they span, how long they take, what trunks save."""
     ranges = ", ".join(
         f"{name} {short(min(values))} to {short(max(values))}"
         for name, values in (("N", [c.params for c in cells]), ("D", [c.tokens for c in cells]))
@@ -52,8 +52,7 @@ def summary(cells: Collection[Cell]) -> str:
     whole, starts = _seconds(cells), len(trainings(cells))
     saved = {"time": _percent(1 - (START * starts + whole) / alone)}
     saved |= {"FLOP": _percent(1 - trained / flops)}
-    processes = len(packed(cells))
-    told = f"about {duration(START * processes + whole)} of one CPU core"
+    told = f"about {duration(START * len(packed(cells)) + whole)} of one CPU core"
     if _is_beyond_a_core(cells):
         del saved["time"]
         told = (
@@ -64,8 +63,13 @@ def summary(cells: Collection[Cell]) -> str:
     return (
         f"{len(cells)} cells, {len(by_trunk(cells))} trunks, {ranges}, {flops:.2e} FLOP: {told}"
         + (f", {shared} saved by sharing trunks" if shared else "")
-        + (f"; {starts} trainings share {processes} processes" if processes < starts else "")
     )
+
+
+def sharing(cells: Collection[Cell]) -> str:
+    """How many processes carry out how many trainings, a clause; empty where each has its own."""
+    processes, number = len(packed(cells)), len(trainings(cells))
+    return f"; {number} trainings share {processes} processes" if processes < number else ""
 
 
 def _percent(share: float) -> int:

@@ -49,11 +49,12 @@ def test_processes_that_trainings_share_are_counted_and_start_once(monkeypatch):
     monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
     small = replace(cells()[0], schedule="cosine", cooldown_steps=0, steps=200, tokens=204_800)
     many = [replace(small, seed=seed) for seed in range(72)]
-    assert "processes" not in listing.summary(many[:31])
-    told = re.search(r"about ([\d.]+) min .*core; 72 trainings share (\d+) ", listing.summary(many))
+    assert listing.sharing(many[:31]) == ""
+    # Each of four, as a sixteenth of all is four and a half.
+    assert listing.sharing(many) == "; 72 trainings share 18 processes"
+    told = re.search(r"about ([\d.]+) min of one CPU core$", listing.summary(many))
     own = 72 * listing.predicted_seconds(small, small.steps)
     assert own / 16 < 20
-    assert int(told[2]) == 18  # each of four, as a sixteenth of all is four and a half
     assert float(told[1]) == pytest.approx((own + 18 * START) / 60, abs=0.06)
 
 
