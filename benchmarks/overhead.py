@@ -51,7 +51,7 @@ def main() -> int:
             env={**os.environ, "PATH": path, "PYTHONPATH": str(folder)},
         )  # fmt: skip
         wall, cpu = time.monotonic() - begun, cpu_seconds() - cpu
-        ledgers = [json.loads(p.read_text()) for p in folder.glob("results/trunks/*/*.json")]
+        ledgers = [json.loads(p.read_text()) for p in folder.glob("results/trainings/*.json")]
         if arguments.keep:
             for part in ("results", "figures", "logs"):
                 shutil.copytree(folder / part, arguments.keep / part, dirs_exist_ok=True)

@@ -26,12 +26,12 @@ from pipeline.corpus import definition
 from pipeline.corpus.definition import Corpus
 from pipeline.files import write_json
 from pipeline.imports.definition import Import, imports
-from pipeline.listing import summary, table
+from pipeline.listing import sharing, summary, table
 from pipeline.regression.definition import Regression, regression
 from pipeline.tasks.refusal import refuse_tasks
 from pipeline.trunks import by_trunk
 
-RESERVED = ("cells", "corpora", "state", "trunks")  # folders of results/ that are no study
+RESERVED = ("cells", "corpora", "state", "trainings")  # folders of results/ that are no study
 
 
 @dataclass(frozen=True)
@@ -271,20 +271,24 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print_all(studies: Sequence[Study]) -> None:
+    if len(studies) == 1:
+        _print(studies[0], sharing(studies[0].cells))
+        return
     for one in studies:
-        if len(studies) > 1:
-            print(f"\n{one.name}: {one.title}")
+        print(f"\n{one.name}: {one.title}")
         _print(one)
     cells = {key: cell for one in studies for key, cell in one.by_key.items()}
-    if len(studies) > 1 and cells:
-        named = sum(len(one.cells) for one in studies)
-        print(f"\nall: {summary(cells.values())}; {named - len(cells)} cells are shared")
+    if cells:
+        shared = sum(len(one.cells) for one in studies) - len(cells)
+        told = f"{summary(cells.values())}{sharing(cells.values())}"
+        print(f"\nall: {told}; {shared} cells are shared")
 
 
-def _print(study: Study) -> None:
+def _print(study: Study, further: str = "") -> None:
+    """A study's cells and other runs; ``further`` ends what is said of its cells."""
     if study.cells:
         print(table(study.cells))
-        print(summary(study.cells))
+        print(summary(study.cells) + further)
     if study.regression:
         pairs = list(study.regression.pairs)
         print(f"regression: {len(pairs)} pairs of N and D, {study.regression.seeds} seeds each")

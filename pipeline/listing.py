@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from pipeline import provenance
+from pipeline import durations, provenance
 from pipeline.cells import Cell, short
-from pipeline.trunks import by_trunk
+from pipeline.durations import START
+from pipeline.parts import packed
+from pipeline.trunks import by_trunk, trainings
 
-# Of one CPU core, for the first estimate of a cell's time: exact FLOP/s, and seconds that a layer
-# takes in each step. bf16: benchmarks/step.py on an AMD EPYC (Zen 5); fp32: 176 trainings of
-# studies/kaplan-laptop.yaml, two at a time, on an AMD EPYC (Zen 3). Other processors differ.
-SPEEDS = {"bf16": (1.3e11, 1.25e-3), "fp32": (4.5e10, 2.2e-3)}
-START = 2.5  # seconds of a process until its first step, most of them for loading PyTorch
 # Where one core would take longer than this, compute is told in GPU-hours instead. They are no
 # estimate of a time, but what the FLOP come to at this speed, 40 % of an H100's dense bf16 peak.
 LONGEST_ON_A_CORE = 30 * 86400.0  # seconds
@@ -27,7 +24,7 @@ def table(cells: Collection[Cell]) -> str:
 
     The time is in GPU-hours where it is in their summary.
     """
-    on_core = _seconds(cells) <= LONGEST_ON_A_CORE
+    on_core = not _is_beyond_a_core(cells)
     rows = [("cell", "shape", "N", "D", "D/N", "steps", "lr", "6ND FLOP", "FLOP",
              "one core" if on_core else "GPU-hours")]  # fmt: skip
     for cell in sorted(cells, key=lambda c: -c.flops_exact):
@@ -45,26 +42,38 @@ def table(cells: Collection[Cell]) -> str:
 
 
 def summary(cells: Collection[Cell]) -> str:
-    """How many cells there are, what ranges they span, and how long they take."""
-    trunks = by_trunk(cells)
+    """How many cells there are, what ranges they span, how long they take, what trunks save."""
     ranges = ", ".join(
         f"{name} {short(min(values))} to {short(max(values))}"
         for name, values in (("N", [c.params for c in cells]), ("D", [c.tokens for c in cells]))
     )
+    flops, trained = sum(c.flops_exact for c in cells), _flops(cells)
     alone = sum(START + predicted_seconds(cell, cell.steps) for cell in cells)
-    whole = _seconds(cells)
-    told = f"about {duration(whole)} of one CPU core"
-    flops = sum(c.flops_exact for c in cells)
-    if whole > LONGEST_ON_A_CORE:
-        alone, whole = flops, sum(c.flops_exact * steps / c.steps for c, steps in _trained(cells))
+    whole, starts = _seconds(cells), len(trainings(cells))
+    saved = {"time": _percent(1 - (START * starts + whole) / alone)}
+    saved |= {"FLOP": _percent(1 - trained / flops)}
+    told = f"about {duration(START * len(packed(cells)) + whole)} of one CPU core"
+    if _is_beyond_a_core(cells):
+        del saved["time"]
         told = (
-            f"{_ratio(whole / GPU_SPEED / HOUR)} GPU-hours at {GPU_SPEED:.0e} FLOP/s, which small "
-            "models do not reach"
+            f"{_ratio(trained / GPU_SPEED / HOUR)} GPU-hours at {GPU_SPEED:.0e} FLOP/s, which "
+            "small models do not reach"
         )
-    saved = round(100 * (1 - whole / alone))
-    return f"{len(cells)} cells, {len(trunks)} trunks, {ranges}, {flops:.2e} FLOP: {told}" + (
-        f", {saved}% saved by sharing trunks" if saved > 0 else ""
+    shared = " and ".join(f"{share}% of {what}" for what, share in saved.items() if share > 0)
+    return (
+        f"{len(cells)} cells, {len(by_trunk(cells))} trunks, {ranges}, {flops:.2e} FLOP: {told}"
+        + (f", {shared} saved by sharing trunks" if shared else "")
     )
+
+
+def sharing(cells: Collection[Cell]) -> str:
+    """How many processes carry out how many trainings, a clause; empty where each has its own."""
+    processes, number = len(packed(cells)), len(trainings(cells))
+    return f"; {number} trainings share {processes} processes" if processes < number else ""
+
+
+def _percent(share: float) -> int:
+    return round(100 * share)
 
 
 def duration(seconds: float) -> str:
@@ -84,24 +93,24 @@ def _ratio(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
-def _trained(cells: Collection[Cell]) -> Iterator[tuple[Cell, int]]:
-    """What is trained, as a cell and how many steps at its speed: what cells share, once."""
-    for cell in cells:
-        yield cell, cell.steps if cell.trunk is None else cell.cooldown_steps
-    for sharing in by_trunk(cells).values():
-        longest = max(sharing, key=lambda cell: cell.stable_steps)
-        yield longest, longest.stable_steps
+def _flops(cells: Collection[Cell]) -> float:
+    """Exact FLOP that are trained, those that cells share once."""
+    stages = (stage for training in trainings(cells) for stage in durations.stages(training))
+    return sum(cell.flops_exact * steps / cell.steps for cell, steps in stages)
 
 
 def _seconds(cells: Collection[Cell]) -> float:
-    """Seconds of one core for all cells, with the starts of their processes."""
-    starts = len(by_trunk(cells)) + sum(cell.trunk is None for cell in cells)
-    return START * starts + sum(predicted_seconds(*part) for part in _trained(cells))
+    """Seconds of one core for all cells, without the starts of processes."""
+    stages = (stage for training in trainings(cells) for stage in durations.stages(training))
+    return sum(predicted_seconds(*stage) for stage in stages)
+
+
+def _is_beyond_a_core(cells: Collection[Cell]) -> bool:
+    """Would one core take so long that compute is told in GPU-hours?"""
+    return _seconds(cells) > LONGEST_ON_A_CORE
 
 
 def predicted_seconds(cell: Cell, steps: int) -> float:
-    """Seconds of one core of this machine for some steps of a cell, at the speeds of ``SPEEDS``."""
+    """Seconds of one core of this machine for some steps of a cell."""
     precision = provenance.cpu_precision() if cell.precision == "auto" else cell.precision
-    flops_per_second, layer = SPEEDS[precision]
-    layers = cell.n_layer * (cell.reuse or 1)
-    return cell.flops_exact * steps / cell.steps / flops_per_second + steps * layers * layer
+    return durations.seconds(cell, steps, precision)

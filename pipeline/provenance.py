@@ -88,6 +88,12 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
+def forget_peak_memory() -> None:
+    """Let the peak begin anew at what the process holds now; only Linux can (proc(5))."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
 def cpu_precision() -> str:
     """bf16 where the CPU multiplies in it; fp32 where not, or where the system does not tell."""
     try:

@@ -1,14 +1,15 @@
 """Stage 2: tokens -> trained cells.
 
-    python -m pipeline.train trunk --specs SPEC... --corpus MANIFEST --state DIR --out LEDGER
+    python -m pipeline.train part --specs SPEC... --corpus MANIFEST --state DIR --out LEDGER
     python -m pipeline.train cell --spec SPEC --corpus MANIFEST --state DIR --out DIR
 
-``trunk`` trains the stable phase that cells share and every missing branch; ``cell`` publishes a
-finished training as run, curve and evaluation.parquet, and trains it first where that is needed.
-Ends with 0 when done (a diverged run is a result, too), 2 at an error, 128 + n at signal n after
-writing a checkpoint: run the same command again to go on. The end of the process that JOB_PARENT
-names in the environment counts as SIGHUP. --processes and --nodes train in several processes, which
-a run may change in number each time it is gone on with.
+``part`` trains what is missing of some cells, one training after another: the stable phase that
+cells share with every missing branch, and cells that share none. ``cell`` publishes a finished
+training as run, curve and evaluation.parquet, and trains it first where that is needed.
+Ends with 0 when done (a diverged run is a result, too), 2 at an error (behind the other trainings
+of a part), 128 + n at signal n after writing a checkpoint: run the same command again to go on. The
+end of the process that JOB_PARENT names in the environment counts as SIGHUP. --processes and
+--nodes train in several processes, which a run may change in number each time it is gone on with.
 """
 
 from __future__ import annotations
@@ -29,28 +30,12 @@ from pipeline.training.inputs import CorpusFacts, InputError, check, read_cell, 
 from pipeline.training.inputs import read_texts as texts_of
 from pipeline.training.interruption import Stopped, StopRequest, end_with_parent, parent
 from pipeline.training.team import Alone, Ended
+from pipeline.trunks import trainings
 
 
 def log(line: str) -> None:
     """A line for people, on stderr."""
     print(line, file=sys.stderr, flush=True)
-
-
-def cells_of_trunk(arguments: argparse.Namespace) -> list[Cell]:
-    """The cells of the trunk command; raises InputError where they are not of one trunk."""
-    cells = [read_cell(path) for path in arguments.specs]
-    trunks = sorted({str(cell.trunk) for cell in cells})
-    if len(trunks) > 1 or cells[0].trunk is None:
-        raise InputError(
-            f"--specs: the cells belong to the trunks {trunks}; give cells of one trunk, and "
-            "train a cell without one (schedule other than wsd) by the cell command"
-        )
-    return cells
-
-
-def cell_alone(arguments: argparse.Namespace) -> list[Cell]:
-    """The cell of the cell command."""
-    return [read_cell(arguments.spec)]
 
 
 @dataclass(frozen=True)
@@ -62,9 +47,9 @@ class Work:
     texts: Mapping[str, CorpusFacts]
     begun: float
 
-    def is_done(self, state: Path) -> bool:
-        """Is every cell trained and scored?"""
-        for cell in self.cells:
+    def is_done(self, training: Sequence[Cell], state: Path) -> bool:
+        """Is every cell of a training trained and scored?"""
+        for cell in training:
             done = finished.find(state, cell, self.corpus, self.texts, log)
             if done is None or finished.lacks_scores(done, cell, self.texts):
                 return False
@@ -72,11 +57,10 @@ class Work:
 
 
 def write_ledger(arguments: argparse.Namespace, work: Work, cpu_seconds: float) -> None:
-    """Write which cells of a trunk are trained, and in what time."""
-    cells = work.cells
+    """Write which cells of a part are trained, in which trainings, and in what time."""
     write_json(arguments.out, {
-        "trunk": cells[0].trunk, "part": arguments.out.stem, "cells": [c.key for c in cells],
-        "stable_steps": [c.stable_steps for c in cells],
+        "part": arguments.out.stem, "cells": [cell.key for cell in work.cells],
+        "trainings": [training[0].trunk for training in trainings(work.cells)],
         "seconds": round(time.monotonic() - work.begun, 3),
         "cpu_seconds": round(cpu_seconds, 3), "finished_at": provenance.now(),
     })  # fmt: skip
@@ -94,25 +78,60 @@ def publish_cell(arguments: argparse.Namespace, work: Work, _cpu_seconds: float)
 def train(arguments: argparse.Namespace) -> int:
     """Train what is missing and leave what is asked for; returns the exit status.
 
-    Where several processes are asked for and there is something to do, they do it.
+    Where several processes are asked for and there is something to do, they do it. A training that
+    is refused keeps no other from being carried out; then the last refusal is raised.
     """
     launch.check(arguments)
     begun, corpus = time.monotonic(), read_corpus(arguments.corpus)
-    cells: list[Cell] = arguments.cells(arguments)
-    for cell in cells:
-        check(cell, corpus)
+    cells = [read_cell(path) for path in arguments.specs]
     work = Work(cells, corpus, texts_of(corpus, cells), begun)
+    refusals, missing = Refusals(arguments), []
+    for training in trainings(cells):
+        with refusals:
+            for cell in training:
+                check(cell, corpus)
+            if launch.is_launched() or not work.is_done(training, arguments.state):
+                missing.append(training)
     cpu_seconds = 0.0
-    if launch.is_launched() or not work.is_done(arguments.state):
+    if missing:
         if launch.is_wanted(arguments):
             return launch.run(arguments, log)
-        cpu_seconds = _train_here(arguments, work)
+        cpu_seconds = _train_here(arguments, work, missing, refusals)
+    refusals.raise_last()
     if launch.is_first():
         arguments.finish(arguments, work, cpu_seconds)
     return 0
 
 
-def _train_here(arguments: argparse.Namespace, work: Work) -> float:
+class Refusals:
+    """Collects what trainings are refused for, as a context of each of them.
+
+    Several processes, which must stay in step, do not go on behind one.
+    """
+
+    def __init__(self, arguments: argparse.Namespace):
+        self._together = launch.is_launched() or launch.is_wanted(arguments)
+        self._last: InputError | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if self._together or not isinstance(error, InputError):
+            return False
+        if self._last:
+            log(f"error: {self._last}")
+        self._last = error
+        return True
+
+    def raise_last(self) -> None:
+        """Raise what was collected last, of which nothing was said yet; the others are told."""
+        if self._last:
+            raise self._last
+
+
+def _train_here(
+    arguments: argparse.Namespace, work: Work, missing: Sequence[Sequence[Cell]], refusals: Refusals
+) -> float:
     """Train and score in this process, perhaps as one of several; returns CPU seconds of all."""
     shared = arguments.launch and arguments.launch / launch.STOP
     # Other machines do not see the process that is to be ended with.
@@ -135,7 +154,9 @@ def _train_here(arguments: argparse.Namespace, work: Work) -> float:
         arguments.shard, team, stop, say,
     )  # fmt: skip
     begun = time.process_time()
-    train_cells(work.cells, work.corpus, work.texts, arguments.state, machine)
+    for training in missing:
+        with refusals:
+            train_cells(training, work.corpus, work.texts, arguments.state, machine)
     return sum(team.gathered(time.process_time() - begun))
 
 
@@ -149,16 +170,19 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="trunk | cell")
-    trunk = commands.add_parser("trunk", help="train a trunk and its branches")
-    trunk.add_argument("--specs", type=Path, nargs="+", required=True, help="spec.json files")
-    trunk.add_argument("--out", type=Path, required=True, help="ledger to write")
-    trunk.set_defaults(cells=cells_of_trunk, finish=write_ledger)
+    commands = parser.add_subparsers(required=True, metavar="part | cell")
+    part = commands.add_parser("part", help="train cells, one training after another")
+    part.add_argument("--specs", type=Path, nargs="+", required=True, help="spec.json files")
+    part.add_argument("--out", type=Path, required=True, help="ledger to write")
+    part.set_defaults(finish=write_ledger)
     cell = commands.add_parser("cell", help="publish one cell, training it where needed")
-    cell.add_argument("--spec", type=Path, required=True, help="spec.json of the cell")
+    cell.add_argument(
+        "--spec", type=Path, nargs=1, required=True, dest="specs", metavar="SPEC",
+        help="spec.json of the cell",
+    )  # fmt: skip
     cell.add_argument("--out", type=Path, required=True, help="folder for the three tables")
-    cell.set_defaults(cells=cell_alone, finish=publish_cell)
-    for command in (trunk, cell):
+    cell.set_defaults(finish=publish_cell)
+    for command in (part, cell):
         command.add_argument("--corpus", type=Path, required=True, help="manifest.parquet")
         command.add_argument("--state", type=Path, required=True, help="checkpoints and results")
         command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

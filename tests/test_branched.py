@@ -90,7 +90,7 @@ def test_branches_of_a_noisy_quadratic_have_its_critical_batch():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     results = Results(tmp_path_factory.mktemp("trunk"), *three()[:2])
-    return results.trunk()
+    return results.part()
 
 
 def given(results, folder, *further):

@@ -1,4 +1,5 @@
 import json
+import re
 import os
 from collections import Counter
 
@@ -378,7 +379,7 @@ def test_the_table_counts_what_trunks_save(monkeypatch, capsys):
     assert design.main(["config.yaml"]) == 0
     printed = capsys.readouterr().out
     assert "28 cells, 7 trunks" in printed
-    assert "42% saved" in printed
+    assert "42% of time and 37% of FLOP saved by sharing trunks" in printed
 
 
 @pytest.mark.parametrize(
@@ -398,6 +399,19 @@ def test_the_command_refuses_what_the_workflow_refuses(tmp_path, capsys, changes
     path.write_text(json.dumps({**SMALL, "fit": {"laws": ["power_params"]}, **changes}))
     assert design.main([str(path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_processes_are_counted_over_all_experiments_that_share_cells(monkeypatch, capsys):
+    monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
+    assert design.main(["studies/kaplan-laptop.yaml"]) == 0
+    printed = capsys.readouterr().out
+    told = re.findall(r"(\d+) trainings share (\d+) processes", printed)
+    [last] = [line for line in printed.splitlines() if line.startswith("all: ")]
+    [(trainings, processes)] = told
+    assert last.endswith(
+        f"; {trainings} trainings share {processes} processes; 23 cells are shared"
+    )
+    assert 100 < int(processes) < int(trainings) == 207
 
 
 def test_the_command_lists_a_study_before_there_is_a_text_for_it(tmp_path, capsys, monkeypatch):

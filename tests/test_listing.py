@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import config, design, listing, provenance
+from pipeline import config, design, durations, listing, provenance
+from pipeline.durations import START
 
 
 def cells(**size):
@@ -15,29 +16,46 @@ def cells(**size):
     return design.study(config.complete(study)).cells
 
 
-def test_a_step_takes_its_flop_and_its_layers(monkeypatch):
-    [cell, longer] = cells()
-    for precision, speeds in (("bf16", (1.3e11, 1.25e-3)), ("fp32", (4.5e10, 2.2e-3))):
+def test_a_machines_precision_tells_the_time_of_automatic_cells_alone(monkeypatch):
+    [cell, _] = cells()
+    assert cell.precision == "auto"
+    for precision, other in (("bf16", "fp32"), ("fp32", "bf16")):
         monkeypatch.setattr(provenance, "cpu_precision", lambda told=precision: told)
-        rate, layer = speeds
-        told = listing.predicted_seconds(cell, 100)
-        assert told == pytest.approx(cell.flops_exact * 100 / cell.steps / rate + 200 * layer)
-        assert listing.predicted_seconds(longer, 100) == pytest.approx(told)
-    recurrent = cells(family="recurrent", reuse=3)[0]
-    more = 100 * 6 * 2.2e-3 + recurrent.flops_exact * 100 / recurrent.steps / 4.5e10
-    assert listing.predicted_seconds(recurrent, 100) == pytest.approx(more)
+        told = durations.seconds(cell, 100, precision)
+        assert listing.predicted_seconds(cell, 100) == told
+        fixed = replace(cell, precision=other)
+        assert listing.predicted_seconds(fixed, 100) == durations.seconds(cell, 100, other) != told
 
 
 def test_cells_that_share_a_trunk_take_less_and_start_once(monkeypatch):
     monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
     shared = cells()
-    told = re.search(r"about ([\d.]+ \w+) of one CPU core, (\d+)% saved", listing.summary(shared))
+    told = re.search(
+        r"about ([\d.]+ \w+) of one CPU core, (\d+)% of time and (\d+)% of FLOP saved by sharing "
+        r"trunks$",
+        listing.summary(shared),
+    )
     short, long = shared
-    parts = ((long, long.stable_steps), (short, short.cooldown_steps), (long, long.cooldown_steps))
-    whole = listing.START + sum(listing.predicted_seconds(*part) for part in parts)
+    stages = ((long, long.stable_steps), (short, short.cooldown_steps), (long, long.cooldown_steps))
+    whole = START + sum(listing.predicted_seconds(*stage) for stage in stages)
     assert told[1] == listing.duration(whole)
-    alone = sum(listing.START + listing.predicted_seconds(c, c.steps) for c in shared)
+    alone = sum(START + listing.predicted_seconds(c, c.steps) for c in shared)
     assert int(told[2]) == round(100 * (1 - whole / alone))
+    flops = sum(cell.flops_exact * steps / cell.steps for cell, steps in stages)
+    assert int(told[3]) == round(100 * (1 - flops / sum(c.flops_exact for c in shared)))
+
+
+def test_processes_that_trainings_share_are_counted_and_start_once(monkeypatch):
+    monkeypatch.setattr(provenance, "cpu_precision", lambda: "fp32")
+    small = replace(cells()[0], schedule="cosine", cooldown_steps=0, steps=200, tokens=204_800)
+    many = [replace(small, seed=seed) for seed in range(72)]
+    assert listing.sharing(many[:31]) == ""
+    # Each of four, as a sixteenth of all is four and a half.
+    assert listing.sharing(many) == "; 72 trainings share 18 processes"
+    told = re.search(r"about ([\d.]+) min of one CPU core$", listing.summary(many))
+    own = 72 * listing.predicted_seconds(small, small.steps)
+    assert own / 16 < 20
+    assert float(told[1]) == pytest.approx((own + 18 * START) / 60, abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +105,7 @@ def test_what_is_too_much_for_a_core_is_told_in_hours_of_a_gpu(monkeypatch):
     # Two cells of one trunk: the shorter adds its cooldown alone.
     half = replace(long, tokens=10**12, steps=10**9, cooldown_steps=2 * 10**8)
     shared = re.search(
-        r"([\d.,]+) GPU-hours at 4e\+14 .*, (\d+)% saved", listing.summary([long, half])
+        r"([\d.,]+) GPU-hours at 4e\+14 .*, (\d+)% of FLOP saved", listing.summary([long, half])
     )
     assert float(shared[1].replace(",", "")) == pytest.approx(1.1 * hours, rel=0.01)
     assert int(shared[2]) == round(100 * (1 - 1.1 / 1.5))

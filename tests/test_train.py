@@ -32,10 +32,10 @@ pytestmark = pytest.mark.usefixtures("own_signals")
 
 
 def test_a_trunk_trains_its_cells_and_they_are_published(tmp_path):
-    results = Results(tmp_path, *three()).trunk().publish()
-    ledger = json.loads(next(tmp_path.glob("trunks/*/part.json")).read_text())
+    results = Results(tmp_path, *three()).part().publish()
+    ledger = json.loads((tmp_path / "trainings" / "part.json").read_text())
     assert ledger["cells"] == [c.key for c in results.cells]
-    assert ledger["stable_steps"] == [16, 32, 64]
+    assert ledger["trainings"] == [results.cells[0].trunk]
     assert ledger["part"] == "part"
     (run, *short), evaluation = results.read(0)
     assert run["cell"] == results.cells[0].key
@@ -49,7 +49,7 @@ def test_a_trunk_trains_its_cells_and_they_are_published(tmp_path):
 
 
 def test_a_branch_begins_with_its_trunks_rows(tmp_path):
-    results = Results(tmp_path, *three()).trunk().publish()
+    results = Results(tmp_path, *three()).part().publish()
     short, long = (results.read(index)[0][1:] for index in (0, 2))
     assert short[:3] == long[:3]
     assert short[3] != long[3]
@@ -84,7 +84,7 @@ def processor():
 def test_a_default_cell_is_trained_as_it_ever_was(tmp_path, precision):
     made = [cell(steps=s, cooldown_steps=s // 5, precision=precision, evaluate=("other-1",))
             for s in (20, 40)]  # fmt: skip
-    results = Results(tmp_path, *made).trunk().publish()
+    results = Results(tmp_path, *made).part().publish()
     (run, *curve), scores = results.read(1)
     losses, score, digest = DEFAULT[precision]
     rounding = 1e-5 if precision == "fp32" else 0.01
@@ -104,20 +104,20 @@ def test_a_default_cell_is_trained_as_it_ever_was(tmp_path, precision):
 )
 def test_a_cell_alone_is_the_same_as_from_its_trunk(tmp_path, precision, dropout):
     cells = three(precision=precision, dropout=dropout)
-    shared = Results(tmp_path / "shared", *cells).trunk().publish()
+    shared = Results(tmp_path / "shared", *cells).part().publish()
     alone = Results(tmp_path / "alone", cells[2]).publish()
     assert alone.read(0) == shared.read(2)
 
 
 def test_dropout_survives_interruptions_of_trunk_and_branches(tmp_path):
     cells = three(dropout=0.1)
-    whole = Results(tmp_path / "whole", *cells).trunk().publish()
+    whole = Results(tmp_path / "whole", *cells).part().publish()
     results = Results(tmp_path / "turns", *cells)
     assert train_in_turns(results, 11) >= 7
-    results.trunk().publish()
+    results.part().publish()
     assert [results.read(i) for i in range(3)] == [whole.read(i) for i in range(3)]
     assert whole.run(2)["dropout"] == 0.1
-    plain = Results(tmp_path / "plain", *three()).trunk().publish()
+    plain = Results(tmp_path / "plain", *three()).part().publish()
     assert plain.run(2)["loss"] != whole.run(2)["loss"]
 
 
@@ -151,7 +151,7 @@ def test_a_branch_of_another_family_is_the_same_as_a_cell_alone(tmp_path, family
     own = {"d_ff": 0, "n_head": 0} if family == "lstm" else {"reuse": 2, "n_layer": 1}
     cells = [cell(steps=s, cooldown_steps=s // 5, family=family, dropout=0.1, context=8, **own)
              for s in (20, 40)]  # fmt: skip
-    shared = Results(tmp_path / "shared", *cells).trunk().publish()
+    shared = Results(tmp_path / "shared", *cells).part().publish()
     alone = Results(tmp_path / "alone", cells[1]).publish()
     assert alone.read(0) == shared.read(1)
     run = shared.run(1)
@@ -168,22 +168,23 @@ def test_other_schedules_train_without_a_trunk(tmp_path, schedule):
     run = results.run()
     assert (run["status"], run["trunk"], run["unique_tokens"]) == ("finished", None, 700)
     assert run["own_seconds"] == run["seconds"]
-    assert main(results.trunk_arguments()) == 2
 
 
 def test_a_new_token_count_goes_on_from_the_nearest_checkpoint(tmp_path, capsys):
-    Results(tmp_path, *three()).trunk()
+    Results(tmp_path, *three()).part()
     capsys.readouterr()
     new = cell(steps=60, cooldown_steps=12, evaluate=("other-1",))
-    results = Results(tmp_path, new).trunk().publish()
+    results = Results(tmp_path, new).part().publish()
     assert "at-32.ckpt at step 32" in capsys.readouterr().err
     assert results.read() == Results(tmp_path / "fresh", new).publish().read()
 
 
 def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):
-    results = Results(tmp_path, *three()).trunk()
+    lone = cell(seed=2, schedule="cosine", cooldown_steps=0)
+    results = Results(tmp_path, *three(), cell(seed=1), lone).part()
+    (tmp_path / "trainings" / "part.json").unlink()  # finished by who kept no such record
     several = ["--processes", "2", "--nodes", "2", "--across", "none"]
-    commands = [[*results.trunk_arguments(), *several], [*results.cell_arguments(), *several]]
+    commands = [[*results.part_arguments(), *several], [*results.cell_arguments(), *several]]
     code = (
         "import sys; from pipeline.train import main\n"
         f"assert all(main(c) == 0 for c in {commands!r})\n"
@@ -191,6 +192,8 @@ def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert results.read()[0]
+    ledger = json.loads((tmp_path / "trainings" / "part.json").read_text())
+    assert (ledger["cells"], ledger["cpu_seconds"]) == ([c.key for c in results.cells], 0)
 
 
 def test_the_standard_error_takes_documents_where_the_tokenizer_marks_their_end(tmp_path):
@@ -220,9 +223,9 @@ def test_another_text_to_score_on_does_not_retrain(tmp_path):
 
 
 def test_other_data_never_continues_a_training(tmp_path, capsys):
-    results = Results(tmp_path, *three()).trunk()
+    results = Results(tmp_path, *three()).part()
     make_corpus(tmp_path / "corpus", seed=9)
-    results.trunk().publish()
+    results.part().publish()
     assert "discarding" in capsys.readouterr().err
     fresh = Results(tmp_path / "fresh")
     make_corpus(tmp_path / "fresh" / "corpus", seed=9)
@@ -232,7 +235,7 @@ def test_other_data_never_continues_a_training(tmp_path, capsys):
 
 @pytest.mark.parametrize("damage", ["truncate", "empty"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, capsys, damage):
-    Results(tmp_path, *three()).trunk()
+    Results(tmp_path, *three()).part()
     kept = next(tmp_path.glob("state/trunks/*/at-32.ckpt"))
     kept.write_bytes(kept.read_bytes()[: {"truncate": -1, "empty": 0}[damage]])
     new = cell(steps=60, cooldown_steps=12, evaluate=("other-1",))
@@ -254,12 +257,92 @@ def test_a_damaged_publication_is_rendered_anew(tmp_path):
 @pytest.mark.parametrize("rate", [50.0, 1e30], ids=["worse than a guess", "not a number"])
 def test_a_diverged_run_is_a_row(tmp_path, rate):
     cells = three(lr=rate, lr_embedding=rate)
-    results = Results(tmp_path, *cells).trunk().publish()
+    results = Results(tmp_path, *cells).part().publish()
     for index in range(3):
         run = results.run(index)
         assert (run["status"], run["loss"], run["bits_per_byte"]) == ("diverged", None, None)
         assert results.read(index)[1] == []
     assert len(results.read(2)[0]) > 1
+
+
+# --- several trainings in one process ---------------------------------------------------------
+
+
+def mixed(**changes):
+    """Two trunks of two cells and a lone one, each with dropout, which draws random numbers."""
+    changes = {"dropout": 0.1, "evaluate": ("other-1",), **changes}
+    trunks = [cell(steps=s, cooldown_steps=s // 5, seed=seed, **changes)
+              for seed in (0, 1) for s in (20, 40)]  # fmt: skip
+    return [*trunks, cell(schedule="cosine", cooldown_steps=0, seed=2, **changes)]
+
+
+def test_trainings_of_one_process_are_as_each_by_itself(tmp_path):
+    made = mixed()
+    together = Results(tmp_path / "together", *made).part().publish()
+    ledger = json.loads((tmp_path / "together/trainings/part.json").read_text())
+    assert ledger["cells"] == [c.key for c in made]
+    assert ledger["trainings"] == [made[0].trunk, made[2].trunk, None]
+    assert ledger["cpu_seconds"] > 0
+    alone = [Results(tmp_path / "alone", *own).part().publish()
+             for own in (made[:2], made[2:4], made[4:])]  # fmt: skip
+    tables = [results.read(index) for results in alone for index in range(len(results.cells))]
+    assert [together.read(index) for index in range(5)] == tables
+
+
+def test_a_part_that_is_stopped_goes_on_with_what_is_missing(tmp_path, capsys):
+    made = [*three(), cell(steps=600, schedule="cosine", cooldown_steps=0, **LONG), cell(seed=3)]
+    results = Results(tmp_path, *made)
+
+    def interrupt():
+        appears(results.state, f"cells/{made[3].state}/rolling.ckpt")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    interruption = threading.Thread(target=interrupt)
+    interruption.start()
+    assert main(results.part_arguments(seconds=1e-9)) == 128 + signal.SIGTERM
+    interruption.join()
+    assert not (tmp_path / "trainings").exists()
+    assert not (results.state / "cells" / made[4].state).exists()
+    said = capsys.readouterr().err
+    assert [c.key in said for c in made] == [True, True, True, False, False]
+    results.part()
+    said = capsys.readouterr().err
+    assert [c.key in said for c in made] == [False, False, False, True, True]
+    assert "resuming from" in said
+    results.publish()
+    assert [results.run(i)["restarts"] for i in range(5)] == [0, 0, 0, 1, 0]
+    fresh = Results(tmp_path / "fresh", *made).publish()
+    assert [results.read(i) for i in range(5)] == [fresh.read(i) for i in range(5)]
+
+
+def test_a_diverged_training_does_not_keep_the_next_from_its_turn(tmp_path):
+    made = [*three(lr=1e30, lr_embedding=1e30), cell(seed=1)]
+    results = Results(tmp_path, *made).part().publish()
+    assert [results.run(i)["status"] for i in range(4)] == ["diverged"] * 3 + ["finished"]
+    assert results.read(3) == Results(tmp_path / "fresh", made[3]).publish().read()
+
+
+def test_refused_trainings_are_named_and_the_others_carried_out(tmp_path, capsys):
+    made = [cell(steps=200, seed=1), cell(seed=2), cell(seed=3), cell(unique_tokens=9000)]
+    results = Results(tmp_path, *made)
+    with exclusive(results.state / "trunks" / str(made[1].trunk)):
+        assert main(results.part_arguments()) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert [c.key in line for c, line in zip((made[0], made[3]), said)] == [True, True]
+    assert f"process {os.getpid()} on" in said[2]
+    assert len(said) == 3
+    assert not (tmp_path / "trainings").exists()
+    assert [(results.state / "cells" / c.state / "done").exists() for c in made] == [
+        False, False, True, False,
+    ]  # fmt: skip
+
+
+def test_the_peak_of_memory_is_that_of_each_training(tmp_path):
+    """A large model before does not count, but for what the process keeps of it."""
+    large = cell(d_model=512, d_ff=2048, n_layer=8, steps=2, cooldown_steps=0, schedule="cosine")
+    small = cell(schedule="cosine", cooldown_steps=0)
+    results = Results(tmp_path, large, small).part().publish()
+    assert results.run(1)["peak_memory"] < results.run(0)["peak_memory"] - 100 * 2**20
 
 
 # --- refusals ---------------------------------------------------------------------------------
@@ -312,16 +395,11 @@ def test_a_missing_corpus_is_named(tmp_path, capsys):
     assert "corpus.json" in refusal(capsys, results.cell_arguments())
 
 
-def test_cells_of_two_trunks_are_refused(tmp_path, capsys):
-    results = Results(tmp_path, cell(), cell(seed=1))
-    assert "cells of one trunk" in refusal(capsys, results.trunk_arguments())
-
-
 def test_two_processes_never_train_the_same(tmp_path, capsys):
     results = Results(tmp_path, *three())
     with exclusive(results.state / "trunks" / str(results.cells[0].trunk)):
-        assert f"process {os.getpid()} on" in refusal(capsys, results.trunk_arguments())
-    results.trunk()
+        assert f"process {os.getpid()} on" in refusal(capsys, results.part_arguments())
+    results.part()
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing_half(tmp_path, capfd):
@@ -360,15 +438,15 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path, capsys, precision, wher
         cell(steps=400, cooldown_steps=100, precision=precision, **LONG),
     ]
     results = Results(tmp_path, *cells)
-    command = [sys.executable, "-m", "pipeline.train", *results.trunk_arguments(seconds=1e-9)]
+    command = [sys.executable, "-m", "pipeline.train", *results.part_arguments(seconds=1e-9)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         appears(results.state, where)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    assert not list(tmp_path.glob("trunks/*/part.json"))
-    results.trunk().publish()
+    assert not (tmp_path / "trainings").exists()
+    results.part().publish()
     assert "resuming from" in capsys.readouterr().err
-    fresh = Results(tmp_path / "fresh", *cells).trunk().publish()
+    fresh = Results(tmp_path / "fresh", *cells).part().publish()
     assert [results.read(i) for i in range(2)] == [fresh.read(i) for i in range(2)]
     assert [results.run(i)["restarts"] for i in range(2)] == [1, where.startswith("trunks")]
     assert not list(results.state.glob("**/.*.tmp"))

@@ -13,7 +13,7 @@ from pipeline.training.inputs import InputError, read_corpus
 def trained(tmp_path_factory):
     """A trunk with branch points at 16, 32 and 64 steps."""
     results = Results(tmp_path_factory.mktemp("trunk"), *three(evaluations_per_octave=4))
-    return results.trunk().publish()
+    return results.part().publish()
 
 
 def start(results, index=0):

@@ -110,8 +110,8 @@ def test_it_is_the_same_after_interruptions_in_trunk_and_branches(tmp_path):
     made = [
         cell(steps=s, cooldown_steps=s // 5, noise_every=3, along=("other-1",)) for s in (20, 40)
     ]
-    whole = Results(tmp_path / "whole", *made).trunk().publish()
+    whole = Results(tmp_path / "whole", *made).part().publish()
     results = Results(tmp_path / "turns", *made)
     assert train_in_turns(results, 7) >= 4
-    results.trunk().publish()
+    results.part().publish()
     assert [results.read(i) for i in range(2)] == [whole.read(i) for i in range(2)]

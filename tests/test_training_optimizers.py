@@ -78,7 +78,7 @@ def test_it_keeps_a_row_and_a_column_for_each_matrix():
 @pytest.mark.usefixtures("own_signals")
 def test_a_trunk_of_it_has_the_branches_that_cells_alone_are(tmp_path):
     made = [cell(steps=s, cooldown_steps=s // 5, **MADE) for s in (20, 40)]
-    shared = Results(tmp_path / "shared", *made).trunk().publish()
+    shared = Results(tmp_path / "shared", *made).part().publish()
     alone = Results(tmp_path / "alone", made[1]).publish()
     assert alone.read(0) == shared.read(1)
     assert shared.run(1)["optimizer"] == "adafactor"

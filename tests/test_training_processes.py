@@ -95,7 +95,7 @@ def interrupted(results, extra, number, target):
 
     Returns the exit status of the command, and what it said.
     """
-    command = [sys.executable, "-m", "pipeline.train", *results.trunk_arguments(1e9), *extra]
+    command = [sys.executable, "-m", "pipeline.train", *results.part_arguments(1e9), *extra]
     before = record(results.state, "trunks")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
@@ -134,8 +134,8 @@ def test_however_processes_end_any_number_of_them_goes_on(tmp_path):
     # Without the command that started them the others end in good order.
     interrupted(results, ["--processes", "2"], signal.SIGKILL, lambda p: p.pid)
     assert record(results.state, "trunks")["ended"] == "SIGTERM"
-    results.trunk().publish()
-    fresh = Results(tmp_path / "fresh", *made).trunk().publish()
+    results.part().publish()
+    fresh = Results(tmp_path / "fresh", *made).part().publish()
     for index in range(2):
         run, other = results.run(index), fresh.run(index)
         assert run["interruptions"] == "SIGUSR2,SIGTERM,killed,SIGTERM"

@@ -125,7 +125,7 @@ def test_the_standard_error_is_the_binomial_one_and_never_zero():
 
 def test_scores_stand_in_the_curve_and_in_the_row_of_the_run(tmp_path):
     made = cell(**LONG, **ASKED)
-    results = Results(tmp_path, made).trunk().publish()
+    results = Results(tmp_path, made).part().publish()
     run = results.run()
     assert [row["task"] for row in run["tasks"]] == ["induction", "top1"]
     assert all(0 <= row["error"] <= 1 and 0 < row["error_se"] < 0.2 for row in run["tasks"])
@@ -141,8 +141,8 @@ def test_scores_stand_in_the_curve_and_in_the_row_of_the_run(tmp_path):
 
 
 def test_tasks_change_no_number_of_the_training_and_keep_trunks_together(tmp_path):
-    plain = Results(tmp_path / "plain", *three()).trunk().publish()
-    asked = Results(tmp_path / "asked", *three(**ASKED)).trunk().publish()
+    plain = Results(tmp_path / "plain", *three()).part().publish()
+    asked = Results(tmp_path / "asked", *three(**ASKED)).part().publish()
     for index in range(3):
         (run, *curve), texts = plain.read(index)
         (own, *rows), scored = asked.read(index)
@@ -155,7 +155,7 @@ def test_tasks_change_no_number_of_the_training_and_keep_trunks_together(tmp_pat
 
 
 def test_an_interrupted_training_asks_the_same(tmp_path):
-    whole = Results(tmp_path / "whole", *three(**ASKED)).trunk().publish()
+    whole = Results(tmp_path / "whole", *three(**ASKED)).part().publish()
     turned = Results(tmp_path / "turned", *three(**ASKED))
     assert train_in_turns(turned, 13) > 3
     turned.publish()
@@ -164,7 +164,7 @@ def test_an_interrupted_training_asks_the_same(tmp_path):
 
 def test_another_task_is_asked_of_the_finished_model(tmp_path, monkeypatch):
     before = cell(**LONG, along=("other-1",))
-    Results(tmp_path, before).trunk().publish()
+    Results(tmp_path, before).part().publish()
     after = cell(**LONG, along=("other-1",), tasks=("rank_10",))
     assert after.state == before.state
     assert after.trunk == before.trunk
@@ -174,7 +174,7 @@ def test_another_task_is_asked_of_the_finished_model(tmp_path, monkeypatch):
         raise AssertionError("trained again")
 
     monkeypatch.setattr("pipeline.training.session._train_cell", never)
-    again = Results(tmp_path, after).trunk().publish()
+    again = Results(tmp_path, after).part().publish()
     assert [row["task"] for row in again.run()["tasks"]] == ["rank_10"]
     [row] = again.run()["tasks"]
     # Asked other questions by now, it is scored anew.
@@ -186,7 +186,7 @@ def test_another_task_is_asked_of_the_finished_model(tmp_path, monkeypatch):
 
 def test_a_task_that_cannot_be_put_ends_training_before_its_first_step(tmp_path, capsys):
     results = Results(tmp_path, cell(**LONG, tasks=("induction", "brackets")))
-    results.trunk(expected=2)
+    results.part(expected=2)
     missing = results.manifest.with_name("tokenizer.json")
     assert capsys.readouterr().err.splitlines() == [
         f"error: evaluation.tasks: brackets: needs {missing}, which is missing; tokenize anew, or "

@@ -48,9 +48,9 @@ def held(tmp_path, capsys):
 
 def test_patience_waits_and_then_looks_at_everything_anew(tmp_path, held, capsys):
     results, start = held
-    done = Results(tmp_path / "other", *three()).trunk()
+    done = Results(tmp_path / "other", *three()).part()
     holder = start(lambda: shutil.copytree(done.state / "cells", results.state / "cells"))
-    assert main([*results.trunk_arguments(), "--patience", "60"]) == 0
+    assert main([*results.part_arguments(), "--patience", "60"]) == 0
     holder.join()
     said = capsys.readouterr().err
     assert "kept in" not in said
@@ -67,7 +67,7 @@ def test_a_signal_ends_the_wait_for_another_process(held):
         ended.wait()
 
     holder = start(interrupt)
-    assert main([*results.trunk_arguments(), "--patience", "60"]) == 128 + signal.SIGTERM
+    assert main([*results.part_arguments(), "--patience", "60"]) == 128 + signal.SIGTERM
     ended.set()
     holder.join()
 
@@ -109,7 +109,7 @@ def works(state: Path, place: str, after: dict):
 
 def killed(results, place, seconds):
     """Kill a process in its work; returns the seconds of work that no checkpoint holds."""
-    command = [sys.executable, "-c", RECORDING, *results.trunk_arguments(seconds)]
+    command = [sys.executable, "-c", RECORDING, *results.part_arguments(seconds)]
     before = record(results.state, place)
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         works(results.state, place, before)
@@ -131,7 +131,7 @@ def stopped(results, place, number):
 
     interruption = threading.Thread(target=interrupt)
     interruption.start()
-    assert main(results.trunk_arguments()) == 128 + number
+    assert main(results.part_arguments()) == 128 + number
     interruption.join()
 
 
@@ -147,7 +147,7 @@ def test_a_run_tells_how_often_why_and_at_what_cost_it_was_interrupted(tmp_path,
     lost.append(killed(results, "cells", 0.05))
     stopped(results, "cells", signal.SIGTERM)
     monkeypatch.setenv("JOB_INTERRUPTION", "node_failure")
-    results.trunk().publish()
+    results.part().publish()
     assert min(lost[:2]) > 0
     first, second = results.run(0), results.run(1)
     assert first["interruptions"] == "preempted  perhaps,killed,SIGUSR2,killed,node_failure"
@@ -156,6 +156,6 @@ def test_a_run_tells_how_often_why_and_at_what_cost_it_was_interrupted(tmp_path,
     assert first["lost_seconds"] == pytest.approx(sum(lost), abs=1e-9)
     assert second["lost_seconds"] == pytest.approx(sum(lost[:2]), abs=1e-9)
     assert not list(results.state.glob("**/turn.json"))
-    fresh = Results(tmp_path / "fresh", *made).trunk().publish()
+    fresh = Results(tmp_path / "fresh", *made).part().publish()
     assert [results.read(i) for i in range(2)] == [fresh.read(i) for i in range(2)]
     assert (fresh.run()["interruptions"], fresh.run()["lost_seconds"]) == ("", 0.0)

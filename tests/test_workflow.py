@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -158,9 +160,9 @@ def test_a_changed_training_module_retrains_nothing(unchanged):
 def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     more = {"grid": {"tokens": [10240, 12800, 15360, 20480]}}
     unchanged.configure(more)
-    assert unchanged.planned() == {"train_trunk": 2, "publish_cell": 2, **AFTER, **DRAWN}
+    assert unchanged.planned() == {"train": 2, "publish_cell": 2, **AFTER, **DRAWN}
     before = unchanged.digests("results/cells/*/*.parquet")
-    parts = unchanged.digests("results/trunks/*/*.json")
+    parts = unchanged.digests("results/trainings/*.json")
     kept = unchanged.digests("results/state/trunks/*/at-*")
     old = losses(unchanged)
     status, printed = unchanged.snakemake()
@@ -168,7 +170,7 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     after = unchanged.digests("results/cells/*/*.parquet")
     assert {path: after[path] for path in before} == before
     assert len(after) == len(before) + 2 * 3
-    assert unchanged.digests("results/trunks/*/*.json").items() >= parts.items()
+    assert unchanged.digests("results/trainings/*.json").items() >= parts.items()
     assert unchanged.digests("results/state/trunks/*/at-*").items() >= kept.items()
     new = losses(unchanged)
     assert {cell: new[cell] for cell in old} == old
@@ -186,13 +188,51 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     assert losses(unchanged) == old
 
 
+def test_where_no_record_tells_who_trained_what_is_finished_is_published_as_it_is(unchanged):
+    ledgers = unchanged.folder / "results/trainings"
+    shutil.rmtree(ledgers)
+    kept = unchanged.digests("results/state/cells/*/done/*")
+    before = losses(unchanged)
+    planned = unchanged.planned()
+    assert (planned["train"], planned["publish_cell"]) == (2, 6)
+    status, printed = unchanged.snakemake()
+    assert status == 0, printed
+    assert unchanged.digests("results/state/cells/*/done/*") == kept
+    assert {json.loads(path.read_text())["cpu_seconds"] for path in ledgers.iterdir()} == {0}
+    assert losses(unchanged) == before
+    assert unchanged.planned() == {}
+
+
+def test_small_trainings_share_a_process_and_one_stopped_keeps_what_is_finished(tmp_path):
+    """Forty seeds of one tiny size are packed; a kill on the way moves none to another part."""
+    project = Project.make(tmp_path)
+    grid = {"sizes": TINY["grid"]["sizes"][:1], "tokens": [2560], "seeds": list(range(40))}
+    project.configure({"grid": grid, "fit": {"laws": []}})
+    planned = project.planned()
+    assert (planned["train"], planned["publish_cell"]) == (20, 40)
+    process = project.start("snakemake", "--cores", "2", RUNS)
+    wait_for(project, "results/trainings/*.json", process)
+    kill_all(process)
+    done = project.digests("results/trainings/*.json")
+    assert 0 < len(done) < 20
+    assert project.snakemake("--unlock")[0] == 0
+    assert project.planned()["train"] == 20 - len(done)
+    status, printed = project.snakemake(RUNS)
+    assert status == 0, printed
+    ledgers = project.digests("results/trainings/*.json")
+    assert len(ledgers) == 20
+    assert ledgers.items() >= done.items()
+    assert {len(json.loads(content)["trainings"]) for _, content in ledgers.values()} == {2}
+    assert len(losses(project)) == 40
+
+
 def test_a_changed_learning_rate_of_one_size_retrains_that_size(unchanged):
     sizes = [
         {"n_layer": 1, "d_model": 8, "n_head": 1, "lr": 0.01},
         {"n_layer": 1, "d_model": 16, "n_head": 2},
     ]
     unchanged.configure({"grid": {"sizes": sizes}})
-    assert unchanged.planned() == {"train_trunk": 1, "publish_cell": 3, **AFTER, **DRAWN}
+    assert unchanged.planned() == {"train": 1, "publish_cell": 3, **AFTER, **DRAWN}
 
 
 def test_a_changed_exclusion_retrains_nothing(unchanged):
@@ -316,14 +356,14 @@ def test_trainings_end_with_their_snakemake_and_the_next_run_goes_on(tmp_path):
     printed, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert re.fullmatch(
-        r"Interrupted\. 1 training stopped with a checkpoint \(logs/train_trunk/\S+\.log\); "
+        r"Interrupted\. 1 training stopped with a checkpoint \(logs/train/\S+\.log\); "
         r"the same command goes on from there\.",
         printed.splitlines()[-1],
     )
-    [log] = (project.folder / "logs/train_trunk").glob("*/*.log")
+    [log] = (project.folder / "logs/train").glob("*.log")
     log.unlink()
     with project.start("snakemake", "--cores", "2", target) as process:
-        wait_for(project, "logs/train_trunk/*/*.log", process)
+        wait_for(project, "logs/train/*.log", process)
         while "resuming from" not in log.read_text():
             assert process.poll() is None
             time.sleep(0.01)
@@ -385,7 +425,7 @@ def test_a_kill_while_a_file_is_written_leaves_no_half_file(finished, tmp_path):
     for name in WRITTEN:
         # A training writes it and is started once more; the run then ends behind the trainings.
         retried = name == "run.parquet"
-        until = ["--until", "train_trunk"] if retried else []
+        until = ["--until", "train"] if retried else []
         status, printed = project.snakemake(*until, KILL_BEFORE=name)
         assert (project.folder / f"killed-{name}").exists(), f"{name} was not written: {printed}"
         assert (status == 0) == retried, name

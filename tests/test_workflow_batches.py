@@ -24,7 +24,7 @@ def test_a_scan_is_measured_and_corrected_before_the_laws_of_it_are_fitted(tmp_p
     project.configure(SCAN)
     planned = project.planned()
     # One size, four batch sizes and two rates are eight trunks of two cells each.
-    assert (planned["train_trunk"], planned["publish_cell"], planned["fit_law"]) == (8, 16, 3)
+    assert (planned["train"], planned["publish_cell"], planned["fit_law"]) == (8, 16, 3)
     assert planned["measure_critical_batch"] == planned["correct_runs"] == 1
     assert planned["draw_critical_batch"] == planned["draw_batch_fronts"] == 1
     status, printed = project.snakemake("-n", "-p")

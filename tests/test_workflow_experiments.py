@@ -51,7 +51,7 @@ def pair(tmp_path_factory) -> Project:
     (project.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     planned = project.planned()
     # Two sizes at two token counts, and three more batch sizes of one of them.
-    assert (planned["train_trunk"], planned["publish_cell"]) == (5, 7)
+    assert (planned["train"], planned["publish_cell"]) == (5, 7)
     assert (planned["fit_law"], planned["index_figures"]) == (3, 2)
     assert planned["draw_loss_vs_params"] == planned["draw_critical_batch"] == 1
     assert planned["correct_runs"] == planned["index_experiments"] == planned["compare_claims"] == 1

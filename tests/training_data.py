@@ -110,17 +110,17 @@ class Results:
         return ["--corpus", str(self.manifest), "--state", str(self.state), "--device", "cpu",
                 "--checkpoint-seconds", str(seconds)]  # fmt: skip
 
-    def trunk_arguments(self, seconds=60.0):
-        ledger = self.root / "trunks" / str(self.cells[0].trunk) / "part.json"
+    def part_arguments(self, seconds=60.0):
+        ledger = self.root / "trainings" / "part.json"
         specs = [str(spec) for spec in self.specs]
-        return ["trunk", "--specs", *specs, "--out", str(ledger), *self.common(seconds)]
+        return ["part", "--specs", *specs, "--out", str(ledger), *self.common(seconds)]
 
     def cell_arguments(self, index=0, seconds=60.0):
         spec = self.specs[index]
         return ["cell", "--spec", str(spec), "--out", str(spec.parent), *self.common(seconds)]
 
-    def trunk(self, expected=0):
-        assert main(self.trunk_arguments()) == expected
+    def part(self, expected=0):
+        assert main(self.part_arguments()) == expected
         return self
 
     def publish(self, expected=0):

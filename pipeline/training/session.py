@@ -1,4 +1,4 @@
-"""One process's work: a trunk with its branches, or one cell; all that is missing of it."""
+"""One training: a trunk with its branches, or one cell; all that is missing of it."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def train(
         held.enter_context(exclusive(place, machine.patience, machine.stop, machine.log))
 
     with ExitStack() as locks:
+        _forget_peak_memory()
         folder = state / "trunks" / cells[0].trunk if cells[0].trunk else None
         if folder:
             team.told(lambda: hold(folder, locks))
@@ -259,6 +260,13 @@ def _peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return provenance.peak_memory()
+
+
+def _forget_peak_memory() -> None:
+    """Let the peak be that of the training that begins, as far as the system can forget."""
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+    provenance.forget_peak_memory()
 
 
 def _device_name(device: torch.device) -> str:

@@ -76,7 +76,7 @@ class Study:
         assert status == 0, printed
         return printed
 
-    def jobs(self, rule: str = "train_trunk", *states: str) -> list[dict[str, str]]:
+    def jobs(self, rule: str = "train", *states: str) -> list[dict[str, str]]:
         """The jobs of a rule in the scheduler's queue, those of this study alone."""
         found = [job for job in self.cluster.jobs(*states) if job["name"] == rule]
         tags = {path.name for path in self.submissions()}
@@ -91,7 +91,7 @@ class Study:
             lambda: len(list(self.folder.glob("results/state/trunks/*/rolling.ckpt"))) >= trunks,
             180,
         )
-        return sorted(self.jobs("train_trunk", "RUNNING"), key=lambda job: job["id"])
+        return sorted(self.jobs("train", "RUNNING"), key=lambda job: job["id"])
 
     def rows(self) -> list[dict[str, Any]]:
         return contracts.read(self.folder / RUNS, contracts.RUNS).to_pylist()

@@ -19,7 +19,7 @@ def kill(process):
 def trunk_jobs(cluster) -> int:
     """SLURM jobs that ever trained trunks, by the scheduler's own record."""
     rows = cluster.accounting(fields=("JobID", "JobName"), duplicates=False)
-    return sum(row["JobName"] == "train_trunk" for row in rows)
+    return sum(row["JobName"] == "train" for row in rows)
 
 
 def test_kill_9_with_twelve_live_jobs(cluster, tmp_path):
@@ -27,7 +27,7 @@ def test_kill_9_with_twelve_live_jobs(cluster, tmp_path):
     process = study.start(RUNS)
     study.wait_for_training(12)
     kill(process)
-    assert len(study.jobs("train_trunk", "RUNNING")) == 12
+    assert len(study.jobs("train", "RUNNING")) == 12
     before = cluster.submissions()
     study.project.snakemake("--unlock")
     printed = study.run(RUNS)
@@ -42,7 +42,7 @@ def test_jobs_that_end_while_no_snakemake_is_alive_are_collected(cluster, tmp_pa
     process = study.start(RUNS)
     study.wait_for_training(12)
     kill(process)
-    cluster.wait_until(lambda: not study.jobs("train_trunk", "RUNNING", "COMPLETING"), 90)
+    cluster.wait_until(lambda: not study.jobs("train", "RUNNING", "COMPLETING"), 90)
     before = cluster.submissions()
     study.project.snakemake("--unlock")
     study.run(RUNS)
@@ -57,7 +57,7 @@ def test_ctrl_c_cancels(cluster, tmp_path):
     status, printed = study.end(process, 60)
     assert status == 1
     assert "Cancelled 3 jobs." in printed
-    cluster.wait_until(lambda: not study.jobs("train_trunk", "RUNNING", "PENDING", "COMPLETING"))
+    cluster.wait_until(lambda: not study.jobs("train", "RUNNING", "PENDING", "COMPLETING"))
     assert {job["state"] for job in study.jobs()} == {"CANCELLED"}
 
 

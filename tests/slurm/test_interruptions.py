@@ -28,7 +28,7 @@ def interrupted(cluster, tmp_path_factory):
     a job of a higher partition, and one reaches its time limit."""
     study = Study.make(tmp_path_factory.mktemp("interrupted"), cluster, SLOW)
     process = study.start(
-        "--set-resources", "train_trunk:cpus_per_task=16",
+        "--set-resources", "train:cpus_per_task=16",
         "--submitit-signal-lead", str(LEAD), RUNS,
     )  # fmt: skip
     requeued, preempted, limited = study.wait_for_training()
@@ -81,7 +81,7 @@ def test_each_interruption_is_called_by_its_name(interrupted):
         first, second, *_ = turns(study, job)
         assert first["ended"] == cause
         assert second["interruption"] == cause
-        assert f"Job {job} (train_trunk): {cause}; turn 2 of at most 50" in printed
+        assert f"Job {job} (train): {cause}; turn 2 of at most 50" in printed
 
 
 def test_the_signal_lets_a_checkpoint_be_written(interrupted):
@@ -112,14 +112,14 @@ def test_the_scheduler_saw_the_same_jobs_again(interrupted):
 def test_preemption_without_grace_is_no_second_job(cluster, tmp_path, reference, interrupted):
     study = Study.make(tmp_path / "instant", cluster, SLOW / 2, grid=ONE, fit={"laws": []})
     process = study.start(
-        RUNS, "--set-resources", "train_trunk:cpus_per_task=16",
-        "train_trunk:slurm_partition=instant",
+        RUNS, "--set-resources", "train:cpus_per_task=16",
+        "train:slurm_partition=instant",
     )  # fmt: skip
     (job,) = study.wait_for_training(1)
     preempt(cluster, job["nodes"])
     status, printed = study.end(process)
     assert status == 0, printed
-    assert f"Job {job['id']} (train_trunk): preempted; turn 2 of at most 50" in printed
+    assert f"Job {job['id']} (train): preempted; turn 2 of at most 50" in printed
     assert "submitted again" not in printed
     losses = {row["cell"]: row["loss"] for row in reference.rows()}
     assert {row["cell"]: row["loss"] for row in study.rows()}.items() <= losses.items()

@@ -14,8 +14,8 @@ ONE = {**GRID, "sizes": GRID["sizes"][:1]}
 def test_two_nodes_train_one_model(cluster, tmp_path, reference):
     study = Study.make(tmp_path / "parallel", cluster, 0.05, grid=ONE, fit={"laws": []})
     process = study.start(
-        RUNS, "--set-resources", "train_trunk:gpus=2", "train_trunk:nodes=2",
-        f"train_trunk:across='{ACROSS}'",
+        RUNS, "--set-resources", "train:gpus=2", "train:nodes=2",
+        f"train:across='{ACROSS}'",
     )  # fmt: skip
     (job,) = study.wait_for_training(1)
     assert job["nodes"] == "node[1-2]"
@@ -27,13 +27,13 @@ def test_two_nodes_train_one_model(cluster, tmp_path, reference):
     assert losses == pytest.approx({cell: alone[cell] for cell in losses}, rel=1e-5)
     assert {row["interruptions"] for row in study.rows()} == {"requeued"}
     assert {row["processes"] for row in study.rows()} == {4}
-    (log,) = (study.folder / "logs/train_trunk").glob("*/*.log")
+    (log,) = (study.folder / "logs/train").glob("*.log")
     assert "training in 2 x 2 processes" in log.read_text()
 
 
 def test_jobs_share_an_allocation(cluster, tmp_path, reference):
     study = Study.make(tmp_path / "shared", cluster)
-    study.run(RUNS, "--set-resources", "train_trunk:gpus=1", "train_trunk:jobs_per_allocation=3")
+    study.run(RUNS, "--set-resources", "train:gpus=1", "train:jobs_per_allocation=3")
     (job,) = study.jobs()
     (row,) = cluster.accounting([job["id"]], ("AllocTRES",))
     assert {"gres/gpu=1", "cpu=6", "mem=48000M"} <= set(row["AllocTRES"].split(","))

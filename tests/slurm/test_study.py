@@ -10,7 +10,7 @@ from study import GRID, Study
 from pipeline.figures import FIGURES
 
 # Each training writes down which GPUs its job was given.
-SEEN = "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES > {output}.gpus; python -m pipeline.train trunk"
+SEEN = "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES > {output}.gpus; python -m pipeline.train part"
 EIGHT = {**GRID, "seeds": [0, 1, 2, 3], "sizes": GRID["sizes"][:2]}
 # No task is asked, and no size is trained at several batch sizes.
 DRAWN = sorted(set(FIGURES) - {"tasks", "task_curves", "critical_batch", "batch_fronts"})
@@ -25,7 +25,7 @@ def finished(request, make_cluster, tmp_path_factory):
     asked = {} if request.param else {"figures": FEW}
     study = Study.make(tmp_path_factory.mktemp("study"), cluster, grid=EIGHT, **asked)
     rules = study.folder / "workflow/rules/train.smk"
-    rules.write_text(rules.read_text().replace("python -m pipeline.train trunk", SEEN))
+    rules.write_text(rules.read_text().replace("python -m pipeline.train part", SEEN))
     return study, study.run()
 
 
@@ -41,7 +41,7 @@ def test_the_literal_command_makes_the_figures(finished):
 
 def test_jobs_see_their_own_gpus(finished):
     study, _ = finished
-    seen = [path.read_text().strip() for path in study.folder.glob("results/trunks/*/*.gpus")]
+    seen = [path.read_text().strip() for path in study.folder.glob("results/trainings/*.gpus")]
     assert len(seen) == 8
     assert all(re.fullmatch(r"node[1-4] [0-3]", where) for where in seen), seen
     # All eight are submitted at once and run side by side: each has a GPU of its own.
@@ -50,7 +50,7 @@ def test_jobs_see_their_own_gpus(finished):
 
 def test_equal_jobs_are_one_submission(finished):
     study, printed = finished
-    assert "Submitted 8 x train_trunk as jobs" in printed
+    assert "Submitted 8 x train as jobs" in printed
     assert study.cluster.submissions() == 3  # corpus, evaluation text, trunks
     assert len({job["array"] for job in study.jobs()}) == 1
 
@@ -63,7 +63,7 @@ def test_the_scheduler_agrees(finished):
     rows = study.cluster.accounting()
     assert len(rows) == 10
     assert {row["State"] for row in rows} == {"COMPLETED"}
-    trunks = [row for row in rows if row["JobName"] == "train_trunk"]
+    trunks = [row for row in rows if row["JobName"] == "train"]
     assert all("gres/gpu=1" in row["AllocTRES"] for row in trunks)
     tokenizing = [row for row in rows if row["JobName"].startswith("tokenize")]
     assert not any("gpu" in row["AllocTRES"] for row in tokenizing)

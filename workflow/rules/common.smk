@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from pipeline import claims, endings, experiments, fitted, sources, trunks
+from pipeline import claims, endings, experiments, fitted, parts, sources
 from pipeline.cells import digest
 from pipeline.config import ConfigError, read
 from pipeline.design import write_definitions
@@ -76,9 +76,9 @@ MACHINE = {
     "across": "",  # the command that starts another on each of several nodes
     "patience": 600,  # seconds to wait where a process of an earlier run may still train
 }
-# Cell key -> the part of its trunk that trains it, or has trained it.
-PARTS = trunks.parts(CELLS.values(), RESULTS)
-PARTS_BY_KEY = {(part.trunk, part.key): part for part in PARTS.values()}
+# Cell key -> the part that trains it, or has trained it.
+PARTS = parts.planned(CELLS.values(), RESULTS)
+PARTS_BY_KEY = {part.key: part for part in PARTS.values()}
 
 
 FIRST = 10**18  # a priority above all of by_flops
@@ -95,8 +95,7 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     if workflow.local_exec:
         # A training that was killed goes on from its checkpoint; what fails twice has failed.
-        for name in ("train_trunk", "train_cell"):
-            workflow.get_rule(name).restart_times = max(1, workflow.execution_settings.retries)
+        workflow.get_rule("train").restart_times = max(1, workflow.execution_settings.retries)
 
 
 onerror:
@@ -169,14 +168,13 @@ def tokens(wildcards):
     return {
         "corpus": f"{corpus}/manifest.parquet",
         "texts": [f"{corpus}/evaluation/{text}/manifest.parquet" for text in texts],
-        "tokenizer": [f"{corpus}/tokenizer.json" for cell in asked[:1] if cell.tasks],
+        "tokenizer": [f"{corpus}/tokenizer.json"] if any(cell.tasks for cell in asked) else [],
     }
 
 
 def ledger(wildcards):
-    """The ledger of the part that trains a cell of a trunk."""
-    part = PARTS[wildcards.cell]
-    return f"results/trunks/{part.trunk}/{part.key}.json"
+    """The ledger of the part that trains a cell."""
+    return f"results/trainings/{PARTS[wildcards.cell].key}.json"
 
 
 def one_of(names):
@@ -184,16 +182,9 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def among(cells):
-    """What the wildcard of a rule for some of the cells may be."""
-    if len(cells) == len(CELLS) > 0:
-        return "[^/]+"
-    return one_of(cells)
-
-
 def part_cells(wildcards):
     """The cells of a part."""
-    return PARTS_BY_KEY[wildcards.trunk, wildcards.part].cells
+    return PARTS_BY_KEY[wildcards.part].cells
 
 
 def by_flops(wildcards):
@@ -353,6 +344,5 @@ wildcard_constraints:
     text=one_of(EVALUATION_TEXTS),
     table=one_of({name for one in EXPERIMENTS.values() for name in one.imports}),
     cell="[^/]+",
-    trunk="[^/]+",
     part="[0-9a-f]+",
     law=one_of({law for one in EXPERIMENTS.values() for law in one.fitted}),
