@@ -8,6 +8,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from pipeline.accounting import FAMILIES, Shape
 from pipeline.training.operations import PLAIN, Operations
@@ -31,8 +32,11 @@ class Norm(nn.Module):
 class LanguageModel(nn.Module, ABC):
     """Token embedding, positions where the family has them, its layers, and the loss.
 
-    With PLAIN operations, the readable reference of itself.
+    With PLAIN operations, the readable reference of itself. Where it is ``recomputed``, a layer
+    leaves only its input for the backward pass, and is computed anew there (Chen et al. 2016).
     """
+
+    recomputed = False
 
     def __init__(
         self,
@@ -58,6 +62,13 @@ class LanguageModel(nn.Module, ABC):
     @abstractmethod
     def hidden(self, tokens: Tensor) -> Tensor:
         """States after the last norm, (batch * context, d_model), of (batch, context) tokens."""
+
+    def through(self, layer: nn.Module, *inputs: Tensor | int) -> Tensor:
+        """A layer's output; computed anew in the backward pass, its dropout draws the same."""
+        if not (self.recomputed and torch.is_grad_enabled()):
+            return layer(*inputs)
+        random = bool(self.dropout)
+        return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=random)
 
     def matrices(self) -> list[Tensor]:
         """The weights that N counts: they take the width-scaled learning rate and the decay."""
