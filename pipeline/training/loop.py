@@ -22,6 +22,7 @@ from pipeline.cells import Cell, digest
 from pipeline.tasks import RECIPE
 from pipeline.training import checkpoints, memory, noise, stopping
 from pipeline.training.allocation import keep_freed_memory
+from pipeline.training.compiled import Compiler
 from pipeline.training.data import Batches, TokenStream, end_of_text, open_split
 from pipeline.training.evaluation import Score, evaluate, score_row
 from pipeline.training.inputs import CorpusFacts
@@ -79,6 +80,7 @@ class Trainer:
         self.questions = Questions(corpus.manifest, self.validation, cell.context, cell.vocab_size)
         for name in dict.fromkeys((*cell.tasks, *cell.tasks_along)):
             self.questions.items(name)  # refused before any step
+        self.compiler = Compiler(machine.log)
         self.evaluation_seconds, self._said = 0.0, time.monotonic()
 
     def restart(self) -> None:
@@ -172,6 +174,7 @@ class Trainer:
         noisy = torch.tensor(progress.noise, dtype=torch.float64, device=self.device)
         saved = begun = time.monotonic()
         over = stopping.is_over(cell, progress.rows)
+        self.compiler.consider(self.learner, self.batches, cell.steps - progress.step)
         with _bar(cell, progress.step, until, self.team.first) as bar:
             while progress.step < until and not over:
                 step = progress.step
