@@ -92,13 +92,13 @@ def test_estimates_are_what_a_step_holds(family, shape, precision, recomputed):
     learner = Learner(made, CPU, precision, passes=passes)
     tokens = torch.randint(made.vocab_size, (made.batch_tokens // made.context, made.context))
     kept = memory.kept_bytes(made, precision, "cpu", made.batch_tokens, recomputed)
-    assert 0.9 < kept / saved_bytes(learner, tokens) < 1.05
+    assert 0.95 < kept / saved_bytes(learner, tokens) < 1.05
     held = [learner.master, learner.sums, *learner.state]
     held += [learner.working] if precision == "bf16" else []
     with Peak((*held, learner.working, tokens)) as peak:
         learner.backward(tokens, tokens)
     most = peak.most + sum(tensor.nbytes for tensor in held)
-    assert 0.95 < needed_bytes(made, precision, "cpu", passes) / most < 1.4
+    assert 0.99 < needed_bytes(made, precision, "cpu", passes) / most < 1.35
 
 
 def test_a_gpu_holds_no_probabilities_and_large_chunks_of_logits():

@@ -4,9 +4,10 @@ One program serves all layers of a model: they have one shape. It is tried, held
 gradients of the layers as they are, and kept if it is faster. The loss and what is scored stay as
 they are.
 
-Never on the CPU: compiling costs tens of CPU seconds for each shape, more than trainings at that
-scale could win back, and a program that is there in one process and not in another would break
-the equality, bit for bit, of a cell trained alone and as a branch.
+Never on the CPU: compiling costs tens of seconds for each shape, for little or no gain
+(docs/training.md), which no training at that scale repays; and a program that is there in one
+process and not in another would break the equality, bit for bit, of a cell trained alone and as a
+branch.
 
 Not with dropout, whose draws a program makes in another way, so that nothing could be compared;
 not where activations are computed anew or a model is shared out, which hook into layers
@@ -28,9 +29,9 @@ from pipeline import accounting
 from pipeline.training.data import Batches
 from pipeline.training.learner import Learner
 
-# Assumptions, none of them measured here. A GPU is taken to be fast, by the data sheet of one of
-# 2022, so that what a training lasts is rather under- than overestimated.
-RATES = {"fp32": 6e13, "bf16": 5e14}  # FLOP/s
+# Assumptions, none of them measured here. A GPU is taken to reach the peak of a data sheet (NVIDIA
+# H100 SXM), so that what a training lasts is rather under- than overestimated.
+RATES = {"fp32": 6.7e13, "bf16": 9.89e14}  # FLOP/s
 LAUNCH_SECONDS = 5e-6  # between starts of two kernels
 KERNELS = 60  # of one layer, forward and backward
 GAIN = 1.2  # speed with compiled layers over that without

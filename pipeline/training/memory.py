@@ -1,7 +1,7 @@
 """How a batch goes through a device's memory: tokens of a pass, what the backward pass keeps.
 
-Bytes are estimates from the shape alone. What the backward pass keeps is held to counts of saved
-tensors on the CPU; on a GPU none of it has been measured.
+Bytes are estimates from the shape alone. Tests hold them to what PyTorch keeps on the CPU, and to
+the most that is alive at once; on a GPU none of it has been measured.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def device_bytes(device: torch.device) -> int | None:
 
 
 def needed_bytes(cell: Cell, precision: str, kind: str, passes: Passes, processes: int = 1) -> int:
-    """Memory in bytes of training a cell, for each of the processes, as an estimate from above."""
+    """Memory in bytes of training a cell, for each of the processes, as an estimate."""
     tokens = _tokens_at_once(cell, passes, processes)
     kept = kept_bytes(cell, precision, kind, tokens, passes.recomputed)
     going = max(
