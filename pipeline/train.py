@@ -138,6 +138,8 @@ def _train_here(
     stop = StopRequest(shared, parent=parent() if arguments.nodes == 1 else None)
     stop.listen()
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
+    # Read where PyTorch's compiler is imported; what one process compiled the next ones find.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(arguments.state.resolve() / "compiled"))
     # PyTorch costs seconds to import: only where something must be trained or scored.
     from pipeline.training.loop import Machine
     from pipeline.training.session import train as train_cells

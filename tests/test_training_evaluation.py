@@ -7,10 +7,11 @@ import pytest
 import torch
 from training_data import VOCAB, cell
 
-from pipeline.training import evaluation as module
+from pipeline.training import memory
 from pipeline.training.data import TokenStream
 from pipeline.training.evaluation import cluster_mean, evaluate, position_bins, rows_at_once
 from pipeline.training.learner import Learner
+from pipeline.training.memory import Passes
 
 CPU = torch.device("cpu")
 
@@ -122,11 +123,11 @@ def sharp():
 
 @pytest.mark.parametrize("rows", [1, 3, 64])
 @pytest.mark.parametrize("begins_with_an_end", [False, True])
-def test_the_error_is_that_between_documents(monkeypatch, rows, begins_with_an_end):
-    monkeypatch.setitem(module.MICRO_TOKENS, "cpu", 16 * rows)
+def test_the_error_is_that_between_documents(rows, begins_with_an_end):
     # One document is no more than its end.
     lengths = np.append(np.random.default_rng(3).integers(40, 200, 19), 1)
     model, text = sharp(), documents(lengths)
+    model.passes = Passes(16, 16 * rows)
     if begins_with_an_end:
         text = np.insert(text, 0, END)
     score = evaluate(model, TokenStream((text,), END), 16)
@@ -175,8 +176,9 @@ def test_a_large_vocabulary_is_scored_in_smaller_pieces(monkeypatch):
         return plain(tokens, targets)
 
     monkeypatch.setattr(model.module, "losses", losses)
-    monkeypatch.setitem(module.LOGITS, "cpu", 5 * 16 * VOCAB)
+    monkeypatch.setitem(memory.SCORED_LOGITS, "cpu", 5 * 16 * VOCAB)
+    model.passes = learner().passes
     assert evaluate(model, stream, 16).loss == pytest.approx(whole.loss, rel=1e-6)
     assert sizes == [5, 5, 2]
-    monkeypatch.setitem(module.LOGITS, "cpu", VOCAB)
-    assert rows_at_once(model, 16) == 1
+    monkeypatch.setitem(memory.SCORED_LOGITS, "cpu", VOCAB)
+    assert rows_at_once(learner(), 16) == 1

@@ -8,9 +8,9 @@ from training_data import VOCAB, cell, chain
 
 from pipeline import provenance
 from pipeline.models import Transformer
-from pipeline.training import learner as module
 from pipeline.training.data import Batches, TokenStream
 from pipeline.training.learner import Learner, dropout_seed, resolve_precision
+from pipeline.training.memory import Passes
 
 CPU = torch.device("cpu")
 
@@ -105,13 +105,12 @@ def test_dropout_takes_any_seed_and_differs_by_seed_and_step():
     assert max(drawn) < 2**63
 
 
-def test_small_pieces_of_a_batch_give_its_gradient(monkeypatch):
+def test_small_pieces_of_a_batch_give_its_gradient():
     made = cell()
     whole = Learner(made, CPU, "fp32")
     loss = whole.backward(*batches(made)(0))
     # Three of the four rows, then the last: pieces of unequal size.
-    monkeypatch.setitem(module.MICRO_TOKENS, "cpu", 3 * made.context)
-    pieces = Learner(made, CPU, "fp32")
+    pieces = Learner(made, CPU, "fp32", passes=Passes(3 * made.context, made.context))
     torch.testing.assert_close(pieces.backward(*batches(made)(0)), loss)
     torch.testing.assert_close(pieces.gradient, whole.gradient, rtol=1e-4, atol=1e-7)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from training_data import Results, cell, chain, train_in_turns
 
-from pipeline.training import learner as module
 from pipeline.training import noise
 from pipeline.training.data import Batches, TokenStream
 from pipeline.training.learner import Learner
+from pipeline.training.memory import Passes
 from pipeline.training.schedules import is_evaluated, lr_factor
 
 CPU = torch.device("cpu")
@@ -57,12 +57,13 @@ def exact(made, stream):
 
 
 @pytest.mark.parametrize("tokens", [4096, 48], ids=["one piece", "pieces of 3, 3 and 2 windows"])
-def test_a_models_noise_is_that_between_all_windows(monkeypatch, tokens):
+def test_a_models_noise_is_that_between_all_windows(tokens):
     stream = TokenStream((chain(16 * 160 + 1, 0),))
     made = cell(batch_tokens=128, lr=0.0, lr_embedding=0.0, noise_every=1)
     squared, variance = exact(made, stream)
-    monkeypatch.setitem(module.MICRO_TOKENS, "cpu", tokens)
-    learner, batches, found = Learner(made, CPU, "fp32"), Batches(stream, made, CPU), []
+    learner, batches = Learner(made, CPU, "fp32", passes=Passes(tokens, tokens)), Batches(
+        stream, made, CPU)  # fmt: skip
+    found = []
     for step in range(160):  # eight times through
         learner.step(*batches(step), 1.0, step)
         found.append(learner.noise.numpy())

@@ -5,6 +5,7 @@ import torch
 
 from pipeline.training import operations
 from pipeline.training.operations import (
+    chunk_rows,
     fused_cross_entropy,
     plain_attention,
     plain_cross_entropy,
@@ -32,9 +33,9 @@ def test_attention_agrees_with_pytorch(heads, context):
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [1000, 7, 1], ids=["whole", "chunks", "single rows"])
+@pytest.mark.parametrize("rows", [1000, 7, 1], ids=["whole", "a ragged last chunk", "single rows"])
 def test_cross_entropy_agrees_with_pytorch(rows, monkeypatch):
-    monkeypatch.setattr(operations, "LOGITS", rows * 30)
+    monkeypatch.setitem(operations.LOGITS, "cpu", rows * 30)
     hidden, embedding = normal(20, 16), normal(30, 16, seed=1)
     targets = torch.randint(30, (20,), generator=torch.Generator().manual_seed(2))
     losses = [f(hidden, embedding, targets) for f in (plain_cross_entropy, fused_cross_entropy)]
@@ -42,6 +43,33 @@ def test_cross_entropy_agrees_with_pytorch(rows, monkeypatch):
     plain, fused = (torch.autograd.grad(3 * loss, [hidden, embedding]) for loss in losses)
     for ours, reference in zip(fused, plain):
         torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "rows", [10, 7, 1], ids=["even chunks", "a ragged last chunk", "single rows"]
+)
+def test_chunks_of_bf16_give_what_the_whole_gives(rows, monkeypatch):
+    """Each row's gradient is its own; the embedding's is a sum, rounded once more than the whole."""
+    hidden, embedding = normal(20, 16).bfloat16(), normal(30, 16, seed=1).bfloat16()
+    targets = torch.randint(30, (20,), generator=torch.Generator().manual_seed(2))
+
+    def found():
+        loss = fused_cross_entropy(hidden, embedding, targets)
+        return loss, *torch.autograd.grad(loss, [hidden, embedding])
+
+    whole = found()
+    monkeypatch.setitem(operations.LOGITS, "cpu", rows * 30)
+    loss, of_hidden, of_embedding = found()
+    torch.testing.assert_close(loss, whole[0], rtol=1e-6, atol=0)
+    torch.testing.assert_close(of_hidden, whole[1], rtol=2**-8, atol=1e-5)
+    apart = torch.linalg.vector_norm((of_embedding - whole[2]).float())
+    assert apart < 2**-7 * torch.linalg.vector_norm(whole[2].float())
+
+
+def test_chunks_of_a_gpu_are_thousands_of_rows():
+    assert chunk_rows(50257, "cpu") == 333
+    assert chunk_rows(50257, "cuda") == 5341
+    assert chunk_rows(2**30, "cpu") == chunk_rows(2**30, "cuda") == 1
 
 
 def test_a_hopeless_token_costs_a_finite_loss():

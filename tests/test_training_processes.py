@@ -12,7 +12,6 @@ import pytest
 from training_data import LONG, Results, cell, record
 
 from pipeline.training.interruption import exclusive
-from pipeline.training.sharded import needed_bytes
 from pipeline.training.team import share
 
 
@@ -23,17 +22,6 @@ def test_parts_are_contiguous_whole_and_even():
             assert [thing for part in parts for thing in part] == list(range(count))
             assert max(map(len, parts)) - min(map(len, parts)) <= 1
             assert len(parts[0]) == -(-count // of)
-
-
-def test_the_estimate_of_memory_counts_master_moments_and_gradients():
-    # GPT-3 175B (Brown et al. 2020): 175e9 parameters; a step of one window is little beside them.
-    large = cell(n_layer=96, d_model=12288, d_ff=4 * 12288, n_head=96, context=2048,
-                 vocab_size=50257, batch_tokens=2048)  # fmt: skip
-    assert needed_bytes(large, "bf16", "cuda") == pytest.approx(20 * 174.6e9, rel=0.05)
-    assert needed_bytes(large, "fp32", "cuda") > needed_bytes(large, "bf16", "cuda")
-    small = cell(batch_tokens=2**20, context=2**10)
-    assert needed_bytes(small, "fp32", "cuda") == pytest.approx(
-        2**16 * 2 * 16 * 18 * 4, rel=0.02)  # fmt: skip
 
 
 def test_three_processes_compute_what_one_does(tmp_path):

@@ -10,9 +10,10 @@ from training_data import CELL, LONG, VOCAB, Results, cell, three, train_in_turn
 
 from pipeline import contracts
 from pipeline.tasks.items import Items
-from pipeline.training import evaluation, finished
+from pipeline.training import finished
 from pipeline.training.data import TokenStream
 from pipeline.training.learner import Learner
+from pipeline.training.memory import Passes
 from pipeline.training.questions import Questions, errors, outcomes, spread
 from pipeline.training.team import Alone
 
@@ -91,7 +92,7 @@ def test_tasks_share_passes_and_small_passes_give_the_same(questions, monkeypatc
     whole = questions.scores(names, model)
     plain = model.module.logits
     monkeypatch.setattr(model.module, "logits", lambda t: calls.append(len(t)) or plain(t))
-    monkeypatch.setitem(evaluation.MICRO_TOKENS, "cpu", 16 * 7)
+    model.passes = Passes(16, 16 * 7)
     assert questions.scores(names, model) == whole
     windows = {id(questions.items(name).windows): questions.items(name).windows for name in names}
     assert len(windows) == 2

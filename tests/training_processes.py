@@ -16,12 +16,13 @@ import torch
 from training_data import cell, chain, make_corpus
 
 from pipeline.cells import Cell
-from pipeline.training import finished, learner, sharded
+from pipeline.training import finished, memory
 from pipeline.training.data import Batches, TokenStream
 from pipeline.training.evaluation import evaluate
 from pipeline.training.inputs import InputError, read_corpus
 from pipeline.training.learner import Learner
 from pipeline.training.loop import Machine, Trainer
+from pipeline.training.memory import Passes, choose
 from pipeline.training.parallel import DataParallel
 from pipeline.training.processes import Processes
 from pipeline.training.session import train
@@ -38,11 +39,11 @@ def losses(one: Learner, made: Cell, team: Alone, steps: range) -> list[tuple[fl
     return [(one.step(*batches(s), 1.0, s).item(), one.norm.item()) for s in steps]
 
 
-def check_updates(team: Processes, kind: type, made: Cell) -> None:
+def check_updates(team: Processes, kind: type, made: Cell, passes: Passes | None = None) -> None:
     """The first steps are those of one process, and so are parameters and moments after them."""
     alone = Learner(made, CPU, "fp32")
     expected = losses(alone, made, Alone(), range(6))
-    ours = kind(made, CPU, "fp32", team)
+    ours = kind(made, CPU, "fp32", team, passes)
     for found, wanted in zip(losses(ours, made, team, range(6)), expected):
         assert found == pytest.approx(wanted, rel=3e-6)
     arrays = ours.arrays()
@@ -213,14 +214,28 @@ def check_early_stopping(team: Processes, folder: Path) -> None:
 
 
 def check_choice(team: Processes, folder: Path) -> None:
-    """By itself a model is shared out where the smallest GPU cannot hold it, and only there."""
+    """By itself a model is shared out where the smallest GPU cannot hold it otherwise."""
     corpus = read_corpus(folder / "corpus" / "manifest.parquet")
-    needed = sharded.needed_bytes(cell(), "fp32", "cpu")
-    rooms = [needed, needed - 1 + team.rank, None]  # one process has too little
-    for room, kind in zip(rooms, (DataParallel, Sharded, DataParallel)):
-        sharded.device_bytes = lambda _, room=room: room
+    made = cell()
+    whole = choose(made, "fp32", "cpu", None)
+    needed = memory.needed_bytes(made, "fp32", "cpu", whole, team.size)
+    window = replace(whole, tokens=made.context, recomputed=True)
+    least = memory.needed_bytes(made, "fp32", "cpu", window, team.size)
+    # Where one process has too little, all do as it must.
+    rooms = [(None, DataParallel, False), (needed, DataParallel, False),
+             (needed - 1 + team.rank, DataParallel, True),
+             (least - 1 + team.rank, Sharded, True)]  # fmt: skip
+    measured, device_bytes = [], memory.device_bytes
+    for room, kind, recomputed in rooms:
+        memory.device_bytes = lambda _, room=room: room
         machine = Machine("cpu", team=team, log=lambda _: None)
-        assert type(Trainer(cell(), corpus, machine).learner) is kind
+        learner = Trainer(made, corpus, machine).learner
+        assert (type(learner), learner.module.recomputed) == (kind, recomputed)
+        measured.append(losses(learner, made, team, range(3)))
+    memory.device_bytes = device_bytes
+    assert measured[0] == measured[1] == measured[2]
+    for found, expected in zip(measured[3], measured[0]):
+        assert found == pytest.approx(expected, rel=3e-6)
 
 
 def check_all(folder: Path) -> None:
@@ -236,10 +251,11 @@ def check_all(folder: Path) -> None:
         check_evaluation(team, kind)
         check_bf16(team, kind)
     check_resuming(team, cell(dropout=0.2))
-    learner.MICRO_TOKENS["cpu"] = 16  # a window at a time: 2, 1 and 1 pieces
-    check_updates(team, Sharded, uneven)
-    check_updates(team, DataParallel, uneven)
-    learner.MICRO_TOKENS["cpu"] = 4096
+    for kind in (DataParallel, Sharded):
+        # A window at a time: 2, 1 and 1 pieces.
+        check_updates(team, kind, uneven, Passes(16, 4096))
+        for made in (uneven, *others):
+            check_updates(team, kind, made, Passes(16, 4096, recomputed=True))
     if team.first:
         make_corpus(folder / "corpus")
     team.told(lambda: None)

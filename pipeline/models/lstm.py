@@ -63,5 +63,5 @@ class LSTM(LanguageModel):
     def hidden(self, tokens: Tensor) -> Tensor:
         stream = self.dropped(self.tokens(tokens.t()))
         for layer in self.blocks:
-            stream = layer(stream)
+            stream = self.through(layer, stream)
         return self.norm(stream).transpose(0, 1).reshape(-1, self.shape.d_model)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from pipeline.accounting import FAMILIES, Shape
 from pipeline.training.operations import PLAIN, Operations
@@ -31,8 +32,13 @@ class Norm(nn.Module):
 class LanguageModel(nn.Module, ABC):
     """Token embedding, positions where the family has them, its layers, and the loss.
 
-    With PLAIN operations, the readable reference of itself.
+    With PLAIN operations, the readable reference of itself. Where it is ``recomputed``, a layer
+    leaves only its input for the backward pass, and is computed anew there (Chen et al. 2016).
+    ``faster``, if any, computes layers in passes with gradients: from a layer and its inputs.
     """
+
+    recomputed = False
+    faster: Callable[..., Tensor] | None = None
 
     def __init__(
         self,
@@ -58,6 +64,15 @@ class LanguageModel(nn.Module, ABC):
     @abstractmethod
     def hidden(self, tokens: Tensor) -> Tensor:
         """States after the last norm, (batch * context, d_model), of (batch, context) tokens."""
+
+    def through(self, layer: nn.Module, *inputs: Tensor | int) -> Tensor:
+        """A layer's output; computed anew in the backward pass, its dropout draws the same."""
+        if not torch.is_grad_enabled():
+            return layer(*inputs)
+        if self.recomputed:
+            random = bool(self.dropout)
+            return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=random)
+        return (self.faster or _as_it_is)(layer, *inputs)
 
     def matrices(self) -> list[Tensor]:
         """The weights that N counts: they take the width-scaled learning rate and the decay."""
@@ -103,6 +118,10 @@ class LanguageModel(nn.Module, ABC):
     def dropped(self, values: Tensor) -> Tensor:
         """``values`` with this model's dropout, in training only."""
         return dropped(values, self.dropout if self.training else 0.0)
+
+
+def _as_it_is(layer: nn.Module, *inputs: Tensor | int) -> Tensor:
+    return layer(*inputs)
 
 
 def dropped(values: Tensor, probability: float) -> Tensor:

@@ -58,5 +58,5 @@ class Transformer(LanguageModel):
         stream = self.dropped(self.tokens(tokens) + self.positions.weight[:context])
         stream = stream.view(-1, self.shape.d_model)
         for block in self.layers():
-            stream = block(stream, context)
+            stream = self.through(block, stream, context)
         return self.norm(stream)

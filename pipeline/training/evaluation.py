@@ -12,10 +12,8 @@ import torch
 
 from pipeline.training.data import TokenStream
 from pipeline.training.inputs import CorpusFacts
-from pipeline.training.learner import MICRO_TOKENS, Learner
+from pipeline.training.learner import Learner
 from pipeline.training.team import Alone
-
-LOGITS = {"cpu": 2**26, "cuda": 2**30}  # at once, 4 bytes each: bounds memory, not the result
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,8 @@ def _stretch(
 
 
 def rows_at_once(learner: Learner, context: int) -> int:
-    """Windows of one forward pass: as many as tokens and logits allow, at least one."""
-    kind = learner.device.type
-    tokens = min(MICRO_TOKENS[kind], LOGITS[kind] // learner.cell.vocab_size)
-    return max(1, tokens // context)
+    """Windows of one forward pass: as many as tokens, logits and memory allow, at least one."""
+    return max(1, learner.passes.scored // context)
 
 
 class DocumentLosses:

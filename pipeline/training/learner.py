@@ -12,12 +12,12 @@ from torch import Tensor
 from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.models import FAMILIES
+from pipeline.training import memory
 from pipeline.training.inputs import InputError
+from pipeline.training.memory import Passes
 from pipeline.training.noise import PART, estimates, squared_norm
 from pipeline.training.operations import PLAIN, fastest
 from pipeline.training.optimizers import Factored, Group, factored, factors
-
-MICRO_TOKENS = {"cpu": 4096, "cuda": 65536}  # tokens of one forward pass; larger batches add up
 
 
 def resolve_device(wanted: str) -> torch.device:
@@ -57,12 +57,20 @@ class Learner:
 
     sharded = False  # is every forward pass one of all processes together?
 
-    def __init__(self, cell: Cell, device: torch.device, precision: str, fast: bool = True):
+    def __init__(
+        self, cell: Cell, device: torch.device, precision: str, fast: bool = True,
+        passes: Passes | None = None,
+    ):  # fmt: skip
+        """``passes`` says how batches go through; by itself as the device's memory has room."""
         self.cell, self.device, self.precision = cell, device, precision
+        self.passes = passes or memory.choose(
+            cell, precision, device.type, memory.device_bytes(device)
+        )
         operations = fastest(device.type, precision) if fast else PLAIN
         self.module = FAMILIES[cell.family](
             cell.shape, cell.vocab_size, cell.context, cell.dropout, operations
         )
+        self.module.recomputed = self.passes.recomputed
         self.module.initialise(torch.Generator().manual_seed(cell.seed))
         matrices = self.module.matrices()
         known = {id(weight) for weight in matrices}
@@ -159,7 +167,7 @@ class Learner:
 
         Where the rows are part of a batch of ``whole`` rows, their share of both.
         """
-        rows = max(1, MICRO_TOKENS[self.device.type] // tokens.shape[1])
+        rows = self.passes.rows(tokens.shape[1])
         whole = len(tokens) if whole is None else whole
         total = None
         for first in range(0, len(tokens), rows):

@@ -20,8 +20,9 @@ from tqdm import tqdm
 from pipeline import accounting
 from pipeline.cells import Cell, digest
 from pipeline.tasks import RECIPE
-from pipeline.training import checkpoints, noise, stopping
+from pipeline.training import checkpoints, memory, noise, stopping
 from pipeline.training.allocation import keep_freed_memory
+from pipeline.training.compiled import Compiler
 from pipeline.training.data import Batches, TokenStream, end_of_text, open_split
 from pipeline.training.evaluation import Score, evaluate, score_row
 from pipeline.training.inputs import CorpusFacts
@@ -69,7 +70,7 @@ class Trainer:
         self.machine, self.corpus, self.team = machine, corpus, machine.team
         self.device = resolve_device(machine.device)
         self.precision = resolve_precision(cell.precision, self.device)
-        self.cell, self.sharded = cell, self._is_sharded(cell)
+        self.cell, self.passes = cell, self._passes(cell)
         self.restart()
         mine = self.team.part(cell.batch_tokens // cell.context)
         self.batches = Batches(open_split(corpus.manifest, "train"), cell, self.device, mine)
@@ -79,6 +80,7 @@ class Trainer:
         self.questions = Questions(corpus.manifest, self.validation, cell.context, cell.vocab_size)
         for name in dict.fromkeys((*cell.tasks, *cell.tasks_along)):
             self.questions.items(name)  # refused before any step
+        self.compiler = Compiler(machine.log)
         self.evaluation_seconds, self._said = 0.0, time.monotonic()
 
     def restart(self) -> None:
@@ -87,33 +89,28 @@ class Trainer:
         self.progress = Progress()
         self.best: list[Tensor] = []  # parameters of least loss, as the first of learner.arrays
 
-    def _is_sharded(self, cell: Cell) -> bool:
-        """Do the processes share out one model, as it would not fit into each, or as was asked?"""
-        if self.team.size == 1 or self.machine.shard != "auto":
-            return self.team.size > 1 and self.machine.shard == "always"
-        from pipeline.training.sharded import device_bytes, needed_bytes
-
-        needed = needed_bytes(cell, self.precision, self.device.type)
-        least = min(found or math.inf for found in self.team.gathered(device_bytes(self.device)))
-        if needed > least:
-            self.machine.log(
-                f"{cell.key}: takes about {needed / 2**30:.0f} GiB, a GPU has "
-                f"{least / 2**30:.0f}; sharing it out between {self.team.size} processes"
-            )
-        return needed > least
+    def _passes(self, cell: Cell) -> memory.Passes:
+        """How batches go through the smallest GPU: the same in all processes."""
+        team, kind = self.team, self.device.type
+        known = [found for found in team.gathered(memory.device_bytes(self.device)) if found]
+        least = min(known, default=None)
+        found = memory.choose(cell, self.precision, kind, least, team.size, self.machine.shard)
+        if line := memory.told(cell, found, kind, team.size):
+            self.machine.log(line)
+        return found
 
     def _learner(self) -> Learner:
         """A cell's first weights, in the form that the team trains them."""
         if self.team.size == 1:
-            return Learner(self.cell, self.device, self.precision)
-        if self.sharded:
+            return Learner(self.cell, self.device, self.precision, passes=self.passes)
+        if self.passes.sharded:
             from pipeline.training.sharded import Sharded, check
 
             self.team.told(lambda: check(self.cell))
-            return Sharded(self.cell, self.device, self.precision, self.team)
+            return Sharded(self.cell, self.device, self.precision, self.team, self.passes)
         from pipeline.training.parallel import DataParallel
 
-        return DataParallel(self.cell, self.device, self.precision, self.team)
+        return DataParallel(self.cell, self.device, self.precision, self.team, self.passes)
 
     def identity(self, training: str) -> dict[str, str]:
         """What a checkpoint must agree in to be continued."""
@@ -177,6 +174,7 @@ class Trainer:
         noisy = torch.tensor(progress.noise, dtype=torch.float64, device=self.device)
         saved = begun = time.monotonic()
         over = stopping.is_over(cell, progress.rows)
+        self.compiler.consider(self.learner, self.batches, cell.steps - progress.step)
         with _bar(cell, progress.step, until, self.team.first) as bar:
             while progress.step < until and not over:
                 step = progress.step

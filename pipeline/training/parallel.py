@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pipeline.cells import Cell
 from pipeline.training.learner import Learner, dropout_seed
+from pipeline.training.memory import Passes
 from pipeline.training.processes import send, summed
 from pipeline.training.team import Alone
 
@@ -23,9 +24,12 @@ class DataParallel(Learner):
     As all processes hold the same sum they do the same update, and stay equal.
     """
 
-    def __init__(self, cell: Cell, device: torch.device, precision: str, team: Alone):
+    def __init__(
+        self, cell: Cell, device: torch.device, precision: str, team: Alone,
+        passes: Passes | None = None,
+    ):  # fmt: skip
         self.team = team
-        super().__init__(cell, device, precision)
+        super().__init__(cell, device, precision, passes=passes)
 
     def backward(self, tokens: Tensor, targets: Tensor, whole: int | None = None) -> Tensor:
         """As Learner's, with the gradient and the loss of all processes' rows; may have none."""

@@ -18,33 +18,14 @@ from torch.distributed.fsdp import (
 )
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from pipeline import accounting
 from pipeline.cells import Cell
-from pipeline.training import learner
 from pipeline.training.inputs import InputError
 from pipeline.training.learner import Learner
+from pipeline.training.memory import Passes
 from pipeline.training.optimizers import Group
 from pipeline.training.parallel import dropout_seed_of
 from pipeline.training.processes import summed
 from pipeline.training.team import Alone, share
-
-USABLE = 0.9  # share of a device's memory: the rest is the library's and lost between blocks
-ACTIVATIONS = 18  # numbers per token, layer and width kept for the backward pass, about
-
-
-def needed_bytes(cell: Cell, precision: str, kind: str) -> int:
-    """Memory in bytes of training the whole cell in one process, as an estimate.
-
-    For each parameter 4 of the master, 8 of AdamW's moments, 4 of the summed gradient, and in the
-    precision of the arithmetic a fresh gradient, with bf16 a copy as well. For each token of one
-    forward pass the activations of all layers; the loss holds few logits at a time.
-    """
-    width = 2 if precision == "bf16" else 4
-    parameters = accounting.total_params(cell.shape, cell.vocab_size, cell.context)
-    each = 16 if cell.optimizer == "adamw" else 8
-    each += 2 * width if precision == "bf16" else width
-    tokens = min(max(learner.MICRO_TOKENS[kind], cell.context), cell.batch_tokens)
-    return parameters * each + tokens * cell.shape.depth * cell.d_model * ACTIVATIONS * width
 
 
 def check(cell: Cell) -> None:
@@ -56,11 +37,6 @@ def check(cell: Cell) -> None:
         )
 
 
-def device_bytes(device: torch.device) -> int | None:
-    """Bytes of a GPU's memory that training may take; None on the CPU, which pages."""
-    return int(USABLE * torch.cuda.mem_get_info(device)[1]) if device.type == "cuda" else None
-
-
 class Sharded(Learner):
     """Each process keeps its part of every weight, and of its gradient and moments, in float32.
 
@@ -69,9 +45,13 @@ class Sharded(Learner):
 
     sharded = True
 
-    def __init__(self, cell: Cell, device: torch.device, precision: str, team: Alone):
+    def __init__(
+        self, cell: Cell, device: torch.device, precision: str, team: Alone,
+        passes: Passes | None = None,
+    ):  # fmt: skip
+        """``passes`` must be the same in all processes: each pass is one of all together."""
         self.team = team
-        super().__init__(cell, device, precision)
+        super().__init__(cell, device, precision, passes=passes)
 
     def _place(self, matrices: int) -> None:
         names = {id(weight): name for name, weight in self.module.named_parameters()}
@@ -109,8 +89,7 @@ class Sharded(Learner):
         """As Learner's, of all processes' rows; leaves each its own part of the gradient."""
         whole = self.cell.batch_tokens // self.cell.context
         most = len(share(whole, 0, self.team.size))
-        rows = max(1, learner.MICRO_TOKENS[self.device.type] // self.cell.context)
-        pieces = -(-most // rows)
+        pieces = -(-most // self.passes.rows(self.cell.context))
         total = torch.zeros((), device=self.device)
         for weight in self.weights:
             weight.grad = None
