@@ -162,15 +162,22 @@ def _layer_bytes(cell: Cell, precision: str, kind: str, tokens: int) -> int:
     # Inputs of both norms, in float32. Then those of the matrices, queries, keys and values, the
     # two sides of the activation.
     each = 2 * 4 * d + (6 * d + 2 * cell.d_ff) * width + 2 * d * masks
-    if fastest(kind, precision).attention is saved_attention and not cell.dropout:
-        each += cell.context * cell.n_head * width
-    return tokens * each
+    return tokens * (each + _probabilities(cell, precision, kind) * width)
+
+
+def _probabilities(cell: Cell, precision: str, kind: str) -> int:
+    """Of attention, how many a layer keeps for each token."""
+    kept = fastest(kind, precision).attention is saved_attention and not cell.dropout
+    return cell.context * cell.n_head if kept else 0
 
 
 def _backward_bytes(cell: Cell, precision: str, kind: str, tokens: int, recomputed: bool) -> int:
     """Bytes of a layer's backward pass while it runs: gradients of what it kept."""
-    widest = 4 if cell.family == "lstm" else max(3, 2 * cell.d_ff / cell.d_model)
-    going = int(tokens * cell.d_model * (widest + 2) * _width(precision))
+    widest = 4 * cell.d_model
+    if cell.family != "lstm":
+        attention = 3 * cell.d_model + 2 * _probabilities(cell, precision, kind)
+        widest = max(attention, 2 * cell.d_ff)
+    going = tokens * (2 * cell.d_model + widest) * _width(precision)
     return going + recomputed * _layer_bytes(cell, precision, kind, tokens)
 
 

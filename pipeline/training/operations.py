@@ -171,6 +171,23 @@ class _SavedAttention(torch.autograd.Function):
         return d_qkv.reshape(-1, 3 * ctx.n_head * width), None, None
 
 
+def _chunk(
+    hidden: Tensor, embedding: Tensor, targets: Tensor, d_hidden: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Loss of some rows and its gradient by the embedding; leaves that by the rows in d_hidden.
+
+    A function of its own, so that no chunk's logits outlive it.
+    """
+    p = torch.softmax(hidden @ embedding.t(), -1, dtype=torch.float32)
+    chosen = p.gather(1, targets)
+    # A probability that underflows counts as the smallest float32, not as infinite loss.
+    loss = -chosen.clamp_min(torch.finfo(torch.float32).tiny).log_().sum()
+    d_logits = p.scatter_(1, targets, chosen - 1).to(hidden.dtype)
+    d_hidden.copy_(_product(d_logits, embedding))
+    # MKL's sgemm takes up to seven times as long for the transpose of this product.
+    return loss, (hidden.t() @ d_logits).t()
+
+
 class _FusedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
@@ -179,15 +196,10 @@ class _FusedCrossEntropy(torch.autograd.Function):
         d_embedding: Tensor | None = None
         total = hidden.new_zeros((), dtype=torch.float32)
         for first in range(0, len(hidden), rows):
-            part, wanted = hidden[first : first + rows], targets[first : first + rows, None]
-            p = torch.softmax(part @ embedding.t(), -1, dtype=torch.float32)
-            chosen = p.gather(1, wanted)
-            # A probability that underflows counts as the smallest float32, not as infinite loss.
-            total -= chosen.clamp_min(torch.finfo(torch.float32).tiny).log_().sum()
-            d_logits = p.scatter_(1, wanted, chosen - 1).to(hidden.dtype)
-            d_hidden[first : first + rows] = _product(d_logits, embedding)
-            # MKL's sgemm takes up to seven times as long for the transpose of this product.
-            d_embedding = _sum(d_embedding, (part.t() @ d_logits).t())
+            part = slice(first, first + rows)
+            loss, share = _chunk(hidden[part], embedding, targets[part, None], d_hidden[part])
+            total += loss
+            d_embedding = _sum(d_embedding, share)
         assert d_embedding is not None
         ctx.save_for_backward(d_hidden, d_embedding.to(hidden.dtype))
         return total / len(hidden)
