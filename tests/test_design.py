@@ -1,6 +1,6 @@
 import json
-import re
 import os
+import re
 from collections import Counter
 
 import pytest
