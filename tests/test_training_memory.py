@@ -25,9 +25,9 @@ FAMILIES = {
 }
 SHAPES = {
     "narrow": cell(n_layer=4, d_model=64, d_ff=256, context=32, batch_tokens=512, vocab_size=512),
-    "long": cell(d_model=64, d_ff=256, n_head=4, context=256, batch_tokens=1024, vocab_size=512),
-    "wide": cell(d_model=128, d_ff=512, n_head=4, context=64, batch_tokens=1024),
-    "words": cell(d_model=64, d_ff=256, n_head=2, context=64, batch_tokens=1024, vocab_size=4096),
+    "long": cell(d_model=64, d_ff=256, n_head=4, context=256, batch_tokens=512, vocab_size=512),
+    "wide": cell(d_model=96, d_ff=384, n_head=3, context=64, batch_tokens=512),
+    "words": cell(d_model=64, d_ff=256, n_head=2, context=64, batch_tokens=512, vocab_size=4096),
 }
 # As GPT-2 (Radford et al. 2019).
 LARGE = cell(n_layer=12, d_model=768, d_ff=3072, n_head=12, context=1024, vocab_size=50257,
