@@ -23,9 +23,9 @@ from pipeline.trunks import trainings
 
 Training = Sequence[Cell]
 
-# Up to how many predicted seconds of one core are packed into a process: eight times its start of
-# 2.5 s, which is then a ninth of its time. More would save little, and make a longer tail.
-PACK_SECONDS = 8 * durations.START
+# Up to how many predicted seconds of one core are packed into a process: 16 times its start of
+# 2.5 s, which is then a 17th of its time. More would save little, and make a longer tail.
+PACK_SECONDS = 16 * durations.START
 # A pack is at most one of so many equal shares of all seconds, so that 16 cores have something to
 # do until the end, and nothing is packed in a study of few trainings.
 SHARES = 16
