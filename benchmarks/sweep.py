@@ -58,28 +58,27 @@ class Sweep:
     device: str
     at_once: int
 
-    def command(self, keys: Sequence[str], state: str) -> list[str]:
-        """What trains some cells in one process, and keeps them in a folder of that name."""
-        of = self.cells[keys[0]]
+    def command(self, keys: Sequence[str], way: str) -> list[str]:
+        """What trains some cells in one process, with a state of its own: nothing is shared."""
+        of, state = self.cells[keys[0]], self.folder / way / keys[0]
         specs = [str(self.folder / "cells" / key / "spec.json") for key in keys]
         return [
             sys.executable, "-m", "pipeline.train", "part", "--specs", *specs,
             "--corpus", str(self.folder / "corpora" / of.corpus / "manifest.parquet"),
-            "--state", str(self.folder / state), "--device", self.device,
-            "--out", str(self.folder / state / f"{keys[0]}.json"),
+            "--state", str(state), "--out", str(state / "ledger.json"), "--device", self.device,
         ]  # fmt: skip
 
-    def train(self, groups: Sequence[Sequence[str]], state: str) -> tuple[float, float]:
+    def train(self, groups: Sequence[Sequence[str]], way: str) -> tuple[float, float]:
         """Train groups of cells, a process each; returns seconds by the clock, and of the CPU."""
         longest = sorted(groups, key=lambda keys: -sum(self.cells[k].flops_exact for k in keys))
         begun, before = time.monotonic(), children()
         with ThreadPoolExecutor(self.at_once) as pool:
-            list(pool.map(lambda keys: run(self.command(keys, state)), longest))
+            list(pool.map(lambda keys: run(self.command(keys, way)), longest))
         return time.monotonic() - begun, children() - before
 
-    def losses(self, state: str) -> dict[str, float]:
-        """The final loss of each cell trained into a folder, in nats/token."""
-        tables = (self.folder / state).glob("cells/*/done/published/*/run.parquet")
+    def losses(self, way: str) -> dict[str, float]:
+        """The final loss of each cell trained in a way, in nats/token."""
+        tables = (self.folder / way).glob("*/cells/*/done/published/*/run.parquet")
         rows = [contracts.read(path, contracts.RUN).to_pylist()[0] for path in tables]
         return {row["cell"]: row["loss"] for row in rows}
 
@@ -149,6 +148,26 @@ def step_seconds(of: trains.Setting, path: Path) -> float:
     return statistics.median(seconds_of(step, LEAST, "cpu") for _ in range(TURNS))
 
 
+def compared(sweep: Sweep, folder: Path) -> float:
+    """Train a sweep in both ways and print what they took; returns the CPU seconds of the parts."""
+    cells = sweep.cells
+    together = {part.cells for part in planned(cells.values(), folder).values()}
+    ways = {"in parts": list(together), "alone": [[key] for key in cells]}
+    print(f"{'':>22} {'processes':>9} {'wall s':>8} {'CPU s':>8} {'cells/h':>8}")
+    taken = {}
+    for way, groups in ways.items():
+        wall, cpu = taken[way] = sweep.train(groups, way)
+        rate = len(cells) / wall * 3600
+        print(f"{way:>22} {len(groups):>9} {wall:>8.1f} {cpu:>8.1f} {rate:>8.0f}", flush=True)
+    parts, alone = (taken[way] for way in ways)
+    ratios = " ".join(f"{other / one:>8.2f}" for one, other in zip(parts, alone))
+    print(f"{'alone over in parts':>22} {'':>9} {ratios}")
+    losses = [sweep.losses(way) for way in ways]
+    apart = max(abs(losses[0][key] - losses[1][key]) for key in cells)
+    print(f"final losses differ by {apart:.2g} nats/token at most")
+    return parts[1]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--configfile", type=Path, default=ROOT / "config.yaml")
@@ -161,28 +180,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cells = prepared(options.configfile.resolve(), folder, options.at_once)
-        sweep = Sweep(cells, folder / "results", options.device, options.at_once)
-        together = {part.cells for part in planned(cells.values(), folder / "results").values()}
-        ways = {"parts": list(together), "cells": [[key] for key in cells]}
         print(summary(cells.values()))
         print(f"{options.at_once} processes at once, on {options.device}")
-        print(f"{'':>22} {'processes':>9} {'wall s':>8} {'CPU s':>8} {'cells/h':>8}")
-        taken = {}
-        for way, groups in ways.items():
-            wall, cpu = taken[way] = sweep.train(groups, way)
-            rate = len(cells) / wall * 3600
-            print(f"{way:>22} {len(groups):>9} {wall:>8.1f} {cpu:>8.1f} {rate:>8.0f}", flush=True)
-        one, other = (taken[way] for way in ways)
-        print(
-            f"{'cells over parts':>22} {'':>9} {other[0] / one[0]:>8.2f} {other[1] / one[1]:>8.2f}"
-        )
-        found, alone = (sweep.losses(way) for way in ways)
-        apart = max(abs(found[key] - alone[key]) for key in cells)
-        print(f"final losses differ by {apart:.2g} nats/token at most")
+        folder /= "results"
+        in_parts = compared(Sweep(cells, folder, options.device, options.at_once), folder)
         if options.nanogpt:
             cpu = nanogpt_seconds(list(cells.values()), options.nanogpt)
             print(f"{'nanoGPT, computed':>22} {len(cells):>9} {'':>8} {cpu:>8.1f}")
-            print(f"{'nanoGPT over parts':>22} {'':>9} {'':>8} {cpu / one[1]:>8.2f}")
+            print(f"{'nanoGPT over in parts':>22} {'':>9} {'':>8} {cpu / in_parts:>8.2f}")
     return 0
 
 
