@@ -130,6 +130,11 @@ class Cell:
         """Key of the training itself: what is evaluated afterwards does not retrain a model."""
         return digest(replace(self, evaluate=(), tasks=()).spec(), 16)
 
+    @property
+    def training(self) -> str:
+        """Key of what is trained by itself: the trunk, or without one the cell's own training."""
+        return self.trunk or self.state
+
     @cached_property
     def trunk(self) -> str | None:
         """Key of the stable phase that cells of all token counts share; None without one."""

@@ -16,8 +16,8 @@ START = 2.5  # seconds of a process until its first step, most of them for loadi
 def seconds(cell: Cell, steps: int, precision: str) -> float:
     """Seconds of one core for some steps of a cell in fp32 or bf16, without a process's start."""
     flops_per_second, layer = SPEEDS[precision]
-    layers = cell.n_layer * (cell.reuse or 1)
-    return cell.flops_exact * steps / cell.steps / flops_per_second + steps * layers * layer
+    layers = steps * cell.shape.depth * layer
+    return cell.flops_exact * steps / cell.steps / flops_per_second + layers
 
 
 def stages(training: Sequence[Cell]) -> Iterator[tuple[Cell, int]]:
@@ -25,8 +25,10 @@ def stages(training: Sequence[Cell]) -> Iterator[tuple[Cell, int]]:
 
     Of a trunk's cells: the cooldown of each, and the longest stable phase once.
     """
-    for cell in training:
-        yield cell, cell.steps if cell.trunk is None else cell.cooldown_steps
-    if training[0].trunk:
+    if training[0].trunk is None:  # cells of one training differ in what they are scored on
+        yield training[0], training[0].steps
+    else:
+        for cell in training:
+            yield cell, cell.cooldown_steps
         longest = max(training, key=lambda cell: cell.stable_steps)
         yield longest, longest.stable_steps

@@ -105,5 +105,5 @@ def _seconds(training: Training) -> float:
 def _common(training: Training) -> tuple[object, ...]:
     """What trainings of one process share: no job waits for what one of them alone needs."""
     texts = {text for cell in training for text in (*cell.evaluate, *cell.along)}
-    tasks = any(cell.tasks or cell.tasks_along for cell in training)
+    tasks = any(cell.tasks for cell in training)
     return training[0].corpus, training[0].precision, frozenset(texts), tasks

@@ -18,6 +18,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def write_ledger(arguments: argparse.Namespace, work: Work, cpu_seconds: float) 
     """Write which cells of a part are trained, in which trainings, and in what time."""
     write_json(arguments.out, {
         "part": arguments.out.stem, "cells": [cell.key for cell in work.cells],
-        "trainings": [training[0].trunk for training in trainings(work.cells)],
+        "trainings": [training[0].training for training in trainings(work.cells)],
         "seconds": round(time.monotonic() - work.begun, 3),
         "cpu_seconds": round(cpu_seconds, 3), "finished_at": provenance.now(),
     })  # fmt: skip
@@ -97,36 +98,41 @@ def train(arguments: argparse.Namespace) -> int:
         if launch.is_wanted(arguments):
             return launch.run(arguments, log)
         cpu_seconds = _train_here(arguments, work, missing, refusals)
-    refusals.raise_last()
+    refusals.end()
     if launch.is_first():
         arguments.finish(arguments, work, cpu_seconds)
     return 0
 
 
 class Refusals:
-    """Collects what trainings are refused for, as a context of each of them.
+    """Collects what trainings are refused for or fail at, as a context of each; others go on.
 
-    Several processes, which must stay in step, do not go on behind one.
+    Several processes, which must stay in step, do not go on behind one. Words are kept and no
+    exception, which would keep the model that it came from in memory.
     """
 
     def __init__(self, arguments: argparse.Namespace):
         self._together = launch.is_launched() or launch.is_wanted(arguments)
-        self._last: InputError | None = None
+        self._last = ""
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if self._together or not isinstance(error, InputError):
+        if error is None:
             return False
         if self._last:
             log(f"error: {self._last}")
-        self._last = error
+        if self._together or not isinstance(error, InputError | RuntimeError):
+            return False
+        if not isinstance(error, InputError):
+            log("".join(traceback.format_exception(error)))
+        self._last = str(error) or type(error).__name__
         return True
 
-    def raise_last(self) -> None:
-        """Raise what was collected last, of which nothing was said yet; the others are told."""
+    def end(self) -> None:
+        """Raise InputError for what was collected last, of which nothing was said yet."""
         if self._last:
-            raise self._last
+            raise InputError(self._last)
 
 
 def _train_here(
@@ -138,7 +144,7 @@ def _train_here(
     stop = StopRequest(shared, parent=parent() if arguments.nodes == 1 else None)
     stop.listen()
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
-    # Read where PyTorch's compiler is imported; what one process compiled the next ones find.
+    # What one process compiles the next ones find.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(arguments.state.resolve() / "compiled"))
     # PyTorch costs seconds to import: only where something must be trained or scored.
     from pipeline.training.loop import Machine
@@ -158,6 +164,8 @@ def _train_here(
     begun = time.process_time()
     for training in missing:
         with refusals:
+            if number := team.told(lambda: stop.signal):
+                raise Stopped(number)  # before a training that has not begun
             train_cells(training, work.corpus, work.texts, arguments.state, machine)
     return sum(team.gathered(time.process_time() - begun))
 

@@ -23,5 +23,5 @@ def trainings(cells: Iterable[Cell]) -> list[list[Cell]]:
     """What is trained by itself, in the cells' order: all that share a trunk, or a lone cell."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        found.setdefault(cell.trunk or cell.key, []).append(cell)
+        found.setdefault(cell.training, []).append(cell)
     return list(found.values())

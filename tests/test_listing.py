@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import config, design, durations, listing, provenance
+from pipeline import config, design, durations, listing, parts, provenance
 from pipeline.durations import START
 
 
@@ -54,7 +54,7 @@ def test_processes_that_trainings_share_are_counted_and_start_once(monkeypatch):
     assert listing.sharing(many) == "; 72 trainings share 18 processes"
     told = re.search(r"about ([\d.]+) min of one CPU core$", listing.summary(many))
     own = 72 * listing.predicted_seconds(small, small.steps)
-    assert own / 16 < 20
+    assert own / parts.SHARES < parts.PACK_SECONDS
     assert float(told[1]) == pytest.approx((own + 18 * START) / 60, abs=0.06)
 
 

@@ -26,6 +26,7 @@ from training_data import (
 )
 
 from pipeline.train import main
+from pipeline.training import finished, loop
 from pipeline.training.interruption import exclusive
 
 pytestmark = pytest.mark.usefixtures("own_signals")
@@ -281,7 +282,7 @@ def test_trainings_of_one_process_are_as_each_by_itself(tmp_path):
     together = Results(tmp_path / "together", *made).part().publish()
     ledger = json.loads((tmp_path / "together/trainings/part.json").read_text())
     assert ledger["cells"] == [c.key for c in made]
-    assert ledger["trainings"] == [made[0].trunk, made[2].trunk, None]
+    assert ledger["trainings"] == [made[0].trunk, made[2].trunk, made[4].state]
     assert ledger["cpu_seconds"] > 0
     alone = [Results(tmp_path / "alone", *own).part().publish()
              for own in (made[:2], made[2:4], made[4:])]  # fmt: skip
@@ -313,6 +314,42 @@ def test_a_part_that_is_stopped_goes_on_with_what_is_missing(tmp_path, capsys):
     assert [results.run(i)["restarts"] for i in range(5)] == [0, 0, 0, 1, 0]
     fresh = Results(tmp_path / "fresh", *made).publish()
     assert [results.read(i) for i in range(5)] == [fresh.read(i) for i in range(5)]
+
+
+def test_a_signal_between_two_trainings_begins_none(tmp_path, monkeypatch):
+    made = [cell(steps=20, seed=seed, schedule="cosine", cooldown_steps=0) for seed in range(2)]
+    results, render = Results(tmp_path, *made), finished.render
+
+    def signalled(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return render(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finished, "render", signalled)
+        assert main(results.part_arguments()) == 128 + signal.SIGTERM
+    assert not (results.state / "cells" / made[1].state).exists()
+    results.part().publish()
+    assert [results.run(i)["restarts"] for i in range(2)] == [0, 0]
+
+
+def test_a_training_that_fails_does_not_keep_the_next_from_its_turn(tmp_path, monkeypatch, capsys):
+    made = [cell(steps=20, seed=seed, schedule="cosine", cooldown_steps=0) for seed in range(3)]
+    results, advance = Results(tmp_path, *made), loop.Trainer.advance
+
+    def out_of_memory(trainer, one, *arguments):
+        if one.seed == 1:
+            raise RuntimeError("out of memory\nby far")
+        return advance(trainer, one, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "advance", out_of_memory)
+        assert main(results.part_arguments()) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.endswith("error: out of memory\nby far\n")
+    done = [(results.state / "cells" / c.state / "done").exists() for c in made]
+    assert done == [True, False, True]
+    results.part().publish()
 
 
 def test_a_diverged_training_does_not_keep_the_next_from_its_turn(tmp_path):

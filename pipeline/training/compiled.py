@@ -50,7 +50,9 @@ class CompiledLayers:
 
     def __init__(self, tokens: int):
         self.tokens = tokens
-        self._program = torch.compile(_apply, fullgraph=True, dynamic=False)
+        self._program = torch.compile(
+            _apply, fullgraph=True, dynamic=False, isolate_recompiles=True
+        )
 
     def __call__(self, layer: nn.Module, *inputs: Tensor | int) -> Tensor:
         first = inputs[0]
@@ -67,7 +69,7 @@ class Compiler:
 
     def __init__(self, log: Callable[[str], None]):
         self.log = log
-        self.refused = False  # once is enough: all learners of a process are of one shape
+        self.refused = False  # once is enough: all learners of a training are of one shape
 
     def consider(self, learner: Learner, batches: Batches, steps: int) -> None:
         """Compile where ``steps`` more steps on this process's rows repay it."""

@@ -85,6 +85,8 @@ class Trainer:
 
     def restart(self) -> None:
         """Go back to step 0."""
+        if hasattr(self, "learner"):
+            del self.learner  # memory may have no room for two
         self.learner = self._learner()
         self.progress = Progress()
         self.best: list[Tensor] = []  # parameters of least loss, as the first of learner.arrays
@@ -172,9 +174,9 @@ class Trainer:
         turn = self._open_turn(path.parent, training)
         pending = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.device)
         noisy = torch.tensor(progress.noise, dtype=torch.float64, device=self.device)
+        self.compiler.consider(self.learner, self.batches, cell.steps - progress.step)
         saved = begun = time.monotonic()
         over = stopping.is_over(cell, progress.rows)
-        self.compiler.consider(self.learner, self.batches, cell.steps - progress.step)
         with _bar(cell, progress.step, until, self.team.first) as bar:
             while progress.step < until and not over:
                 step = progress.step

@@ -121,7 +121,8 @@ class Trunk:
         for path in self.team.told(lambda: self._kept(cell.stable_steps)):
             if self.trainer.resume(path, cell.trunk):
                 return
-        self.trainer.restart()
+        if self.trainer.progress.step:
+            self.trainer.restart()
 
     def _kept(self, step: int) -> list[Path]:
         """The trunk's checkpoints up to a step, the furthest first."""

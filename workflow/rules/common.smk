@@ -190,8 +190,7 @@ def part_cells(wildcards):
 def by_flops(wildcards):
     """The priority of a cell or part, so that the longest start first."""
     keys = part_cells(wildcards) if "part" in wildcards.keys() else [wildcards.cell]
-    known = [CELLS[key] for key in keys if key in CELLS]
-    return int(max((cell.flops_exact for cell in known), default=0) / 1e6)
+    return int(sum(CELLS[key].flops_exact for key in keys if key in CELLS) / 1e6)
 
 
 def fit_keys(*names):
