@@ -168,6 +168,7 @@ def variants(
 
 def rows(name: str, of: Setting, peak: float, options: argparse.Namespace) -> Iterator[str]:
     """The lines of one size and precision."""
+    torch.compiler.reset()  # which has a limit of programs that the next size shall not meet
     made = variants(of, options)
     steps = {label: build(*arguments) for label, (build, arguments) in made.items()}
     for step in steps.values():
@@ -176,6 +177,7 @@ def rows(name: str, of: Setting, peak: float, options: argparse.Namespace) -> It
     for _ in range(options.turns):
         for label, step in steps.items():
             taken[label].append(seconds_of(step, options.seconds, of.device))
+    del step, steps  # their memory is not that of the one that is measured next
     flops = accounting.exact_flops_per_token(of.shape, of.vocab, of.context)
     for label, own in taken.items():
         speed = of.tokens / statistics.median(own)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -314,6 +315,15 @@ def test_a_part_that_is_stopped_goes_on_with_what_is_missing(tmp_path, capsys):
     assert [results.run(i)["restarts"] for i in range(5)] == [0, 0, 0, 1, 0]
     fresh = Results(tmp_path / "fresh", *made).publish()
     assert [results.read(i) for i in range(5)] == [fresh.read(i) for i in range(5)]
+
+
+def test_lone_cells_of_one_training_share_its_weights(tmp_path):
+    """They differ in the texts that they are scored on alone."""
+    plain = cell(steps=20, schedule="cosine", cooldown_steps=0)
+    made = [plain, replace(plain, evaluate=("other-1",))]
+    results = Results(tmp_path, *made).part().publish()
+    assert len(list(results.state.glob("cells/*/done"))) == 1
+    assert results.run(0)["loss"] == results.run(1)["loss"]
 
 
 def test_a_signal_between_two_trainings_begins_none(tmp_path, monkeypatch):

@@ -50,9 +50,7 @@ class CompiledLayers:
 
     def __init__(self, tokens: int):
         self.tokens = tokens
-        self._program = torch.compile(
-            _apply, fullgraph=True, dynamic=False, isolate_recompiles=True
-        )
+        self._program = torch.compile(_apply, fullgraph=True, dynamic=False)
 
     def __call__(self, layer: nn.Module, *inputs: Tensor | int) -> Tensor:
         first = inputs[0]

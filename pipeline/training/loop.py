@@ -60,6 +60,8 @@ class Machine:
 class Trainer:
     """One set of parameters and where it stands; goes through a trunk and its branches in turn."""
 
+    learner: Learner
+
     def __init__(
         self, cell: Cell, corpus: CorpusFacts, machine: Machine,
         texts: Mapping[str, CorpusFacts] = MappingProxyType({}),
