@@ -174,7 +174,9 @@ def compared(sweep: Sweep, folder: Path) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--configfile", type=Path, default=ROOT / "config.yaml")
-    parser.add_argument("--at-once", type=int, default=os.cpu_count(), help="%(default)s processes")
+    parser.add_argument(
+        "--at-once", type=int, default=os.cpu_count(), help="processes side by side (%(default)s)"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--nanogpt", type=Path, help="a checkout of nanoGPT to compare with")
     options = parser.parse_args()
@@ -186,7 +188,7 @@ def main() -> int:
         folder = Path(name)
         cells = prepared(options.configfile.resolve(), folder, options.at_once)
         print(summary(cells.values()))
-        print(f"{options.at_once} processes at once, on {options.device}")
+        print(f"{options.at_once} processes at once, on {options.device}; all is trained twice")
         folder /= "results"
         in_parts = compared(Sweep(cells, folder, options.device, options.at_once), folder)
         if options.nanogpt:

@@ -69,7 +69,10 @@ def summary(cells: Collection[Cell]) -> str:
 def sharing(cells: Collection[Cell]) -> str:
     """How many processes carry out how many trainings, a clause; empty where each has its own."""
     processes, number = len(packed(cells)), len(trainings(cells))
-    return f"; {number} trainings share {processes} processes" if processes < number else ""
+    if processes == number:
+        return ""
+    starts = duration(START * processes)
+    return f"; {number} trainings share {processes} processes, whose starts are {starts} of it"
 
 
 def _percent(share: float) -> int:

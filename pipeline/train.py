@@ -15,6 +15,7 @@ end of the process that JOB_PARENT names in the environment counts as SIGHUP. --
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -122,9 +123,11 @@ class Refusals:
             return False
         if self._last:
             log(f"error: {self._last}")
-        if self._together or not isinstance(error, InputError | RuntimeError):
+        if self._together or not isinstance(error, InputError | RuntimeError | OSError):
             return False
-        if not isinstance(error, InputError):
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return False  # no other would fare better
+        if isinstance(error, RuntimeError):
             log("".join(traceback.format_exception(error)))
         self._last = str(error) or type(error).__name__
         return True

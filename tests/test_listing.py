@@ -51,7 +51,7 @@ def test_processes_that_trainings_share_are_counted_and_start_once(monkeypatch):
     many = [replace(small, seed=seed) for seed in range(72)]
     assert listing.sharing(many[:31]) == ""
     # Each of four, as a sixteenth of all is four and a half.
-    assert listing.sharing(many) == "; 72 trainings share 18 processes"
+    assert listing.sharing(many) == "; 72 trainings share 18 processes, whose starts are 45 s of it"
     told = re.search(r"about ([\d.]+) min of one CPU core$", listing.summary(many))
     own = 72 * listing.predicted_seconds(small, small.steps)
     assert own / parts.SHARES < parts.PACK_SECONDS

@@ -35,27 +35,30 @@ class CorpusFacts:
         return loss / 0.6931471805599453 * self.tokens[split] / self.bytes[split]
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """A JSON object; raises InputError naming the file."""
+SPECS = "--specs takes the files results/cells/*/spec.json, which snakemake writes"
+
+
+def read_json(path: Path, what: str, cure: str = "delete it") -> dict[str, Any]:
+    """A JSON object; raises InputError naming the file and the cure."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot read {what} ({error.strerror})") from error
     except ValueError as error:
-        raise InputError(f"{path}: {what} is not valid JSON ({error}); delete it") from error
+        raise InputError(f"{path}: {what} is not valid JSON ({error}); {cure}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: {what} is no JSON object; delete it")
+        raise InputError(f"{path}: {what} is no JSON object; {cure}")
     return content
 
 
 def read_cell(path: str | Path) -> Cell:
     """The cell that a spec.json defines; its folder must carry the cell's key."""
     path = Path(path)
-    content = read_json(path, "the spec of a cell")
+    content = read_json(path, "the spec of a cell", SPECS)
     try:
         cell = Cell.from_spec(content)
-    except (TypeError, KeyError) as error:
-        raise InputError(f"{path}: not the spec of a cell ({error}); run snakemake again") from None
+    except (TypeError, KeyError):
+        raise InputError(f"{path}: is not the spec of a cell; {SPECS}") from None
     folder = path.absolute().parent.name
     if folder != cell.key:
         raise InputError(
@@ -69,9 +72,9 @@ def read_corpus(manifest: str | Path) -> CorpusFacts:
     """The facts in corpus.json beside a manifest."""
     manifest = Path(manifest)
     path = manifest.parent / "corpus.json"
-    content = read_json(path, "the corpus")
     if not manifest.exists():
         raise InputError(f"{manifest}: there is no such manifest; run snakemake to make it")
+    content = read_json(path, "the corpus")
     try:
         return CorpusFacts(
             manifest, content["key"], content["name"], content["vocab_size"],
