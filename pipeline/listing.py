@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from pipeline import durations, provenance
 from pipeline.cells import Cell, short
@@ -24,7 +24,7 @@ def table(cells: Collection[Cell]) -> str:
 
     The time is in GPU-hours where it is in their summary.
     """
-    on_core = not _is_beyond_a_core(cells)
+    on_core = _seconds(cells) <= LONGEST_ON_A_CORE
     rows = [("cell", "shape", "N", "D", "D/N", "steps", "lr", "6ND FLOP", "FLOP",
              "one core" if on_core else "GPU-hours")]  # fmt: skip
     for cell in sorted(cells, key=lambda c: -c.flops_exact):
@@ -53,7 +53,7 @@ def summary(cells: Collection[Cell]) -> str:
     saved = {"time": _percent(1 - (START * starts + whole) / alone)}
     saved |= {"FLOP": _percent(1 - trained / flops)}
     told = f"about {duration(START * len(packed(cells)) + whole)} of one CPU core"
-    if _is_beyond_a_core(cells):
+    if whole > LONGEST_ON_A_CORE:
         del saved["time"]
         told = (
             f"{_ratio(trained / GPU_SPEED / HOUR)} GPU-hours at {GPU_SPEED:.0e} FLOP/s, which "
@@ -96,21 +96,20 @@ def _ratio(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
+def _stages(cells: Collection[Cell]) -> Iterator[tuple[Cell, int]]:
+    """What is trained, as a cell and how many steps at its speed: what cells share, once."""
+    for training in trainings(cells):
+        yield from durations.stages(training)
+
+
 def _flops(cells: Collection[Cell]) -> float:
     """Exact FLOP that are trained, those that cells share once."""
-    stages = (stage for training in trainings(cells) for stage in durations.stages(training))
-    return sum(cell.flops_exact * steps / cell.steps for cell, steps in stages)
+    return sum(cell.flops_exact * steps / cell.steps for cell, steps in _stages(cells))
 
 
 def _seconds(cells: Collection[Cell]) -> float:
     """Seconds of one core for all cells, without the starts of processes."""
-    stages = (stage for training in trainings(cells) for stage in durations.stages(training))
-    return sum(predicted_seconds(*stage) for stage in stages)
-
-
-def _is_beyond_a_core(cells: Collection[Cell]) -> bool:
-    """Would one core take so long that compute is told in GPU-hours?"""
-    return _seconds(cells) > LONGEST_ON_A_CORE
+    return sum(predicted_seconds(*stage) for stage in _stages(cells))
 
 
 def predicted_seconds(cell: Cell, steps: int) -> float:
