@@ -37,7 +37,7 @@ format: $(VENV)/ready
 	snakefmt Snakefile workflow
 
 docs: $(VENV)/ready
-	python -m pipeline.config_page > docs/config.md
+	python -m pipeline.config.page > docs/config.md
 	python -m pipeline.claims.tables docs/kaplan2020.md studies/kaplan-laptop.yaml
 	python -m pipeline.laws.table docs/laws.md
 

@@ -37,11 +37,12 @@ import torch
 import train as trains
 from step import machine, seconds_of
 
-from pipeline import contracts, experiments
+from pipeline import contracts
 from pipeline.cells import Cell
+from pipeline.cells.parts import planned
 from pipeline.config import read
-from pipeline.listing import summary
-from pipeline.parts import planned
+from pipeline.study import experiments
+from pipeline.study.listing import summary
 from pipeline.training.learner import resolve_precision
 
 ROOT = Path(__file__).parents[1]

@@ -21,14 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import contracts, provenance, seal
+from pipeline import contracts, provenance
 from pipeline.files import write_json
-from pipeline.grading import SAME, scores, table, unlike_a_forecast
 from pipeline.laws.band import SavedFit
 from pipeline.laws.base import Floats, SurfaceLaw
+from pipeline.planning import seal
 from pipeline.planning.answer import loss_of
 from pipeline.planning.evidence import Evidence, evidence
 from pipeline.planning.folder import Fits
+from pipeline.planning.grading import SAME, scores, table, unlike_a_forecast
 from pipeline.planning.support import Reach
 
 FILES = ("card.json", "parameters.parquet", "bootstrap.parquet", "points.parquet")

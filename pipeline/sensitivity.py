@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import contracts, conventions
-from pipeline.choices import Choice, Row, convention_lines, warnings
 from pipeline.contracts import ContractError
 from pipeline.conventions import FLOPS, LOSS, PARAMS, Convention
 from pipeline.laws import ALLOCATION
 from pipeline.laws.band import UNUSABLE, SavedFit, read
 from pipeline.laws.base import Kind, Law, Runs
+from pipeline.laws.choices import Choice, Row, convention_lines, warnings
 from pipeline.laws.draws import Bootstrap
 from pipeline.laws.estimate import Fit, Options, fit
 from pipeline.laws.objective import LEAST_ABSOLUTE, LEAST_SQUARES, Objective

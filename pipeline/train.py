@@ -26,13 +26,13 @@ from pathlib import Path
 
 from pipeline import provenance
 from pipeline.cells import Cell
+from pipeline.cells.trunks import trainings
 from pipeline.files import write_json
 from pipeline.training import finished, launch
 from pipeline.training.inputs import CorpusFacts, InputError, check, read_cell, read_corpus
 from pipeline.training.inputs import read_texts as texts_of
 from pipeline.training.interruption import Stopped, StopRequest, end_with_parent, parent
 from pipeline.training.team import Alone, Ended
-from pipeline.trunks import trainings
 
 
 def log(line: str) -> None:

@@ -8,6 +8,7 @@ import yaml
 
 from pipeline import config
 from pipeline.config import ConfigError
+from pipeline.config.schema import schema
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -163,14 +164,14 @@ def rules(rule, path):
 
 
 def test_every_key_is_described_and_no_mapping_lets_unknown_keys_pass():
-    schema = config.schema()
+    whole = schema()
     known = {
         "$defs", "$id", "$ref", "$schema", "additionalProperties", "anyOf", "default",
         "description", "enum", "exclusiveMaximum", "exclusiveMinimum", "items", "maxItems",
         "maximum", "minItems", "minimum", "pattern", "properties", "required", "title", "type",
         "uniqueItems", "x-optional",
     }  # fmt: skip
-    roots = [("config", schema), *schema["$defs"].items()]
+    roots = [("config", whole), *whole["$defs"].items()]
     for path, rule in (found for root in roots for found in rules(root[1], root[0])):
         assert set(rule) <= known, path
         if rule.get("type") == "object":

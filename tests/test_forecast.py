@@ -13,10 +13,11 @@ from law_data import TOY_LOSSES, TOY_TOKENS, arrays
 from rows import RUN
 from test_fit import fitted, table
 
-from pipeline import contracts, seal
+from pipeline import contracts
 from pipeline.forecast import main
-from pipeline.grading import scores, summary
 from pipeline.laws import law
+from pipeline.planning import seal
+from pipeline.planning.grading import scores, summary
 
 CELLS = ((786_432.0, 4e6), (393_216.0, 8e6))
 LATER, EARLIER = "2999-01-01T00:00:00Z", "2020-01-01T00:00:00+00:00"

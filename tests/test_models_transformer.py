@@ -163,8 +163,6 @@ def test_weights_have_the_names_and_the_order_of_checkpoints(family):
 
 
 def test_every_family_of_the_config_is_registered():
-    from pipeline import config
+    from pipeline.config.schema import schema
 
-    assert set(FAMILIES) == set(
-        config.schema()["properties"]["model"]["properties"]["family"]["enum"]
-    )
+    assert set(FAMILIES) == set(schema()["properties"]["model"]["properties"]["family"]["enum"])

@@ -8,11 +8,12 @@ import yaml
 from law_data import TOY_LOSSES, TOY_TOKENS
 from test_fit import fitted, table
 
-from pipeline import contracts, design, next_cells
+from pipeline import contracts, next_cells
 from pipeline.accounting import Shape
 from pipeline.config import complete, load
 from pipeline.next_cells import main
 from pipeline.planning.candidates import from_study
+from pipeline.study import design
 
 
 @pytest.fixture(scope="module")

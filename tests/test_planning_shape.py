@@ -4,11 +4,12 @@ import math
 
 import pytest
 
-from pipeline import accounting, config, design, shapes
+from pipeline import accounting, config, shapes
 from pipeline.accounting import Shape
 from pipeline.planning import cost, shape
 from pipeline.planning.budget import Machine
 from pipeline.planning.shape import Recipe
+from pipeline.study import design
 
 
 @pytest.mark.parametrize("params", [1e5, 3e7, 1.3e9, 7e10, 5e11])

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import config, contracts, conventions, design, fit, fitted, regress
+from pipeline import config, contracts, conventions, fit, regress
 from pipeline.config import ConfigError
 from pipeline.regression import regressor, theory
 from pipeline.regression.definition import TERMS, Regression
+from pipeline.study import design, fitted
 
 ALPHA = 0.75
 STUDY = {"study": "poly", "regression": {"sizes": [8, 64], "samples": [16, "1e4"]}}

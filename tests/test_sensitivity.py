@@ -11,8 +11,8 @@ from law_data import TRUTH, arrays, drawn, published, toy
 from law_data import runs as runs_of
 from rows import RUN
 
-from pipeline import choices, contracts, fit, sensitivity
-from pipeline.laws import law
+from pipeline import contracts, fit, sensitivity
+from pipeline.laws import choices, law
 from pipeline.laws.objective import LEAST_ABSOLUTE, LEAST_SQUARES
 
 ALL = ["--bootstraps", "60"]

@@ -11,7 +11,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from pipeline import config
+from pipeline.config import ConfigError
+from pipeline.config.schema import schema
 from pipeline.corpus import bpe
 from pipeline.corpus.sources import documents, provenance
 from pipeline.tasks import TASKS, arithmetic, brackets, last_word, minimal_pairs, practice, spelling
@@ -239,7 +240,7 @@ def test_practice_text_is_shared_out_evenly_and_of_the_size_asked_for():
 
 
 def test_the_config_names_every_task_that_practice_text_may_have():
-    rule = config.schema()["$defs"]["source"]["properties"]["practice"]["properties"]["tasks"]
+    rule = schema()["$defs"]["source"]["properties"]["practice"]["properties"]["tasks"]
     assert set(rule["items"]["enum"]) == set(practice.DRAWS) == set(rule["default"])
     jsonschema.Draft202012Validator(rule).validate(rule["default"])
 
@@ -254,7 +255,7 @@ def test_the_config_names_every_task_that_practice_text_may_have():
     ],
 )  # fmt: skip
 def test_tasks_that_models_cannot_do_are_refused(names, context, vocab, synthetic, message):
-    with pytest.raises(config.ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message):
         refuse_tasks(names, context, vocab, synthetic)
     refuse_tasks(["induction", "top1"], 8, 32, True)
 

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from pipeline.choices import FACTORS, alone, baselines, under
 from pipeline.figures import frame, marks
 from pipeline.figures.data import MINUS, Data, Row
 from pipeline.laws import ALLOCATION
+from pipeline.laws.choices import FACTORS, alone, baselines, under
 
 PANELS = {
     "Huber's delta": ("delta",),

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pipeline.accounting import Shape
 from pipeline.cells import Cell
 from pipeline.config import load
-from pipeline.design import study
 from pipeline.laws.base import Floats, Runs
+from pipeline.study.design import study
 
 SAME = 0.01  # natural log: a candidate this near a fitted run, in N and in D, is that run
 

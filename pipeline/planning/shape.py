@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline import accounting, shapes
 from pipeline.accounting import Shape
-from pipeline.config import ConfigError, part, schema
-from pipeline.grid import learning_rates
+from pipeline.config import ConfigError, part
+from pipeline.config.schema import schema
+from pipeline.study.grid import learning_rates
 
 GRAIN = 64  # of a large d_ff: tiles of matrix products on GPUs
 LARGE = 1024

@@ -6,10 +6,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from pipeline import claims, endings, experiments, fitted, parts, sources
+from pipeline import claims, endings, sources
+from pipeline.cells import parts
+from pipeline.study import experiments, fitted
 from pipeline.cells import digest
 from pipeline.config import ConfigError, read
-from pipeline.design import write_definitions
+from pipeline.study.design import write_definitions
 from pipeline.figures import FIGURES, TABLES
 from pipeline.laws import LAWS, named
 from pipeline.planning.budget import Unit

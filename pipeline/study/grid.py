@@ -11,7 +11,7 @@ from pipeline import accounting
 from pipeline.accounting import Shape
 from pipeline.cells import Cell
 from pipeline.config import ConfigError, number, positive
-from pipeline.sizes import Size, sizes
+from pipeline.study.sizes import Size, sizes
 
 
 def cells(config: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[Cell]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import strict_yaml
-from pipeline.strict_yaml import RepeatedKeyError
+from pipeline.config import strict_yaml
+from pipeline.config.strict_yaml import RepeatedKeyError
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from pipeline import durations, provenance
-from pipeline.cells import Cell, short
-from pipeline.durations import START
-from pipeline.parts import packed
-from pipeline.trunks import by_trunk, trainings
+from pipeline import provenance
+from pipeline.cells import Cell, durations, short
+from pipeline.cells.durations import START
+from pipeline.cells.parts import packed
+from pipeline.cells.trunks import by_trunk, trainings
 
 # Where one core would take longer than this, compute is told in GPU-hours instead. They are no
 # estimate of a time, but what the FLOP come to at this speed, 40 % of an H100's dense bf16 peak.

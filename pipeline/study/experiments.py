@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import fitted
 from pipeline.approaches import APPROACHES, applicable
 from pipeline.cells import Cell
 from pipeline.claims import PAPERS as CLAIMED
 from pipeline.config import ConfigError, choose, experiments
 from pipeline.corpus.definition import Corpus
-from pipeline.design import Study, check_corpus, study
 from pipeline.figures import FIGURES, drawable, kaplan2020
 from pipeline.figures.paper import Needs, PaperFigure
 from pipeline.imports.definition import Import
 from pipeline.laws import LAWS, SURFACES, named
 from pipeline.planning.budget import Asked, asked
 from pipeline.planning.words import OF_DATASETS
+from pipeline.study import fitted
+from pipeline.study.design import Study, check_corpus, study
 
 PAPERS = {"kaplan2020": kaplan2020.FIGURES}
 READ_BY_PLANS = ("critical_batch", "kaplan_steps")  # the batch, and wrong sizes and early stops

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from pipeline import config, design, fitted
+from pipeline import config
 from pipeline.config import ConfigError
 from pipeline.laws import LAWS
+from pipeline.study import design, fitted
 
 NATIVE = {
     "study": "small",

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline import durations
-from pipeline.cells import Cell, digest
-from pipeline.trunks import trainings
+from pipeline.cells import durations
+from pipeline.cells.cell import Cell, digest
+from pipeline.cells.trunks import trainings
 
 Training = Sequence[Cell]
 

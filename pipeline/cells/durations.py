@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.cells import Cell
+from pipeline.cells.cell import Cell
 
 # Of one CPU core, for the first estimate of a cell's time: exact FLOP/s, and seconds that a layer
 # takes in each step. bf16: benchmarks/step.py on an AMD EPYC (Zen 5); fp32: 176 trainings of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.cells import Cell
+from pipeline.cells.cell import Cell
 
 
 def by_trunk(cells: Iterable[Cell]) -> dict[str, list[Cell]]:

@@ -1,11 +1,11 @@
-"""Every key of a config as a Markdown page: ``python -m pipeline.config_page > docs/config.md``."""
+"""Every key of a config as a Markdown page: ``python -m pipeline.config.page > docs/config.md``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.config import schema
+from pipeline.config.schema import schema
 
 
 def _kind(rule: Mapping[str, Any]) -> str:

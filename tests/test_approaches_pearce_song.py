@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from pipeline.pearce_song import OMEGA, apparent_exponent, local_exponent, optimal_counts, total
+from pipeline.approaches.pearce_song import (
+    OMEGA,
+    apparent_exponent,
+    local_exponent,
+    optimal_counts,
+    total,
+)
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "alpha": 0.34, "B": 410.7, "beta": 0.28}
 BESIROGLU = {"E": 1.8172, "A": 482.01, "alpha": 0.3478, "B": 2085.43, "beta": 0.3658}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pipeline.batches.refusal import refuse_falling
 from pipeline.config import ConfigError, choose
-from pipeline.design import Study
+from pipeline.config.schema import schema
 from pipeline.laws import COLUMNS, LAWS, named
-from pipeline.schema import schema
+from pipeline.study.design import Study
 
 # What every trained cell has; imported runs have what their table brings.
 NATIVE = {"params", "tokens", "unique_tokens", "flops", "steps", "batch_tokens", "lr", "loss"}

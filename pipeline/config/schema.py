@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 # What the patterns of the schema ask for.
 FORMS = {
     "^[a-z][a-z0-9_-]*$": "a lower-case letter, then lower-case letters, digits, _ and -",

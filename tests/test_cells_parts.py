@@ -3,11 +3,11 @@ import random
 from dataclasses import replace
 
 import pytest
-from test_cells import CELL
+from test_cells_cell import CELL
 
-from pipeline import durations, parts, provenance
-from pipeline.cells import Cell
-from pipeline.parts import Part
+from pipeline import provenance
+from pipeline.cells import Cell, durations, parts
+from pipeline.cells.parts import Part
 
 
 def cell(tokens: int, **changes) -> Cell:

@@ -1,6 +1,6 @@
-from test_parts import alone, cell
+from test_cells_parts import alone, cell
 
-from pipeline import durations, trunks
+from pipeline.cells import durations, trunks
 
 
 def test_a_training_is_a_trunk_with_its_branches_or_a_lone_cell():

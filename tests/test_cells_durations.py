@@ -1,7 +1,7 @@
 import pytest
-from test_parts import alone, cell
+from test_cells_parts import alone, cell
 
-from pipeline import durations
+from pipeline.cells import durations
 
 
 def test_a_step_takes_its_flop_and_its_layers():

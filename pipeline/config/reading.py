@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline import strict_yaml
-from pipeline.schema import ConfigError, completed, schema
+from pipeline.config import strict_yaml
+from pipeline.config.schema import ConfigError, completed, schema
+from pipeline.config.values import choose
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,33 +143,3 @@ def read(path: str | Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ConfigError("config", str(path), "holds no mapping of keys", "start from config.yaml")
     return raw
-
-
-def choose(key: str, asked: Sequence[str] | None, known: Iterable[str]) -> list[str]:
-    """The names asked for, or all known ones; raises ConfigError on one that is not known."""
-    known = list(known)
-    for index, name in enumerate(asked or ()):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            choices = f"{hint}choose from {', '.join(known)}" if known else "leave it out"
-            raise ConfigError(f"{key}[{index}]", name, "is not known here", choices)
-    return list(asked) if asked is not None else known
-
-
-def number(key: str, value: Any) -> float:
-    """A config number, given as a number or as text such as 1e18."""
-    try:
-        result = float(value)
-    except (TypeError, ValueError):
-        raise ConfigError(key, value, "is not a number", "write it like 1000000 or 1e6") from None
-    if not math.isfinite(result):
-        raise ConfigError(key, value, "is not finite", "write it like 1000000 or 1e6")
-    return result
-
-
-def positive(key: str, value: Any) -> float:
-    """The same of a number that is more than zero."""
-    if (found := number(key, value)) <= 0:
-        raise ConfigError(key, value, "is not positive", "give a positive number")
-    return found

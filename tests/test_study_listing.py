@@ -3,8 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import config, design, durations, listing, parts, provenance
-from pipeline.durations import START
+from pipeline import config, provenance
+from pipeline.cells import durations, parts
+from pipeline.cells.durations import START
+from pipeline.study import design, listing
 
 
 def cells(**size):

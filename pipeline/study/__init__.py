@@ -1,0 +1,1 @@
+"""From a completed config to its study: sizes, cells, laws, figures, experiments."""
