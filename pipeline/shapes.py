@@ -12,7 +12,8 @@ TOLERANCE = 0.01  # |N / target - 1| that a solved shape keeps
 def heads(d_model: int, head_width: int) -> int:
     """The number of heads that divides d_model and comes nearest to heads of ``head_width``."""
     wanted = max(1.0, d_model / head_width)
-    divisors = [h for h in range(1, d_model + 1) if d_model % h == 0]
+    small = [h for h in range(1, math.isqrt(d_model) + 1) if d_model % h == 0]
+    divisors = [*small, *(d_model // h for h in small)]
     return min(divisors, key=lambda h: (abs(math.log(h / wanted)), h))
 
 

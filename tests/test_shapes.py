@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from pipeline import shapes
@@ -13,6 +15,15 @@ def test_a_solved_shape_meets_its_target_within_a_percent(target):
     assert abs(non_embedding_params(shape) / target - 1) <= 0.01
     assert shape.d_model % shape.n_head == 0
     assert 2 <= shape.d_ff / shape.d_model <= 8
+
+
+def test_heads_are_the_divisor_nearest_to_what_is_wanted():
+    for d_model in [*range(1, 130), 2048, 3072]:
+        divisors = [h for h in range(1, d_model + 1) if d_model % h == 0]
+        for width in (1, 7, 64):
+            wanted = max(1.0, d_model / width)
+            nearest = min(divisors, key=lambda h: (abs(math.log(h / wanted)), h))
+            assert shapes.heads(d_model, width) == nearest
 
 
 def test_the_aspect_is_followed_where_there_is_room():
