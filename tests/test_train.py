@@ -1,5 +1,6 @@
 """The commands of stage 2: what they leave, what they refuse, and what survives being killed."""
 
+import gc
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +29,9 @@ from training_data import (
 )
 
 from pipeline.train import main
-from pipeline.training import finished, loop
+from pipeline.training import finished, loop, session
 from pipeline.training.interruption import exclusive
+from pipeline.training.loop import Trainer
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 
@@ -179,6 +182,26 @@ def test_a_new_token_count_goes_on_from_the_nearest_checkpoint(tmp_path, capsys)
     results = Results(tmp_path, new).part().publish()
     assert "at-32.ckpt at step 32" in capsys.readouterr().err
     assert results.read() == Results(tmp_path / "fresh", new).publish().read()
+
+
+def test_finished_models_are_scored_before_there_is_one_to_train(tmp_path, monkeypatch):
+    """Memory may have no room for both. The finished branch leaves the trunk last."""
+    Results(tmp_path, three(evaluate=())[2]).part()
+    short, _, long = three()
+    alive, made = weakref.WeakSet(), []
+
+    class Watched(Trainer):
+        def __init__(self, cell, *rest):
+            gc.collect()
+            made.append((cell.steps, len(alive)))
+            alive.add(self)
+            super().__init__(cell, *rest)
+
+    monkeypatch.setattr(session, "Trainer", Watched)
+    results = Results(tmp_path, short, long).part().publish()
+    assert made == [(80, 0), (20, 0)]
+    fresh = Results(tmp_path / "fresh", short, long).part().publish()
+    assert [results.read(i) for i in range(2)] == [fresh.read(i) for i in range(2)]
 
 
 def test_finished_work_needs_neither_pytorch_nor_pyarrow(tmp_path):

@@ -159,3 +159,15 @@ def test_a_run_tells_how_often_why_and_at_what_cost_it_was_interrupted(tmp_path,
     fresh = Results(tmp_path / "fresh", *made).part().publish()
     assert [results.read(i) for i in range(2)] == [fresh.read(i) for i in range(2)]
     assert (fresh.run()["interruptions"], fresh.run()["lost_seconds"]) == ("", 0.0)
+
+
+def test_a_cause_is_told_of_the_training_that_had_its_turn_alone(tmp_path, monkeypatch):
+    """Of two that were not at their end, the second had been stopped by an earlier process."""
+    places = [tmp_path / "first", tmp_path / "second"]
+    for place in places:
+        place.mkdir()
+        turns.Turn(place, {"training": place.name}, (), 0.0).save(2.0, signal.SIGTERM)
+    monkeypatch.setenv("JOB_INTERRUPTION", "timeout")
+    again = [turns.Turn(place, {"training": place.name}, (), 1.5) for place in places]
+    told = [[(i["cause"], i["lost_seconds"]) for i in turn.interruptions] for turn in again]
+    assert told == [[("timeout", 0.5)], [("SIGTERM", 0.5)]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -12,18 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.files import write_json
-from pipeline.training import checkpoints, finished, stopping, turns
+from pipeline.training import checkpoints, finished, turns
 from pipeline.training.evaluation import Score, score_row
 from pipeline.training.finished import Finished
 from pipeline.training.inputs import CorpusFacts, InputError
 from pipeline.training.interruption import exclusive
 from pipeline.training.loop import Diverged, Machine, Trainer
+from pipeline.training.measured import forget_peak_memory, measured
 from pipeline.training.progress import Progress, Snapshot
 
 ROLLING = "rolling.ckpt"
@@ -45,28 +43,54 @@ def train(
         held.enter_context(exclusive(place, machine.patience, machine.stop, machine.log))
 
     with ExitStack() as locks:
-        _forget_peak_memory()
+        forget_peak_memory()
         folder = state / "trunks" / cells[0].trunk if cells[0].trunk else None
         if folder:
             team.told(lambda: hold(folder, locks))
-        trunk: Trunk | None = None
-        for cell in sorted(cells, key=lambda cell: cell.stable_steps):
-            own = finished.place(state, cell)
-            with ExitStack() as lock:
-                team.told(partial(hold, own, lock))
-                done = team.told(partial(finished.find, state, cell, corpus, texts, machine.log))
-                if done is None:
-                    trunk = trunk or Trunk(Trainer(cell, corpus, machine, texts), folder)
-                    done = _train_cell(cell, trunk, state, texts)
-                    _score(done, cell, trunk.trainer, texts)
-                elif team.told(partial(finished.lacks_scores, done, cell, texts)):
+        missing: list[list[Cell]] = []
+        for alike in _alike(cells):
+            own = finished.place(state, alike[0])
+            team.told(partial(hold, own, locks))
+            done = team.told(partial(finished.find, state, alike[0], corpus, texts, machine.log))
+            if done is None:
+                missing.append(alike)
+                continue
+            for cell in alike:
+                if team.told(partial(finished.lacks_scores, done, cell, texts)):
                     _score(done, cell, _revived(done, cell, corpus, machine), texts)
                 team.told(partial(_publish, done, cell, texts, own))
+        # Only now, as memory may have no room for the trunk's model beside a finished one.
+        if missing:
+            _train_missing(missing, Trunk(Trainer(missing[0][0], corpus, machine, texts), folder),
+                           state, texts)  # fmt: skip
         if folder:
             team.told(lambda: _clear(folder))
-        if trunk:
-            seconds = trunk.trainer.evaluation_seconds
-            machine.log(f"evaluations along the way took {seconds:.1f} s")
+
+
+def _alike(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells in the order in which they leave their trunk, those together that are one run.
+
+    They differ in the texts and tasks that its end is scored on.
+    """
+    found: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.stable_steps):
+        found.setdefault(cell.state, []).append(cell)
+    return list(found.values())
+
+
+def _train_missing(
+    missing: Sequence[Sequence[Cell]], trunk: Trunk, state: Path, texts: Mapping[str, CorpusFacts]
+) -> None:
+    """Train, score and render runs in the order in which they leave their trunk."""
+    trainer = trunk.trainer
+    for alike in missing:
+        done = _train_cell(alike[0], trunk, state, texts)
+        for cell in alike:
+            _score(done, cell, trainer, texts)
+            place = finished.place(state, cell)
+            trainer.team.told(partial(_publish, done, cell, texts, place))
+    seconds = trainer.evaluation_seconds
+    trainer.machine.log(f"evaluations along the way took {seconds:.1f} s")
 
 
 def _publish(done: Finished, cell: Cell, texts: Mapping[str, CorpusFacts], own: Path) -> None:
@@ -170,58 +194,17 @@ def _train_cell(
         status = "diverged"
 
     weights = trainer.learner.arrays()[:1]
-    measured = _measured(cell, trainer, status)
+    found = measured(cell, trainer, status)
 
     def save_weights(path: Path) -> None:
         checkpoints.save(path, trainer.identity(cell.state), {"step": cell.steps}, weights)
 
     done = trainer.team.told(lambda: finished.keep(
-        state, cell, texts, measured, trainer.progress.rows,
+        state, cell, texts, found, trainer.progress.rows,
         save_weights if status == "finished" else None,
     ))  # fmt: skip
     trainer.machine.log(f"{cell.key}: {status}, kept in {done.folder}")
     return done
-
-
-def _measured(cell: Cell, trainer: Trainer, status: str) -> dict[str, Any]:
-    """The columns of contracts.RUN that training found out."""
-    progress, corpus = trainer.progress, trainer.corpus
-    last = stopping.counted(cell, progress.rows) if status == "finished" else {}
-    loss, best_step = last.get("val_loss"), last.get("step")
-    speed = progress.step * cell.batch_tokens / max(progress.seconds, 1e-9)
-    commit, dirty = provenance.git_commit()
-    if loss is not None:
-        trainer.machine.log(
-            f"{cell.key}: loss {loss:.4f} nats/token after {best_step} of {progress.step} steps, "
-            f"{progress.seconds:.1f} s, {speed:.0f} tokens/s"
-        )
-    return {
-        "unique_tokens": cell.unique_tokens or corpus.tokens["train"],
-        "loss": loss, "loss_se": last.get("val_loss_se"), "best_step": best_step,
-        "bits_per_byte": None if loss is None else corpus.bits_per_byte(loss, "validation"),
-        "status": status, "seconds": progress.seconds,
-        "own_seconds": progress.own_seconds,
-        "tokens_per_second": speed,
-        "peak_memory": max(trainer.team.gathered(_peak_memory(trainer.device))),
-        "restarts": len(progress.interruptions),
-        "lost_seconds": math.fsum(i["lost_seconds"] for i in progress.interruptions),
-        "interruptions": ",".join(i["cause"] for i in progress.interruptions),
-        "device": _device_name(trainer.device),
-        "precision": trainer.precision, "threads": trainer.machine.threads,
-        "processes": trainer.team.size,
-        "host": provenance.host(), "finished_at": provenance.now(), "git_commit": commit,
-        "git_dirty": dirty, "packages": json.dumps(provenance.packages(), sort_keys=True),
-        "data_sha256": corpus.data_sha256, **_gone(cell, progress.step),
-    }  # fmt: skip
-
-
-def _gone(cell: Cell, step: int) -> dict[str, Any]:
-    """Columns of contracts.RUN that early stopping leaves below what the cell was to reach."""
-    if not cell.patience:
-        return {}
-    gone = replace(cell, steps=step, tokens=step * cell.batch_tokens)
-    names = ("steps", "tokens", "flops_6nd", "flops_exact")
-    return {name: getattr(gone, name) for name in names}
 
 
 def _score(done: Finished, cell: Cell, trainer: Trainer, texts: Mapping[str, CorpusFacts]) -> None:
@@ -254,23 +237,3 @@ def _revived(done: Finished, cell: Cell, corpus: CorpusFacts, machine: Machine) 
     machine.team.told(read)
     trainer.learner.load(arrays, cell.steps)
     return trainer
-
-
-def _peak_memory(device: torch.device) -> int:
-    """Bytes: of the GPU's memory where training ran on one, else of the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return provenance.peak_memory()
-
-
-def _forget_peak_memory() -> None:
-    """Let the peak be that of the training that begins, as far as the system can forget."""
-    if torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
-    provenance.forget_peak_memory()
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return provenance.processor()

@@ -44,7 +44,8 @@ class Turn:
         self.interruptions = list(known)
         found = self.path and _read(self.path)
         if found and found["identity"] == self.identity:
-            cause = os.environ.get(CAUSE, "").strip().replace(",", " ")
+            # Told once: the process ended in one training, the first that is not at its end.
+            cause = os.environ.pop(CAUSE, "").strip().replace(",", " ")
             lost = max(0.0, found["seconds"] - seconds)
             ended = {"turn": found["turn"], "cause": cause or found["ended"] or "killed",
                      "lost_seconds": lost}  # fmt: skip
