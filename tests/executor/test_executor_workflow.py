@@ -37,6 +37,7 @@ rule join:
 """
 
 PARTS = ("--", "part0.txt", "part1.txt")
+PATIENCE = 180.0  # s; other tests may keep all processors busy
 
 
 @dataclass
@@ -44,27 +45,32 @@ class Workflow:
     """A folder with a Snakefile, run through submitit on this machine."""
 
     folder: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: dict[subprocess.Popen[bytes], Path] = field(default_factory=dict)  # and what it prints
 
     def write(self, content: str = SNAKEFILE, number: int = 2) -> None:
         (self.folder / "Snakefile").write_text(content.replace("NUMBER", str(number)))
 
-    def start(self, *arguments: str, cluster: str = "local") -> subprocess.Popen[str]:
+    def start(self, *arguments: str, cluster: str = "local") -> subprocess.Popen[bytes]:
         """Start Snakemake in a process group of its own, as a terminal does."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--executor", "submitit", "--jobs", "8",
-             "--default-resources", "runtime=60", "--submitit-cluster", cluster,
-             "--submitit-status-seconds", "1", *arguments],
-            cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-        self.started.append(process)
+        path = self.folder / f"printed{len(self.started)}"
+        with path.open("wb") as printed:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "snakemake", "--executor", "submitit", "--jobs", "8",
+                 "--default-resources", "runtime=60", "--submitit-cluster", cluster,
+                 "--submitit-status-seconds", "1", *arguments],
+                cwd=self.folder, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        self.started[process] = path
         return process
 
-    def end(self, process: subprocess.Popen[str]) -> tuple[int, str]:
-        """Its exit status and all that it printed; local jobs hold its output open as they live."""
-        printed, _ = process.communicate(timeout=90)
-        return process.returncode, printed
+    def says(self, process: subprocess.Popen[bytes], words: str) -> None:
+        """Wait until it has printed these words."""
+        self.wait_until(lambda: words in self.started[process].read_text())
+
+    def end(self, process: subprocess.Popen[bytes]) -> tuple[int, str]:
+        """Its exit status and all that it printed."""
+        status = process.wait(PATIENCE)
+        return status, self.started[process].read_text()
 
     def run(self, *arguments: str, cluster: str = "local") -> str:
         """Run to a good end; returns what was printed."""
@@ -85,7 +91,7 @@ class Workflow:
         path = self.folder / "runs"
         return sorted(path.read_text().split()) if path.exists() else []
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = 40) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         until = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < until, "it did not come to pass"
@@ -99,11 +105,10 @@ class Workflow:
         paths = (self.folder / ".snakemake/submitit/jobs").glob("*.json")
         return [int(json.loads(path.read_text())["job_id"]) for path in paths]
 
-    def kill(self, process: subprocess.Popen[str]) -> None:
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
         """kill -9, as of a login node that takes no notice of the jobs."""
         process.kill()
         process.wait()
-        process.stdout.close()
         subprocess.run(
             [sys.executable, "-m", "snakemake", "--unlock"], cwd=self.folder, check=True,
             capture_output=True,
@@ -119,7 +124,6 @@ def workflow(tmp_path) -> Iterator[Workflow]:
     for process in made.started:
         process.kill()
         process.wait()
-        process.stdout.close()
     for job_id in made.job_ids():
         if str(tmp_path).encode() in command_line(job_id):
             os.kill(job_id, signal.SIGTERM)
@@ -190,11 +194,10 @@ def test_a_killed_snakemake_takes_living_jobs_up_and_collects_those_that_ended(w
     (workflow.folder / "go0").touch()
     workflow.wait_until(lambda: not (alive(first) and alive(second)))
     again = workflow.start()
-    time.sleep(3)
+    workflow.says(again, "Taking up 1 living jobs of an earlier run.")
     workflow.go()
     status, printed = workflow.end(again)
     assert status == 0, printed
-    assert "Taking up 1 living jobs of an earlier run." in printed
     assert workflow.runs() == ["0", "1"]
     assert (workflow.folder / "joined.txt").read_text() == "0\n1\n"
 
@@ -208,7 +211,7 @@ def test_living_jobs_in_the_middle_of_their_outputs_are_not_run_again_either(wor
     workflow.kill(process)
     assert "--rerun-incomplete" in workflow.fail("--", "part0.txt")
     again = workflow.start("--rerun-incomplete", "--", "part0.txt")
-    time.sleep(3)
+    workflow.says(again, "Taking up 1 living jobs of an earlier run.")
     workflow.go()
     status, printed = workflow.end(again)
     assert status == 0, printed
@@ -231,13 +234,14 @@ def test_ctrl_c_detaches_where_asked_to(workflow):
     process = workflow.start("--submitit-on-interrupt", "detach", *PARTS)
     workflow.wait_until(lambda: workflow.runs() == ["0", "1"])
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(30) == 1
+    status, printed = workflow.end(process)
+    assert status == 1
+    assert "Leaving 2 jobs running; the same command takes them up again." in printed
     assert all(map(alive, workflow.job_ids()))
     again = workflow.start(*PARTS)
     workflow.go()
     status, printed = workflow.end(again)
     assert status == 0, printed
-    assert "Leaving 2 jobs running; the same command takes them up again." in process.stdout.read()
     assert workflow.runs() == ["0", "1"]
 
 

@@ -38,9 +38,9 @@ def test_kill_9_with_twelve_live_jobs(cluster, tmp_path):
 
 
 def test_jobs_that_end_while_no_snakemake_is_alive_are_collected(cluster, tmp_path):
-    study = Study.make(tmp_path / "away", cluster, 0.05, grid=TWELVE)
+    study = Study.make(tmp_path / "away", cluster, 0.05)
     process = study.start(RUNS)
-    study.wait_for_training(12)
+    study.wait_for_training()
     kill(process)
     cluster.wait_until(lambda: not study.jobs("train", "RUNNING", "COMPLETING"), 90)
     before = cluster.submissions()
