@@ -73,7 +73,7 @@ class Project:
         for name in ("Snakefile", "workflow", "pipeline", "profiles"):
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, folder / name)  # with what is compiled of it
             else:
                 shutil.copy(source, folder / name)
         (folder / "slurm").symlink_to("profiles/slurm")

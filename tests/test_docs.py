@@ -23,6 +23,19 @@ def test_every_file_of_the_project_that_a_page_names_exists(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_the_layout_has_a_line_for_every_module_and_package():
+    page = (ROOT / "docs/architecture.md").read_text()
+    block = page[page.index("\npipeline/\n") : page.index("```\n\n## Files")]
+    listed = re.findall(r"^    (\w+)(\.py|/|\.<name>)? ", block, re.M)
+    there = {path.stem for path in (ROOT / "pipeline").glob("*.py")} - {"__init__"}
+    packages = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+    stages = {name for name, kind in listed if kind in ("", ".<name>")}
+    assert {name for name, kind in listed if kind == "/"} == packages
+    modules = {name for name, kind in listed if kind == ".py"}
+    assert modules | {"endings"} == there - stages  # which stands in the line of sources.py
+    assert stages <= there | {"corpus", "figures"}
+
+
 def test_the_lock_pins_what_the_metadata_asks_for():
     lock = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.M))
     assert lock["torch"] == "2.13.0"

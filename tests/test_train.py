@@ -1,6 +1,5 @@
 """The commands of stage 2: what they leave, what they refuse, and what survives being killed."""
 
-import gc
 import hashlib
 import json
 import os
@@ -192,7 +191,6 @@ def test_finished_models_are_scored_before_there_is_one_to_train(tmp_path, monke
 
     class Watched(Trainer):
         def __init__(self, cell, *rest):
-            gc.collect()
             made.append((cell.steps, len(alive)))
             alive.add(self)
             super().__init__(cell, *rest)
@@ -347,6 +345,27 @@ def test_lone_cells_of_one_training_share_its_weights(tmp_path):
     results = Results(tmp_path, *made).part().publish()
     assert len(list(results.state.glob("cells/*/done"))) == 1
     assert results.run(0)["loss"] == results.run(1)["loss"]
+
+
+def test_branches_that_are_one_run_are_trained_once_and_scored_each(tmp_path, capsys):
+    """One of them was finished before, another lacks its text, and a third its task."""
+    first, second, third = (cell(steps=s, cooldown_steps=s // 5) for s in (20, 40, 80))
+    Results(tmp_path, first).part()
+    made = [replace(one, **more) for one in (first, second, third)
+            for more in ({}, {"evaluate": ("other-1",)}, {"tasks": ("top1",)})]  # fmt: skip
+    capsys.readouterr()
+    results = Results(tmp_path, *made).part().publish()
+    said = capsys.readouterr().err
+    assert [said.count(f"{one.key}: finished, kept in") for one in (first, second, third)] == [
+        0,
+        1,
+        1,
+    ]
+    assert len(list(results.state.glob("cells/*/done"))) == 3
+    for index, one in enumerate(made):
+        fresh = Results(tmp_path / f"fresh{index}", one).publish()
+        assert results.read(index) == fresh.read()
+        assert [row["corpus"] for row in fresh.read()[1]] == ["other"] * len(one.evaluate)
 
 
 def test_a_signal_between_two_trainings_begins_none(tmp_path, monkeypatch):

@@ -165,7 +165,7 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     parts = unchanged.digests("results/trainings/*.json")
     kept = unchanged.digests("results/state/trunks/*/at-*")
     old = losses(unchanged)
-    status, printed = unchanged.snakemake()
+    status, printed = unchanged.snakemake(RUNS)
     assert status == 0, printed
     after = unchanged.digests("results/cells/*/*.parquet")
     assert {path: after[path] for path in before} == before
@@ -174,7 +174,7 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     assert unchanged.digests("results/state/trunks/*/at-*").items() >= kept.items()
     new = losses(unchanged)
     assert {cell: new[cell] for cell in old} == old
-    assert unchanged.planned() == {}
+    assert unchanged.planned().keys() & {"train", "publish_cell"} == set()
     # A branch added later equals one that was trained with the others.
     fresh = Project.make(tmp_path)
     fresh.configure(more)
@@ -184,8 +184,9 @@ def test_a_new_token_count_trains_its_cells_only(unchanged, tmp_path):
     # Taking it back trains nothing either.
     unchanged.configure({})
     assert unchanged.planned() == {**AFTER, **DRAWN}
-    assert unchanged.snakemake()[0] == 0
+    assert unchanged.snakemake(RUNS)[0] == 0
     assert losses(unchanged) == old
+    assert unchanged.planned() == {}
 
 
 def test_where_no_record_tells_who_trained_what_is_finished_is_published_as_it_is(unchanged):
@@ -198,7 +199,7 @@ def test_where_no_record_tells_who_trained_what_is_finished_is_published_as_it_i
     before = losses(unchanged)
     planned = unchanged.planned()
     assert (planned["train"], planned["publish_cell"]) == (2, 6)
-    status, printed = unchanged.snakemake()
+    status, printed = unchanged.snakemake(RUNS)
     assert status == 0, printed
     assert unchanged.digests("results/state/cells/*/done/*") == kept
     assert {json.loads(path.read_text())["cpu_seconds"] for path in ledgers.iterdir()} == {0}
@@ -209,9 +210,10 @@ def test_where_no_record_tells_who_trained_what_is_finished_is_published_as_it_i
 def test_small_trainings_share_a_process_and_one_stopped_keeps_what_is_finished(tmp_path):
     """Ten seeds of one tiny size are packed; a kill on the way moves none to another part."""
     project = Project.make(tmp_path)
-    source = project.folder / "pipeline/parts.py"
-    # A limit of two and a half of them.
-    source.write_text(source.read_text().replace("\nSHARES = 16\n", "\nSHARES = 4\n"))
+    source = project.folder / "pipeline/cells/parts.py"
+    shares, fewer = "\nSHARES = 16\n", "\nSHARES = 4\n"  # a limit of two and a half of them
+    assert shares in source.read_text()
+    source.write_text(source.read_text().replace(shares, fewer))
     grid = {"sizes": TINY["grid"]["sizes"][:1], "tokens": [2560], "seeds": list(range(10))}
     project.configure({"grid": grid, "fit": {"laws": []}})
     planned = project.planned()

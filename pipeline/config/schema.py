@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-# Written in C where PyYAML was built with it, and ten times as fast: every command waits for it.
+# Written in C where PyYAML was built with it, as every command waits for it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 # What the patterns of the schema ask for.

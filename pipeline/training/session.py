@@ -19,7 +19,7 @@ from pipeline.training import checkpoints, finished, turns
 from pipeline.training.evaluation import Score, score_row
 from pipeline.training.finished import Finished
 from pipeline.training.inputs import CorpusFacts, InputError
-from pipeline.training.interruption import exclusive
+from pipeline.training.interruption import Stopped, exclusive
 from pipeline.training.loop import Diverged, Machine, Trainer
 from pipeline.training.measured import forget_peak_memory, measured
 from pipeline.training.progress import Progress, Snapshot
@@ -43,7 +43,6 @@ def train(
         held.enter_context(exclusive(place, machine.patience, machine.stop, machine.log))
 
     with ExitStack() as locks:
-        forget_peak_memory()
         folder = state / "trunks" / cells[0].trunk if cells[0].trunk else None
         if folder:
             team.told(lambda: hold(folder, locks))
@@ -57,10 +56,13 @@ def train(
                 continue
             for cell in alike:
                 if team.told(partial(finished.lacks_scores, done, cell, texts)):
+                    if number := team.told(lambda: machine.stop.signal):
+                        raise Stopped(number)
                     _score(done, cell, _revived(done, cell, corpus, machine), texts)
                 team.told(partial(_publish, done, cell, texts, own))
         # Only now, as memory may have no room for the trunk's model beside a finished one.
         if missing:
+            forget_peak_memory()
             _train_missing(missing, Trunk(Trainer(missing[0][0], corpus, machine, texts), folder),
                            state, texts)  # fmt: skip
         if folder:
@@ -70,7 +72,7 @@ def train(
 def _alike(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells in the order in which they leave their trunk, those together that are one run.
 
-    They differ in the texts and tasks that its end is scored on.
+    Cells of one run differ in the texts and tasks that its end is scored on.
     """
     found: dict[str, list[Cell]] = {}
     for cell in sorted(cells, key=lambda cell: cell.stable_steps):

@@ -44,7 +44,7 @@ class Turn:
         self.interruptions = list(known)
         found = self.path and _read(self.path)
         if found and found["identity"] == self.identity:
-            # Told once: the process ended in one training, the first that is not at its end.
+            # Told once: a process ends in one training, as a rule the first that has a record.
             cause = os.environ.pop(CAUSE, "").strip().replace(",", " ")
             lost = max(0.0, found["seconds"] - seconds)
             ended = {"turn": found["turn"], "cause": cause or found["ended"] or "killed",

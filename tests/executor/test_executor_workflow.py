@@ -64,8 +64,10 @@ class Workflow:
         return process
 
     def says(self, process: subprocess.Popen[bytes], words: str) -> None:
-        """Wait until it has printed these words."""
-        self.wait_until(lambda: words in self.started[process].read_text())
+        """Wait until it has printed these words, or ended."""
+        printed = self.started[process].read_text
+        self.wait_until(lambda: words in printed() or process.poll() is not None)
+        assert words in printed(), printed()
 
     def end(self, process: subprocess.Popen[bytes]) -> tuple[int, str]:
         """Its exit status and all that it printed."""
@@ -99,6 +101,12 @@ class Workflow:
 
     def submissions(self, rule: str = "part") -> list[Path]:
         return sorted((self.folder / ".snakemake/submitit/submissions").glob(f"{rule}-*"))
+
+    def wait_for_jobs(self, number: int) -> list[int]:
+        """Wait until so many jobs run, and are on record; their ids."""
+        names = [str(n) for n in range(number)]
+        self.wait_until(lambda: self.runs() == names and len(self.job_ids()) == number)
+        return self.job_ids()
 
     def job_ids(self) -> list[int]:
         """Process ids of the controllers of recorded jobs."""
@@ -186,8 +194,7 @@ def outcomes(folder: Path) -> list[str]:
 
 def test_a_killed_snakemake_takes_living_jobs_up_and_collects_those_that_ended(workflow):
     process = workflow.start(*PARTS)
-    workflow.wait_until(lambda: workflow.runs() == ["0", "1"])
-    first, second = workflow.job_ids()
+    first, second = workflow.wait_for_jobs(2)
     workflow.kill(process)
     assert alive(first)
     assert alive(second)
@@ -207,7 +214,7 @@ def test_living_jobs_in_the_middle_of_their_outputs_are_not_run_again_either(wor
     begun = SNAKEFILE.replace(" until [", " touch {output}; until [")
     workflow.write(begun)
     process = workflow.start("--", "part0.txt")
-    workflow.wait_until(lambda: workflow.runs() == ["0"])
+    workflow.wait_for_jobs(1)
     workflow.kill(process)
     assert "--rerun-incomplete" in workflow.fail("--", "part0.txt")
     again = workflow.start("--rerun-incomplete", "--", "part0.txt")
@@ -220,8 +227,7 @@ def test_living_jobs_in_the_middle_of_their_outputs_are_not_run_again_either(wor
 
 def test_ctrl_c_cancels(workflow):
     process = workflow.start(*PARTS)
-    workflow.wait_until(lambda: workflow.runs() == ["0", "1"])
-    before = workflow.job_ids()
+    before = workflow.wait_for_jobs(2)
     os.killpg(process.pid, signal.SIGINT)
     status, printed = workflow.end(process)
     assert status == 1
@@ -232,12 +238,13 @@ def test_ctrl_c_cancels(workflow):
 
 def test_ctrl_c_detaches_where_asked_to(workflow):
     process = workflow.start("--submitit-on-interrupt", "detach", *PARTS)
-    workflow.wait_until(lambda: workflow.runs() == ["0", "1"])
+    before = workflow.wait_for_jobs(2)
     os.killpg(process.pid, signal.SIGINT)
     status, printed = workflow.end(process)
     assert status == 1
     assert "Leaving 2 jobs running; the same command takes them up again." in printed
-    assert all(map(alive, workflow.job_ids()))
+    assert workflow.job_ids() == before
+    assert all(map(alive, before))
     again = workflow.start(*PARTS)
     workflow.go()
     status, printed = workflow.end(again)
@@ -293,7 +300,7 @@ signal.signal(signal.SIGUSR2, checkpoint)
 with open("turns", "a") as turns:
     print(os.environ["JOB_TURN"], os.environ["JOB_INTERRUPTION"], file=turns)
 if not Path("checkpoint").exists():
-    time.sleep(60)
+    time.sleep(600)
 Path("model").write_text(Path("checkpoint").read_text() + " and the rest")
 """
 
@@ -302,7 +309,8 @@ def test_a_job_that_writes_a_checkpoint_goes_on_after_its_time_limit(workflow):
     (workflow.folder / "train.py").write_text(TRAINER)
     workflow.write(f'rule train:\n    output: "model"\n    shell: "{sys.executable} train.py"\n')
     process = workflow.start("--set-resources", "train:runtime=1", "--submitit-signal-lead", "20")
-    workflow.wait_until((workflow.folder / "turns").exists)
+    turns = workflow.folder / "turns"
+    workflow.wait_until(lambda: turns.exists() and turns.read_text())
     (job_id,) = workflow.job_ids()
     (runner,) = Path(f"/proc/{job_id}/task/{job_id}/children").read_text().split()
     os.kill(int(runner), signal.SIGUSR2)
@@ -318,7 +326,8 @@ def test_a_turn_that_nobody_continues_is_submitted_again(workflow):
     (workflow.folder / "train.py").write_text(TRAINER)
     workflow.write(f'rule train:\n    output: "model"\n    shell: "{sys.executable} train.py"\n')
     process = workflow.start()
-    workflow.wait_until((workflow.folder / "turns").exists)
+    turns = workflow.folder / "turns"
+    workflow.wait_until(lambda: turns.exists() and turns.read_text())
     (workflow.folder / "checkpoint").write_text("half of it")
     (job_id,) = workflow.job_ids()
     os.kill(job_id, signal.SIGTERM)

@@ -38,10 +38,11 @@ def test_kill_9_with_twelve_live_jobs(cluster, tmp_path):
 
 
 def test_jobs_that_end_while_no_snakemake_is_alive_are_collected(cluster, tmp_path):
-    study = Study.make(tmp_path / "away", cluster, 0.05)
+    study = Study.make(tmp_path / "away", cluster, 0.1)
     process = study.start(RUNS)
     study.wait_for_training()
     kill(process)
+    assert len(study.jobs("train", "RUNNING")) == 3
     cluster.wait_until(lambda: not study.jobs("train", "RUNNING", "COMPLETING"), 90)
     before = cluster.submissions()
     study.project.snakemake("--unlock")
