@@ -37,11 +37,10 @@ import torch
 import train as trains
 from step import machine, seconds_of
 
-from pipeline import contracts
+from pipeline import contracts, experiments
 from pipeline.cells import Cell
 from pipeline.cells.parts import planned
 from pipeline.config import read
-from pipeline.study import experiments
 from pipeline.study.listing import summary
 from pipeline.training.learner import resolve_precision
 

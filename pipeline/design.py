@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline import experiments
 from pipeline.config import ConfigError, read
-from pipeline.study import experiments
 from pipeline.study.design import Study
 from pipeline.study.listing import sharing, summary, table
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import claim_data
 import pytest
 
-from pipeline import compare, contracts, fit
+from pipeline import compare, contracts, experiments, fit
 from pipeline.claims import PAPERS, modules
-from pipeline.study import experiments
 
 
 def write_runs(study, experiment, rows):
@@ -105,7 +104,7 @@ def test_what_the_workflow_reads_is_what_the_claims_read():
 
 
 def test_experiments_of_a_config_tell_what_is_compared(tmp_path, monkeypatch):
-    from test_study_experiments import given
+    from test_experiments import given
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "texts").mkdir()

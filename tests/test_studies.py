@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import experiments
 from pipeline.accounting import Shape
-from pipeline.study import experiments
 
 STUDIES = Path(__file__).parents[1] / "studies"
 

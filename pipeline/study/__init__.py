@@ -1,1 +1,1 @@
-"""From a completed config to its study: sizes, cells, laws, figures, experiments."""
+"""From a completed config to its study: sizes, cells, and the laws that it fits."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pipeline import claims, endings, sources
 from pipeline.cells import parts
-from pipeline.study import experiments, fitted
+from pipeline import experiments
+from pipeline.study import fitted
 from pipeline.cells import digest
 from pipeline.config import ConfigError, read
 from pipeline.study.design import write_definitions

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from project import TINY
 
-from pipeline import config
+from pipeline import config, experiments
 from pipeline.config import ConfigError
-from pipeline.study import experiments
 
 ROOT = Path(__file__).parents[1]
 SCAN = {"batches": [64, 128, 256, 512]}
