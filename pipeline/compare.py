@@ -19,8 +19,8 @@ from pipeline import contracts
 from pipeline.claims import PAPERS, modules
 from pipeline.claims.claim import Claim, Evidence, Judged, Measured, UnmeasuredError, Verdict
 from pipeline.claims.rules import judge, missing
-from pipeline.figures.data import load
 from pipeline.figures.frame import stored_laws
+from pipeline.findings.data import load
 
 Row = dict[str, Any]
 

@@ -17,7 +17,8 @@ from pipeline.claims import PAPERS as CLAIMED
 from pipeline.config import ConfigError, choose, experiments
 from pipeline.corpus.definition import Corpus
 from pipeline.figures import FIGURES, drawable, kaplan2020
-from pipeline.figures.paper import Needs, PaperFigure
+from pipeline.figures.paper import PaperFigure
+from pipeline.findings.needs import Needs
 from pipeline.imports.definition import Import
 from pipeline.laws import LAWS, SURFACES, named
 from pipeline.planning.budget import Asked, asked

@@ -9,7 +9,7 @@ from typing import Any
 import figure_data
 import numpy as np
 
-from pipeline.figures.data import Data, FittedLaw
+from pipeline.findings.data import Data, FittedLaw
 from pipeline.kaplan2020 import (
     BatchLaw,
     DataLaw,

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.batches.redrawn import replicate_rows
 from pipeline.claims.claim import Evidence
-from pipeline.figures.data import Data, FittedLaw
+from pipeline.findings.data import Data, FittedLaw
 from pipeline.kaplan2020 import (
     PAPER,
     PF_DAY,

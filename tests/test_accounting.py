@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline import accounting
 from pipeline.accounting import Shape
 from pipeline.models import FAMILIES
-from pipeline.training.operations import FAST, PLAIN
+from pipeline.models.operations import FAST, PLAIN
 
 SHAPES = [
     Shape(1, 8, 32, 1), Shape(2, 16, 64, 2), Shape(3, 24, 40, 3),

@@ -10,7 +10,7 @@ from pipeline.batches.replicates import of_levels, read
 from pipeline.batches.rows import level_key, model_of
 from pipeline.claims.claim import Evidence
 from pipeline.claims.kaplan2020.batches import over_fronts
-from pipeline.figures.data import Data
+from pipeline.findings.data import Data
 from pipeline.laws import law
 from pipeline.laws.base import Runs
 from pipeline.laws.batch_steps import LAW as FRONTS

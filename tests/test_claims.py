@@ -14,7 +14,7 @@ from pipeline.claims import PAPERS
 from pipeline.claims.claim import Evidence
 from pipeline.claims.kaplan2020.allocation import crossed
 from pipeline.compare import claims, comparison
-from pipeline.figures.kaplan2020.positions import misfit
+from pipeline.findings.kaplan2020.positions import misfit
 from pipeline.kaplan2020 import PAPER, PF_DAY, BatchLaw, StepsLaw, Trend
 
 # What the paper's own constants give, where that is not what the paper prints: eq. 1.7 and 1.8 on

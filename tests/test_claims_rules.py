@@ -9,7 +9,7 @@ import pytest
 from pipeline.claims.claim import Claim, Evidence, Measured
 from pipeline.claims.rules import FARTHEST, AtLeast, AtMost, Near, Within, judge
 from pipeline.compare import comparison
-from pipeline.figures.data import Data
+from pipeline.findings.data import Data
 
 
 # The rules' edges, on a claim of 1 (Near, Within), at most 3 or at least 3.

@@ -16,7 +16,7 @@ from pipeline.claims.kaplan2020.shapes import aspects, heads, of_one_size, ratio
 from pipeline.claims.kaplan2020.training import reasonable, seeds
 from pipeline.claims.runs import baseline, longest
 from pipeline.claims.samples import over_groups, over_rows, over_seeds, share, span
-from pipeline.figures.data import Data
+from pipeline.findings.data import Data
 
 EVIDENCE = Evidence({}, bootstraps=4000, level=0.9)
 

@@ -25,7 +25,7 @@ from pipeline import contracts
 from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES, TABLES, drawable, frame, index
 from pipeline.figures.axes import count
-from pipeline.figures.data import Data, load, state
+from pipeline.findings.data import Data, load, state
 from pipeline.laws import LAWS, SURFACES
 
 SHARED = {"__init__", "axes", "data", "facts", "frame", "index", "overview", "marks", "notes",

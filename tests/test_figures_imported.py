@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from pipeline import contracts
 from pipeline.figures import FIGURES, drawable, frame, index
-from pipeline.figures.data import Data, load, shown
+from pipeline.findings.data import Data, load, shown
 
 KEPT = {"study", "cell", "params", "tokens", "flops_6nd", "loss", "loss_se", "status", "included",
         "exclusion"}  # fmt: skip

@@ -29,8 +29,7 @@ from pipeline.claims.kaplan2020.transfer import offset
 from pipeline.contracts import ContractError
 from pipeline.figures import TABLES, frame
 from pipeline.figures import axes as scales
-from pipeline.figures.data import Data, estimate
-from pipeline.figures.kaplan2020 import FIGURES, along, collapse
+from pipeline.figures.kaplan2020 import FIGURES
 from pipeline.figures.kaplan2020 import fig02_sample_efficiency as fig02
 from pipeline.figures.kaplan2020 import fig03_growing_budget as fig03
 from pipeline.figures.kaplan2020 import fig05_shape as fig05
@@ -40,7 +39,9 @@ from pipeline.figures.kaplan2020 import fig08_transfer as fig08
 from pipeline.figures.kaplan2020 import fig09_overfitting as fig09
 from pipeline.figures.kaplan2020 import fig11_fixed_compute as fig11
 from pipeline.figures.kaplan2020 import fig12_other_sizes as fig12
-from pipeline.figures.paper import Needs
+from pipeline.findings.data import Data, estimate
+from pipeline.findings.kaplan2020 import along, collapse
+from pipeline.findings.needs import Needs
 from pipeline.laws import LAWS, named
 
 ROOT = Path(frame.__file__).parents[2]

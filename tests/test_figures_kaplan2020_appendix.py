@@ -22,8 +22,7 @@ from pipeline import backtest, kaplan2020
 from pipeline.claims.claim import Evidence
 from pipeline.claims.kaplan2020.transfer import depth
 from pipeline.figures import frame
-from pipeline.figures.data import Data
-from pipeline.figures.kaplan2020 import FIGURES, along, envelopes, positions
+from pipeline.figures.kaplan2020 import FIGURES
 from pipeline.figures.kaplan2020 import fig14_optimal_size_and_steps as fig14
 from pipeline.figures.kaplan2020 import fig15_contradiction as fig15
 from pipeline.figures.kaplan2020 import fig17_recurrent as fig17
@@ -32,7 +31,9 @@ from pipeline.figures.kaplan2020 import fig20_loss_by_position as fig20
 from pipeline.figures.kaplan2020 import fig22_schedules as fig22
 from pipeline.figures.kaplan2020 import fig23_power_or_logarithm as fig23
 from pipeline.figures.kaplan2020 import fig24_transfer_by_depth as fig24
-from pipeline.figures.kaplan2020.stops import stops
+from pipeline.findings.data import Data
+from pipeline.findings.kaplan2020 import along, envelopes, positions
+from pipeline.findings.kaplan2020.stops import stops
 from pipeline.laws import law
 from pipeline.laws.estimate import Options
 

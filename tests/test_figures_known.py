@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.figures import FIGURES, exponents, floor, frame, index
-from pipeline.figures.data import Data
+from pipeline.findings.data import Data
 
 FLOOR, SLOPE = 1.9, 0.08
 KNOWN = [

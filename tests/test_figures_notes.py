@@ -10,7 +10,7 @@ import figure_data
 import pytest
 
 from pipeline.figures import notes
-from pipeline.figures.data import FittedLaw, fitted_law
+from pipeline.findings.data import FittedLaw, fitted_law
 
 REASON = "These runs leave it open: the interval reaches from 2.26e+11 to 3.18e+71. Add runs."
 

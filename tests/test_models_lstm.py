@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from pipeline.accounting import Shape
 from pipeline.models import LSTM
-from pipeline.training.operations import FAST, FUSED_LOSS, PLAIN
+from pipeline.models.operations import FAST, FUSED_LOSS, PLAIN
 
 VOCAB, CONTEXT = 30, 10
 OPERATIONS = {"plain": PLAIN, "library": FUSED_LOSS, "wide": FAST}

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.accounting import Shape
 from pipeline.models import FAMILIES, Transformer
-from pipeline.training.operations import FAST, PLAIN
+from pipeline.models.operations import FAST, PLAIN
 
 SHAPE, VOCAB, CONTEXT = Shape(2, 16, 40, 2), 30, 10
 

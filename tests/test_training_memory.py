@@ -9,7 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from training_data import VOCAB, cell, chain, make_corpus
 
-from pipeline.training import memory, operations
+from pipeline.models import operations
+from pipeline.training import memory
 from pipeline.training.data import Batches, TokenStream
 from pipeline.training.inputs import read_corpus
 from pipeline.training.learner import Learner

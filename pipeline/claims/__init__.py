@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pipeline.claims import kaplan2020
-from pipeline.figures.paper import Needs
+from pipeline.findings.needs import Needs
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from pipeline.figures.data import Data
+from pipeline.findings.data import Data
 
 Ends = tuple[float, float]
 

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.claims.claim import Evidence, Measured
 from pipeline.claims.rules import said
 from pipeline.claims.samples import span
-from pipeline.figures.data import UNUSABLE, FittedLaw
+from pipeline.findings.data import UNUSABLE, FittedLaw
 from pipeline.kaplan2020.fits import best, resampled
 from pipeline.laws.axis import CurveLaw
 from pipeline.laws.base import Kind, Status

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.claims.claim import Evidence, UnmeasuredError
-from pipeline.figures.data import Data, Row
-from pipeline.figures.kaplan2020 import along
-from pipeline.figures.kaplan2020.along import Course
-from pipeline.figures.kaplan2020.collapse import SHALLOW
+from pipeline.findings.data import Data, Row
+from pipeline.findings.kaplan2020 import along
+from pipeline.findings.kaplan2020.along import Course
+from pipeline.findings.kaplan2020.collapse import SHALLOW
 from pipeline.laws.base import Floats
 
 SAME = 0.05  # natural log: counts this close are one count, rounded to whole steps

@@ -19,9 +19,9 @@ from pipeline import contracts
 from pipeline.claims import PAPERS, modules
 from pipeline.claims.claim import Claim
 from pipeline.claims.rules import AtLeast, AtMost, Near, Within, said
-from pipeline.figures.data import Row
 from pipeline.figures.overview import claim_rows
 from pipeline.figures.paper import PaperFigure
+from pipeline.findings.data import Row
 
 MARK = "<!-- {name}: made by `make docs` -->"
 MEASURED = "<!-- measured: made by `python -m pipeline.claims.tables` from a comparison -->"

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks, notes
-from pipeline.figures.data import Data, ends
+from pipeline.findings.data import Data, ends
 
 RATIO = 20.0  # tokens per parameter, Hoffmann et al. 2022, table 3
 MEASURED = "#f1f1ec"

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 from pipeline.laws import CURVES, SURFACES
 
 LETTERS = {"flops": "C", "params": "N", "tokens": "D"}

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from pipeline.batches.traces import Model
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import BITS, Data, Row
+from pipeline.findings.data import BITS, Data, Row
 
 FOUND = "converged"
 ACROSS = 2  # panels in a row

@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from pipeline.figures import frame
-from pipeline.figures.data import Data
 from pipeline.figures.surface import draw_surface
+from pipeline.findings.data import Data
 
 
 def draw(figure: Figure, data: Data) -> None:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import BITS, MINUS, Data, FittedLaw, Row
+from pipeline.findings.data import BITS, MINUS, Data, FittedLaw, Row
 
 LAW = "critical_batch"
 FOUND = "converged"

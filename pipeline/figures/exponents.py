@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.figures import frame, marks
-from pipeline.figures.data import UNUSABLE, Data, Row, estimate, verdict
+from pipeline.findings.data import UNUSABLE, Data, Row, estimate, verdict
 
 COLUMNS = {"value": 0.0, "runs": 0.45, "beside": 0.54}  # where the table's columns start
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.figures.axes import count
-from pipeline.figures.data import Row, number, state
+from pipeline.findings.data import Row, number, state
 
 Facts = list[tuple[str, str]]
 

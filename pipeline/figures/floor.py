@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import UNUSABLE, Data, FittedLaw, Row, estimate, verdict
+from pipeline.findings.data import UNUSABLE, Data, FittedLaw, Row, estimate, verdict
 from pipeline.laws.base import Kind, Parameter
 
 EXACT: dict[str, Any] = {"color": marks.INK, "lw": 0.9, "ls": (0, (4, 2))}

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES, TABLES
-from pipeline.figures.data import Data, load
 from pipeline.figures.paper import PaperFigure
 from pipeline.files import atomic
+from pipeline.findings.data import Data, load
 from pipeline.laws import LAWS, named
 
 COLUMN, WIDE = 3.5, 7.0  # inches: one and two columns of a printed page

@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 
 from pipeline.approaches import APPROACHES
 from pipeline.figures import axes as scales
-from pipeline.figures import data as tables
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
 from pipeline.figures.isoflop import best_first, widest
+from pipeline.findings import data as tables
+from pipeline.findings.data import Data, Row
 
 LAWS_SHOWN = 3  # beside the approaches; those that predict larger runs best
 NO_LINE = "No approach finds an exponent in these runs;\nwhy stands below."

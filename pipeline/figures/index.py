@@ -21,9 +21,9 @@ from docutils.writers import html5_polyglot
 from pipeline.contracts import ContractError
 from pipeline.figures import FIGURES
 from pipeline.figures.axes import count
-from pipeline.figures.data import Data, Row, estimate, load, number, state
 from pipeline.figures.facts import facts
 from pipeline.files import atomic
+from pipeline.findings.data import Data, Row, estimate, load, number, state
 from pipeline.planning.words import BYTES, TITLES
 from pipeline.planning.words import number as quantity
 

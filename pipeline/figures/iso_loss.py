@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, ends
+from pipeline.findings.data import Data, FittedLaw, ends
 
 BEYOND = 8.0  # how far past the largest run the plane is drawn
 LEVELS = 9

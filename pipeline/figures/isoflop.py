@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from pipeline.approaches import APPROACHES
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row, estimate
+from pipeline.findings.data import Data, Row, estimate
 
 NONE = "no budget with several sizes"  # in place of a method: runs alone
 LISTED = 12  # more budgets than this get a colour bar instead of a list

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 
 
 def draw(figure: Figure, data: Data) -> None:

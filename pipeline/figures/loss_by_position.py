@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 
 
 def draw(figure: Figure, data: Data) -> None:

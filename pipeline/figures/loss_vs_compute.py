@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw
+from pipeline.findings.data import Data, FittedLaw
 
 LAW = "power_compute"
 RING: dict[str, Any] = {

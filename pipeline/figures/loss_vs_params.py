@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from pipeline.figures import frame
-from pipeline.figures.data import Data
 from pipeline.figures.one_variable import View, draw_view
+from pipeline.findings.data import Data
 
 VIEW = View("power_params", "params", "tokens", "D")
 

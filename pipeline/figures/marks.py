@@ -18,8 +18,9 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from pipeline.figures import axes as scales
-from pipeline.figures import data, notes
-from pipeline.figures.data import FittedLaw, state
+from pipeline.figures import notes
+from pipeline.findings import data
+from pipeline.findings.data import FittedLaw, state
 from pipeline.laws import CURVES, SURFACES, named
 from pipeline.laws.base import Kind
 

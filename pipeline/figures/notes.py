@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from pipeline.figures.data import FittedLaw
+from pipeline.findings.data import FittedLaw
 from pipeline.laws.base import Kind, Status
 
 LINE = 0.14  # inches that a line takes below a figure

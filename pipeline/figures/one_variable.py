@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row
+from pipeline.findings.data import Data, FittedLaw, Row
 from pipeline.laws.base import Floats
 
 EXACT: dict[str, Any] = {"color": marks.INK, "lw": 0.9, "ls": (0, (4, 2))}

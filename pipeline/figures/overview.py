@@ -18,10 +18,10 @@ from pipeline import contracts
 from pipeline.claims import PAPERS
 from pipeline.contracts import ContractError
 from pipeline.figures.axes import count
-from pipeline.figures.data import Row, estimate, number
 from pipeline.figures.index import SCREEN, caption, link, markup
 from pipeline.figures.paper import PaperFigure
 from pipeline.files import atomic
+from pipeline.findings.data import Row, estimate, number
 
 TEMPLATE = Path(__file__).with_name("overview.html.j2")
 TABLES = ("runs", "curves", "evaluations")

@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row
 from pipeline.figures.iso_loss import MEASURED, contours, measured
+from pipeline.findings.data import Data, FittedLaw, Row
 
 ROOM = 3.0  # times beyond the outermost run or plan that the plane is drawn
 # Of plans; green is that of equal loss.

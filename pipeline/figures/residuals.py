@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row, held_out
+from pipeline.findings.data import Data, FittedLaw, Row, held_out
 
 COLUMNS = 4  # laws that a page has room for
 HELD: dict[str, Any] = {

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from pipeline.figures import frame, marks
-from pipeline.figures.data import MINUS, Data, Row
+from pipeline.findings.data import MINUS, Data, Row
 from pipeline.laws import ALLOCATION
 from pipeline.laws.choices import FACTORS, alone, baselines, under
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 
 COLUMNS = 4
 HEIGHT = 1.75  # inches of a row of panels

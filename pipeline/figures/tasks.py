@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw
+from pipeline.findings.data import Data, FittedLaw
 
 TICKS = 6  # at most, about
 ROOM = 0.08  # of the range of losses that is free on both sides

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import MINUS, NATS, Data, FittedLaw, Row, estimate
 from pipeline.figures.loss_by_position import largest_runs
+from pipeline.findings.data import MINUS, NATS, Data, FittedLaw, Row, estimate
 
 DASHED: dict[str, Any] = {"lw": 0.9, "ls": (0, (4, 2))}
 SAME_TOKENS = 1.05  # token counts are rounded to whole steps

@@ -12,8 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.operations import Operations
 from pipeline.models.parts import LanguageModel, Norm, dropped
-from pipeline.training.operations import Operations
 
 FORGET = 1.0  # first bias of the forget gate: to remember (Jozefowicz et al. 2015)
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from pipeline.accounting import FAMILIES, Shape
-from pipeline.training.operations import PLAIN, Operations
+from pipeline.models.operations import PLAIN, Operations
 
 SPREAD = 0.5  # standard deviation of a weight times sqrt(fan-in): docs/training.md
 

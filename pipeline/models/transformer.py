@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.accounting import Shape
+from pipeline.models.operations import Operations
 from pipeline.models.parts import LanguageModel, Norm, dropped
-from pipeline.training.operations import Operations
 
 
 class Block(nn.Module):

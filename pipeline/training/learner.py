@@ -12,11 +12,11 @@ from torch import Tensor
 from pipeline import provenance
 from pipeline.cells import Cell
 from pipeline.models import FAMILIES
+from pipeline.models.operations import PLAIN, fastest
 from pipeline.training import memory
 from pipeline.training.inputs import InputError
 from pipeline.training.memory import Passes
 from pipeline.training.noise import PART, estimates, squared_norm
-from pipeline.training.operations import PLAIN, fastest
 from pipeline.training.optimizers import Factored, Group, factored, factors
 
 

@@ -12,7 +12,7 @@ import torch
 
 from pipeline import accounting
 from pipeline.cells import Cell
-from pipeline.training.operations import chunk_rows, fastest, saved_attention
+from pipeline.models.operations import chunk_rows, fastest, saved_attention
 from pipeline.training.team import share
 
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65536}  # tokens of one forward pass; larger batches add up

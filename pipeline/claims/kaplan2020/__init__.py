@@ -5,7 +5,7 @@ Standard library only: every parse of the Snakefile reads this.
 
 from __future__ import annotations
 
-from pipeline.figures.paper import Needs
+from pipeline.findings.needs import Needs
 
 TITLE = "Kaplan et al. 2020, Scaling Laws for Neural Language Models (arXiv:2001.08361)"
 TOPICS = (

@@ -11,7 +11,7 @@ from pipeline.claims.claim import Claim, Evidence, Measured
 from pipeline.claims.fits import algebra
 from pipeline.claims.kaplan2020.frontier import BATCH, at_pf_day, exponent, naive, trusted
 from pipeline.claims.rules import Near, Within
-from pipeline.figures.kaplan2020.envelopes import Line
+from pipeline.findings.kaplan2020.envelopes import Line
 from pipeline.kaplan2020 import (
     PAPER,
     PF_DAY,

@@ -13,7 +13,7 @@ from pipeline.claims.fits import algebra, parameter
 from pipeline.claims.rules import ROUGHLY, Near, Within
 from pipeline.claims.runs import counted
 from pipeline.claims.samples import span
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 from pipeline.laws.base import Floats, Status
 from pipeline.laws.interval import around
 from pipeline.laws.widening import expanded

@@ -11,7 +11,7 @@ from pipeline.claims.fits import algebra, doubted, parameter
 from pipeline.claims.rules import AtLeast, AtMost, Near, Within
 from pipeline.claims.runs import counted
 from pipeline.claims.samples import over_rows, share
-from pipeline.figures.kaplan2020.stops import stops
+from pipeline.findings.kaplan2020.stops import stops
 from pipeline.kaplan2020 import tokens_against_overfit
 from pipeline.kaplan2020.fits import best
 

@@ -11,8 +11,8 @@ from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtLeast, AtMost
 from pipeline.claims.runs import Baseline, baseline, counted, trained_as
 from pipeline.claims.samples import over_rows, resampled, span
-from pipeline.figures.data import Row
-from pipeline.figures.kaplan2020.positions import final
+from pipeline.findings.data import Row
+from pipeline.findings.kaplan2020.positions import final
 
 PLATEAU = 7  # the bin of positions 65 to 128, in which the paper's LSTMs stop to gain
 HALF = 0.5  # of the transformers' gain beyond it: a model that gains less has levelled off

@@ -11,10 +11,10 @@ import numpy as np
 from pipeline.claims.claim import Evidence, Measured, UnmeasuredError
 from pipeline.claims.fits import Named, doubted
 from pipeline.claims.samples import span
-from pipeline.figures.data import Row
-from pipeline.figures.kaplan2020 import along
-from pipeline.figures.kaplan2020.along import Course
-from pipeline.figures.kaplan2020.envelopes import LEAST_SIZES, Line, envelope
+from pipeline.findings.data import Row
+from pipeline.findings.kaplan2020 import along
+from pipeline.findings.kaplan2020.along import Course
+from pipeline.findings.kaplan2020.envelopes import LEAST_SIZES, Line, envelope
 from pipeline.kaplan2020 import PF_DAY, Number
 from pipeline.kaplan2020.fits import best
 from pipeline.laws.base import Floats

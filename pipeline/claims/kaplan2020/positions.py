@@ -10,7 +10,7 @@ from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtMost
 from pipeline.claims.runs import counted, longest, trained_as
 from pipeline.claims.samples import over_rows
-from pipeline.figures.kaplan2020 import positions
+from pipeline.findings.kaplan2020 import positions
 
 SEEDS = 2.0  # % of the loss: the paper's spread between seeds
 

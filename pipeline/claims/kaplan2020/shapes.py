@@ -10,9 +10,9 @@ from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtLeast, AtMost
 from pipeline.claims.runs import by, counted
 from pipeline.claims.samples import over_groups, over_seeds
-from pipeline.figures.data import Row
-from pipeline.figures.kaplan2020 import collapse
-from pipeline.figures.kaplan2020.collapse import SHALLOW
+from pipeline.findings.data import Row
+from pipeline.findings.kaplan2020 import collapse
+from pipeline.findings.kaplan2020.collapse import SHALLOW
 
 LIMIT = 3.0  # %: the paper's (6, 4288) comes within 3 % of the loss of (48, 1600)
 SAME_SIZE = 0.1  # natural log of N

@@ -12,8 +12,8 @@ from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import FARTHEST, ROUGHLY, AtLeast, AtMost, Within, said
 from pipeline.claims.runs import by, counted, courses
 from pipeline.claims.samples import over_groups, over_seeds, share, span
-from pipeline.figures.data import Row
-from pipeline.figures.kaplan2020.along import Course, reached
+from pipeline.findings.data import Row
+from pipeline.findings.kaplan2020.along import Course, reached
 
 PAPER_SIZES = 1e6  # times between the least and the largest model of figure 19
 TARGETS = 8  # losses

@@ -9,8 +9,8 @@ from pipeline.claims.claim import Claim, Evidence, Measured, UnmeasuredError
 from pipeline.claims.rules import AtMost, Near
 from pipeline.claims.runs import by, counted, trunk
 from pipeline.claims.samples import over_rows, span
-from pipeline.figures.data import Data, Row
-from pipeline.figures.kaplan2020 import other_texts
+from pipeline.findings.data import Data, Row
+from pipeline.findings.kaplan2020 import other_texts
 from pipeline.laws.base import Floats, Status
 
 SEEDS = 2.0  # % of the loss: the paper's spread between seeds

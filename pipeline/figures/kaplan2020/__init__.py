@@ -5,7 +5,8 @@ Standard library only: every parse of the Snakefile reads this registry.
 
 from __future__ import annotations
 
-from pipeline.figures.paper import Needs, PaperFigure
+from pipeline.figures.paper import PaperFigure
+from pipeline.findings.needs import Needs
 
 CURVES = ("runs", "curves")
 BATCHES = Needs((), ("critical_batch",))  # what corrects curves for their batch size

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.figures import frame, marks, notes
-from pipeline.figures.data import FittedLaw
+from pipeline.findings.data import FittedLaw
 from pipeline.kaplan2020.fits import best, resampled
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import interval

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
-from pipeline.figures.kaplan2020 import along
 from pipeline.figures.learning_curves import frontier
+from pipeline.findings.data import Data, Row
+from pipeline.findings.kaplan2020 import along
 
 COMPARED: dict[str, Any] = {"color": marks.INK, "lw": 0.8, "ls": ":", "zorder": 3}
 FRONT: dict[str, Any] = {"color": marks.INK, "lw": 1.0, "ls": (0, (4, 2)), "zorder": 3}

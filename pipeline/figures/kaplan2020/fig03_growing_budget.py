@@ -11,8 +11,8 @@ from matplotlib.patches import Patch
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks, notes
-from pipeline.figures.data import Data, FittedLaw, estimate
 from pipeline.figures.kaplan2020 import algebra
+from pipeline.findings.data import Data, FittedLaw, estimate
 from pipeline.kaplan2020 import PAPER, Growth, growth
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import around

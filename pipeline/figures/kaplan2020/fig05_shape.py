@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row
+from pipeline.findings.data import Data, FittedLaw, Row
 from pipeline.kaplan2020 import PAPER
 
 TOLERANCE = 3.0  # % of the loss

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
-from pipeline.figures.kaplan2020 import collapse
+from pipeline.findings.data import Data, Row
+from pipeline.findings.kaplan2020 import collapse
 
 SAME_TOKENS = 1.05  # token counts are rounded to whole steps
 COLOURS = (marks.ORANGE, marks.BLUE, marks.GREEN, marks.PURPLE, marks.VERMILLION, marks.SKY)

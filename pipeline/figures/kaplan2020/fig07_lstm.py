@@ -15,8 +15,8 @@ from matplotlib.ticker import FixedLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
 from pipeline.figures.kaplan2020.fig06_embeddings import SAME_TOKENS
+from pipeline.findings.data import Data, Row
 
 PAIRS = 4  # sizes that the right panel has room for
 LAYERS = (marks.VERMILLION, marks.ORANGE, marks.PURPLE, marks.SKY)

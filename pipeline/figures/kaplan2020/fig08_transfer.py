@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.figures import frame, marks, transfer
-from pipeline.figures.data import Data, Row, estimate
-from pipeline.figures.kaplan2020 import other_texts
+from pipeline.findings.data import Data, Row, estimate
+from pipeline.findings.kaplan2020 import other_texts
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:

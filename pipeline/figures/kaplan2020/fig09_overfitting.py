@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, estimate
 from pipeline.figures.kaplan2020 import algebra, headings
+from pipeline.findings.data import Data, FittedLaw, estimate
 from pipeline.kaplan2020 import DataLaw, relative_overfit
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import around

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from pipeline.figures import critical_batch, frame
-from pipeline.figures.data import Data
 from pipeline.figures.kaplan2020 import headings
+from pipeline.findings.data import Data
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:

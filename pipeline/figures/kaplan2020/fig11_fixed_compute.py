@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks, notes
-from pipeline.figures.data import Data, FittedLaw
-from pipeline.figures.kaplan2020 import algebra, along, headings
+from pipeline.figures.kaplan2020 import algebra, headings
+from pipeline.findings.data import Data, FittedLaw
+from pipeline.findings.kaplan2020 import along
 from pipeline.kaplan2020 import loss_of_budget
 from pipeline.laws.base import Floats
 

@@ -13,8 +13,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks, notes
-from pipeline.figures.data import Data, FittedLaw
-from pipeline.figures.kaplan2020 import algebra, along, headings
+from pipeline.figures.kaplan2020 import algebra, headings
+from pipeline.findings.data import Data, FittedLaw
+from pipeline.findings.kaplan2020 import along
 from pipeline.kaplan2020 import PAPER, BatchLaw, Ratios, StepsLaw, excess_of_size, fewest_steps
 
 LOSSES = 4  # at which sizes are compared

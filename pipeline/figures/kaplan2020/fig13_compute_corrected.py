@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, estimate
-from pipeline.figures.kaplan2020 import algebra, along, envelopes
+from pipeline.figures.kaplan2020 import algebra
+from pipeline.findings.data import Data, estimate
+from pipeline.findings.kaplan2020 import along, envelopes
 from pipeline.laws.base import Floats
 
 NAIVE, LEAST = marks.ORANGE, marks.BLUE

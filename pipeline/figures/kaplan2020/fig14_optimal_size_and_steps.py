@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from pipeline import kaplan2020
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row, estimate
-from pipeline.figures.kaplan2020 import algebra, along, envelopes
+from pipeline.figures.kaplan2020 import algebra
+from pipeline.findings.data import Data, Row, estimate
+from pipeline.findings.kaplan2020 import along, envelopes
 from pipeline.kaplan2020 import BatchLaw, Trend
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import around

@@ -15,8 +15,9 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from pipeline import kaplan2020
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks, notes
-from pipeline.figures.data import Data, FittedLaw, estimate, number
-from pipeline.figures.kaplan2020 import algebra, along
+from pipeline.figures.kaplan2020 import algebra
+from pipeline.findings.data import Data, FittedLaw, estimate, number
+from pipeline.findings.kaplan2020 import along
 from pipeline.kaplan2020 import PF_DAY, Crossing, Power, Trend
 from pipeline.laws.interval import around
 

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data
 from pipeline.figures.kaplan2020 import algebra
-from pipeline.figures.kaplan2020.stops import Stop, stops
+from pipeline.findings.data import Data
+from pipeline.findings.kaplan2020.stops import Stop, stops
 from pipeline.kaplan2020.fits import best
 
 BEYOND = 30.0  # times the longest run: bounds above it are drawn at the edge

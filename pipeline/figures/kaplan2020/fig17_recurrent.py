@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 
 SAME_TOKENS = 1.05  # token counts are rounded to whole steps
 LOOKS: list[tuple[str, str]] = [

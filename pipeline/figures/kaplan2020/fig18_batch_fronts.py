@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from pipeline.figures import batch_fronts, frame
-from pipeline.figures.data import Data
+from pipeline.findings.data import Data
 
 
 def draw(figure: Figure, data: Mapping[str, Data]) -> None:

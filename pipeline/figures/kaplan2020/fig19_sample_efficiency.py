@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data
-from pipeline.figures.kaplan2020 import algebra, along
-from pipeline.figures.kaplan2020.along import Course
+from pipeline.figures.kaplan2020 import algebra
+from pipeline.findings.data import Data
+from pipeline.findings.kaplan2020 import along
+from pipeline.findings.kaplan2020.along import Course
 from pipeline.laws.base import Floats
 
 LOSSES = 6

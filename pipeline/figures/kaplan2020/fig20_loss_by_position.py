@@ -14,9 +14,9 @@ from matplotlib.ticker import FixedLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
-from pipeline.figures.kaplan2020 import positions
 from pipeline.figures.loss_by_position import largest_runs
+from pipeline.findings.data import Data, Row
+from pipeline.findings.kaplan2020 import positions
 
 FIT: dict[str, Any] = {"lw": 0.9, "ls": (0, (4, 2)), "color": marks.INK, "zorder": 2.5}
 

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
-from pipeline.figures.kaplan2020 import positions
 from pipeline.figures.kaplan2020.fig17_recurrent import beside
+from pipeline.findings.data import Data, Row
+from pipeline.findings.kaplan2020 import positions
 
 SHORT = (0, (4, 2))
 

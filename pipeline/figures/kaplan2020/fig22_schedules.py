@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 from pipeline.laws.base import Floats
 from pipeline.training.schedules import lr_factor
 

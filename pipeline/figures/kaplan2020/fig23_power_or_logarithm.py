@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, FittedLaw, Row, estimate, held_out
 from pipeline.figures.kaplan2020 import algebra
+from pipeline.findings.data import Data, FittedLaw, Row, estimate, held_out
 
 LOOKS: dict[str, tuple[str, str, Any]] = {  # colour, marker, dashes
     "power_params": (marks.BLUE, "o", "-"),

@@ -14,9 +14,9 @@ from matplotlib.ticker import NullLocator
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import MINUS, Data, Row
-from pipeline.figures.kaplan2020 import other_texts
-from pipeline.figures.kaplan2020.other_texts import by_depth
+from pipeline.findings.data import MINUS, Data, Row
+from pipeline.findings.kaplan2020 import other_texts
+from pipeline.findings.kaplan2020.other_texts import by_depth
 from pipeline.laws.base import Floats
 
 OWN = "the validation text itself"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from matplotlib.axes import Axes
 
 from pipeline.figures import marks, notes
-from pipeline.figures.data import FittedLaw, estimate, number
+from pipeline.findings.data import FittedLaw, estimate, number
 from pipeline.laws.base import Kind
 
 EXPONENTS = (Kind.EXPONENT,)

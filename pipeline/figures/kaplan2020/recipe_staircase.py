@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from pipeline.figures import axes as scales
 from pipeline.figures import frame, marks
-from pipeline.figures.data import Data, Row, estimate
 from pipeline.figures.isoflop import widest
+from pipeline.findings.data import Data, Row, estimate
 
 STEPS = {
     "recipe_paper": ("as in the paper:\nlong warmup, one\nrate, no decay", marks.VERMILLION, "o"),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.figures.data import Row
+from pipeline.findings.data import Row
 from pipeline.kaplan2020 import BatchLaw, DataLaw, StepsLaw, fewest_steps
 
 

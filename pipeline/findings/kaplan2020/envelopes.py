@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.approaches import exponents
-from pipeline.figures.data import Row
-from pipeline.figures.kaplan2020.along import Course, falling
+from pipeline.findings.data import Row
+from pipeline.findings.kaplan2020.along import Course, falling
 from pipeline.laws import jackknife
 from pipeline.laws.base import Floats
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pipeline.figures.data import Row
+from pipeline.findings.data import Row
 from pipeline.laws.base import Floats
 
 SHALLOW = 2  # layers; the paper finds that models of fewer are worse, and leaves them out

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pipeline.training import operations
-from pipeline.training.operations import (
+from pipeline.models import operations
+from pipeline.models.operations import (
     chunk_rows,
     fused_cross_entropy,
     plain_attention,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.batches.traces import at_peak
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 from pipeline.kaplan2020 import BatchLaw, fewest_steps, least_flops
 from pipeline.laws.base import Floats
 

@@ -10,7 +10,7 @@ from statistics import mean, median
 
 import numpy as np
 
-from pipeline.figures.data import Data, FittedLaw, Row
+from pipeline.findings.data import Data, FittedLaw, Row
 from pipeline.laws import named
 from pipeline.laws.base import Floats
 from pipeline.laws.interval import around

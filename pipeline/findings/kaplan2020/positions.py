@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.figures.data import Data, Row
+from pipeline.findings.data import Data, Row
 from pipeline.laws.base import Floats
 
 EXPONENTS = np.linspace(0.02, 3.0, 1491)  # tried

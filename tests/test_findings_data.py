@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.figures import axes as scales
-from pipeline.figures.data import estimate, fitted_law, number, verdict
 from pipeline.figures.marks import spaced
+from pipeline.findings.data import estimate, fitted_law, number, verdict
 
 
 @pytest.mark.parametrize(
