@@ -1,7 +1,4 @@
-"""The cells of a study, or of each experiment of a config, as tables.
-
-python -m pipeline.design [config.yaml]
-"""
+"""The cells of a study as a table, or of each experiment: ``python -m pipeline.design [FILE]``."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from pipeline.cells import Cell
+from pipeline.cells.trunks import runs
 from pipeline.files import write_json
 from pipeline.training import checkpoints, finished, turns
 from pipeline.training.evaluation import Score, score_row
@@ -47,7 +48,7 @@ def train(
         if folder:
             team.told(lambda: hold(folder, locks))
         missing: list[list[Cell]] = []
-        for alike in _alike(cells):
+        for alike in runs(cells):
             own = finished.place(state, alike[0])
             team.told(partial(hold, own, locks))
             done = team.told(partial(finished.find, state, alike[0], corpus, texts, machine.log))
@@ -67,17 +68,6 @@ def train(
                            state, texts)  # fmt: skip
         if folder:
             team.told(lambda: _clear(folder))
-
-
-def _alike(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells in the order in which they leave their trunk, those together that are one run.
-
-    Cells of one run differ in the texts and tasks that its end is scored on.
-    """
-    found: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: cell.stable_steps):
-        found.setdefault(cell.state, []).append(cell)
-    return list(found.values())
 
 
 def _train_missing(
